@@ -1,0 +1,173 @@
+//! What can go wrong in set-up, in one type.
+//!
+//! Outcomes a caller branches on have small enums of their own next to their operation
+//! ([`LockError`](crate::LockError), [`ProcessError`]); each of them converts into [`Error`], so that `?` works in a
+//! function that returns [`Result`].
+
+mod attach;
+mod os;
+mod process;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use attach::{AttachError, Kind};
+pub use os::OsError;
+pub use process::{Exit, ProcessError};
+
+/// `std::result::Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of set-up: what was attempted, on which object, and why.
+///
+/// It travels between processes: a function that a child runs may return it. `Debug` prints what `Display` prints, so
+/// that `fn main() -> crossproc::Result<()>` fails readably.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Error, Process};
+///
+/// // Neither `init` nor `test_support!` has run in this program.
+/// let refused = Process::spawn(|| (), ()).unwrap_err();
+/// assert!(matches!(refused, Error::NotInitialised));
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A process was to be started in a program that cannot recognise its children.
+    #[error(
+        "cannot start a process: this program has not called `crossproc::init()`; make `crossproc::init();` the first \
+         line of `main` (in a test binary, put `crossproc::test_support!();` at the top level instead)"
+    )]
+    NotInitialised,
+
+    /// A process was to be started while this one is already exiting.
+    #[error("cannot start a process: this process is exiting")]
+    Exiting,
+
+    /// The function does not belong to the program's own executable (it came from a shared library), so that a child
+    /// could not find it.
+    #[error("cannot start a process: function {function} is not part of the program's executable")]
+    ForeignFunction {
+        /// The function's type, as Rust prints it.
+        function: String,
+    },
+
+    /// There is not enough shared memory left, in the file system or within this process's limits.
+    #[error("cannot reserve shared memory: {needed} bytes needed, {available} available")]
+    NoSpace {
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes that could be had when they were asked for; a guess where the kernel only said no.
+        available: u64,
+    },
+
+    /// Every place in a segment's table of peers is taken.
+    #[error("cannot attach: all {limit} peers of the segment are taken")]
+    TooManyPeers {
+        /// How many processes may be attached at a time.
+        limit: u32,
+    },
+
+    /// Bytes that should have been a shared object are not one, or are one of another kind or type.
+    #[error("cannot attach: {0}")]
+    Attach(#[from] AttachError),
+
+    /// The previous owner of a lock died while it held it; the guard was dropped without repair.
+    #[error("the previous owner of {object} died while holding it")]
+    OwnerDied {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// This thread already holds the lock; waiting for it would never end.
+    #[error("this thread already holds {object}")]
+    AlreadyHeld {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// Somebody else holds the lock, and did so until the time was up.
+    #[error("{object} is held by somebody else")]
+    Held {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// An index past the end of an array.
+    #[error("index {index} is out of range for an array of length {length}")]
+    OutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// The array's length.
+        length: usize,
+    },
+
+    /// A handle was serialised or deserialised outside a transfer between processes.
+    #[error(
+        "a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else"
+    )]
+    HandleOutsideTransfer,
+
+    /// A value could not be encoded for another process.
+    #[error("cannot encode {what}: {reason}")]
+    Encode {
+        /// What was encoded.
+        what: Cow<'static, str>,
+        /// What the encoder said.
+        reason: String,
+    },
+
+    /// The bytes of another process could not be decoded.
+    #[error("cannot decode {what}: {reason}")]
+    Decode {
+        /// What was decoded.
+        what: Cow<'static, str>,
+        /// What the decoder said.
+        reason: String,
+    },
+
+    /// A process did not deliver a result.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+
+    /// This system lacks something that crossproc cannot do without.
+    #[error("{what} is not supported here")]
+    Unsupported {
+        /// What is missing.
+        what: Cow<'static, str>,
+    },
+
+    /// A system call failed.
+    #[error("cannot {attempt}")]
+    Os {
+        /// What was attempted, on which object.
+        attempt: Cow<'static, str>,
+        /// What the kernel said.
+        source: OsError,
+    },
+}
+
+impl Error {
+    /// The last OS error of this thread, as the failure of `attempt` ("map a segment").
+    pub(crate) fn last_os(attempt: impl Into<Cow<'static, str>>) -> Self {
+        Error::os(attempt, OsError::last())
+    }
+
+    pub(crate) fn os(attempt: impl Into<Cow<'static, str>>, source: impl Into<OsError>) -> Self {
+        Error::Os { attempt: attempt.into(), source: source.into() }
+    }
+}
+
+/// Prints what `Display` prints, followed by the OS error where there is one.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Os { source, .. } => write!(f, "{self}: {source}"),
+            _ => write!(f, "{self}"),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a process ended.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Exit;
+///
+/// assert!(Exit::Code(0).success());
+/// assert_eq!(Exit::Signal(9).to_string(), "killed by signal 9");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Exit {
+    /// It exited with this code, 0 to 255.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It has ended, but somebody else collected its status (a handler for `SIGCHLD`, or `SIGCHLD` ignored) and the
+    /// kernel no longer knows it.
+    Unknown,
+}
+
+impl Exit {
+    /// Whether it exited with code 0.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exited with code {code}"),
+            Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Exit::Unknown => f.write_str("ended; its status is unknown"),
+        }
+    }
+}
+
+/// Why a process delivered no result.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Exit, Process, ProcessError};
+///
+/// # crossproc::test_support!();
+/// fn fail(reason: String) {
+///     panic!("no luck: {reason}");
+/// }
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let process = Process::spawn(fail, ("rain",))?;
+/// match process.join() {
+///     Err(ProcessError::Panicked { message, .. }) => assert_eq!(message, "no luck: rain"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// Its function panicked; it exited with code 101, as a Rust program does.
+    #[error("process {name} ({pid}) panicked at {location}: {message}")]
+    Panicked {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// The panic's message.
+        message: String,
+        /// `file:line:column` of the panic.
+        location: String,
+        /// The panic's backtrace, where `RUST_BACKTRACE` asks for one.
+        backtrace: Option<String>,
+    },
+
+    /// It ended without a result: killed by a signal, or by a call of `std::process::exit`.
+    #[error("process {name} ({pid}) {exit} before it returned a result")]
+    Ended {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+    },
+
+    /// It ended before it had recognised that it was a child: the program was started in a way that its children
+    /// cannot repeat (through the dynamic loader, say), or it ends before it calls `crossproc::init`.
+    #[error("process {name} ({pid}) {exit} before it reached `crossproc::init()`")]
+    NeverStarted {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+    },
+
+    /// Its arguments or its result did not survive the journey.
+    #[error("process {name} ({pid}): {reason}")]
+    Failed {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// What went wrong.
+        reason: Box<crate::Error>,
+    },
+}

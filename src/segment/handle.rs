@@ -1,0 +1,128 @@
+//! Handles on their way to another process.
+//!
+//! A handle is serialised as an index and an offset: the index counts the segments of the message that is being packed,
+//! whose descriptors travel beside its bytes. Which message that is, only the packing thread knows; outside one, a
+//! handle cannot be serialised. Two handles into one segment share its index, and the receiver attaches it once.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Segment;
+use crate::error::{Error, Result};
+
+/// A value in the form in which it travels.
+pub(crate) struct Parcel {
+    pub(crate) bytes: Vec<u8>,
+    /// The segments of the handles in it, in the order of their indices; they stay attached as long as the parcel
+    /// lives.
+    pub(crate) segments: Vec<Arc<Segment>>,
+}
+
+#[derive(Default)]
+struct Transfer {
+    segments: Vec<Arc<Segment>>,
+    /// Why a handle could not be unpacked; serde's error types carry no more than a text, and postcard's not even that.
+    refused: Option<Error>,
+}
+
+thread_local! {
+    /// The message that this thread is packing.
+    static OUTGOING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
+    /// The message that this thread is unpacking.
+    static INCOMING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
+}
+
+type Slot = std::thread::LocalKey<RefCell<Option<Transfer>>>;
+
+/// Runs `body` with `transfer` in `slot` and returns it with the result; puts the outer transfer back even if `body`
+/// panics.
+fn scoped<R>(slot: &'static Slot, transfer: Transfer, body: impl FnOnce() -> R) -> (R, Transfer) {
+    struct Restore {
+        slot: &'static Slot,
+        outer: Option<Transfer>,
+    }
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            self.slot.set(self.outer.take());
+        }
+    }
+    let _restore = Restore { slot, outer: slot.replace(Some(transfer)) };
+    let result = body();
+    let transfer = slot.take().unwrap_or_default();
+    (result, transfer)
+}
+
+/// Encodes `value` and collects the segments of the handles in it.
+pub(crate) fn pack<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Parcel> {
+    let (encoded, transfer) = scoped(&OUTGOING, Transfer::default(), || postcard::to_stdvec(value));
+    match encoded {
+        Ok(bytes) => Ok(Parcel { bytes, segments: transfer.segments }),
+        Err(error) => Err(Error::Encode { what: what.into(), reason: error.to_string() }),
+    }
+}
+
+/// Decodes a value from `bytes` and the descriptors of the segments that came with them.
+pub(crate) fn unpack<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    descriptors: Vec<OwnedFd>,
+) -> Result<T> {
+    let segments = descriptors.into_iter().map(Segment::attach).collect::<Result<_>>()?;
+    let transfer = Transfer { segments, refused: None };
+    let (decoded, transfer) = scoped(&INCOMING, transfer, || postcard::from_bytes(bytes));
+    match (decoded, transfer.refused) {
+        (_, Some(refused)) => Err(refused),
+        (Ok(value), None) => Ok(value),
+        (Err(error), None) => Err(Error::Decode { what: what.into(), reason: error.to_string() }),
+    }
+}
+
+/// A handle in serialised form.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    segment: u32,
+    offset: u64,
+}
+
+/// What a handle's `Serialize` does.
+pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let index = OUTGOING.with_borrow_mut(|outgoing| {
+        let segments = &mut outgoing.as_mut()?.segments;
+        Some(segments.iter().position(|known| Arc::ptr_eq(known, segment)).unwrap_or_else(|| {
+            segments.push(Arc::clone(segment));
+            segments.len() - 1
+        }))
+    });
+    match index.and_then(|index| u32::try_from(index).ok()) {
+        Some(segment) => Wire { segment, offset }.serialize(serializer),
+        None => Err(serde::ser::Error::custom(Error::HandleOutsideTransfer)),
+    }
+}
+
+/// What a handle's `Deserialize` does; `place` finds the object in its segment.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
+    deserializer: D,
+    place: impl FnOnce(Arc<Segment>, u64) -> Result<H>,
+) -> Result<H, D::Error> {
+    let wire = Wire::deserialize(deserializer)?;
+    let segment = INCOMING.with_borrow(|incoming| match incoming {
+        Some(transfer) => transfer.segments.get(wire.segment as usize).cloned().ok_or(Error::Decode {
+            what: "a handle".into(),
+            reason: format!("segment {} of {}", wire.segment, transfer.segments.len()),
+        }),
+        None => Err(Error::HandleOutsideTransfer),
+    });
+    segment.and_then(|segment| place(segment, wire.offset)).map_err(|error| {
+        let text = serde::de::Error::custom(&error);
+        INCOMING.with_borrow_mut(|incoming| {
+            if let Some(transfer) = incoming {
+                transfer.refused = Some(error);
+            }
+        });
+        text
+    })
+}

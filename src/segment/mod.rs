@@ -1,0 +1,3 @@
+//! Shared bytes.
+pub(crate) mod handle;
+pub(crate) struct Segment;

@@ -1,0 +1,124 @@
+//! Plain forks: knowing that one happened, and keeping one from happening.
+//!
+//! A forked child is a copy that must not act for its parent: not unlock the parent's locks, not give up its parent's
+//! identity, not wait for its parent's children. Everything that stands for a process therefore remembers the
+//! *generation* in which it was made. The number lives in a page that the kernel clears in every forked child
+//! (`MADV_WIPEONFORK`, madvise(2)); whoever finds it cleared writes the next one, counted in ordinary memory, so that
+//! a child's number differs from those of all its ancestors. An `atfork` handler alone would not do: it does not run
+//! for a raw `clone`.
+//!
+//! `vfork` and `clone(CLONE_VM)` share the page, rightly: until its exec, such a child *is* this address space.
+
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// The wiped page, null until `prepare`.
+static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+
+/// The highest generation given out in this process's line of ancestors.
+static LAST: AtomicU32 = AtomicU32::new(0);
+
+/// Makes [`generation`] work. Everything that stores a generation has called this first.
+pub(crate) fn prepare() -> Result<()> {
+    static HANDLERS: Once = Once::new();
+    if !PAGE.load(Ordering::Acquire).is_null() {
+        return Ok(());
+    }
+    let page = super::map::anonymous_page().map_err(|error| Error::os("map a page", error))?;
+    // SAFETY: the page was just mapped, private and anonymous, and nobody else knows it.
+    if unsafe { libc::madvise(page.as_ptr(), super::page_size(), libc::MADV_WIPEONFORK) } != 0 {
+        return Err(Error::last_os("have a page cleared on fork"));
+    }
+    // Release: publishes the mapped and advised page to the Acquire in `generation`. A thread that loses the race
+    // leaks its page, once in a process's life.
+    let _ = PAGE.compare_exchange(ptr::null_mut(), page.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
+    HANDLERS.call_once(|| {
+        // SAFETY: the three handlers are `extern "C"`, take no argument and live as long as the program.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+    });
+    Ok(())
+}
+
+/// A number that differs between this process and every process it was forked from; 0 before [`prepare`].
+#[inline]
+pub(crate) fn generation() -> u32 {
+    let page = PAGE.load(Ordering::Acquire);
+    if page.is_null() {
+        return 0;
+    }
+    // SAFETY: `prepare` mapped the page and nobody unmaps it; any bytes are an AtomicU32.
+    let generation = unsafe { &*page };
+    // Relaxed: the number is all there is; it publishes nothing.
+    match generation.load(Ordering::Relaxed) {
+        0 => renew(generation),
+        generation => generation,
+    }
+}
+
+#[cold]
+fn renew(generation: &AtomicU32) -> u32 {
+    let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    match generation.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(first) => first,
+    }
+}
+
+/// Held while a descriptor exists that a forked child must not inherit: no `fork` returns meanwhile.
+pub(crate) fn exclude() -> MutexGuard<'static, ()> {
+    EXCLUSION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static EXCLUSION: Mutex<()> = Mutex::new(());
+
+/// The guard that a forking thread holds from before the fork until after it, on both sides.
+struct HeldOverFork(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+
+// SAFETY: only the thread that holds EXCLUSION touches the cell.
+unsafe impl Sync for HeldOverFork {}
+
+static HELD_OVER_FORK: HeldOverFork = HeldOverFork(UnsafeCell::new(None));
+
+extern "C" fn before_fork() {
+    let guard = exclude();
+    // SAFETY: this thread holds EXCLUSION, which guards the cell.
+    unsafe { *HELD_OVER_FORK.0.get() = Some(guard) };
+}
+
+extern "C" fn after_fork() {
+    // SAFETY: this thread, or its copy in the child, has held EXCLUSION since `before_fork`.
+    let guard = unsafe { (*HELD_OVER_FORK.0.get()).take() };
+    drop(guard);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_child_has_another_generation() {
+        prepare().unwrap();
+        let here = generation();
+        // SAFETY: the child only loads, compares and exits.
+        match unsafe { libc::fork() } {
+            0 => {
+                let differs = generation() != here && generation() == generation();
+                // SAFETY: ends the child at once, without destructors.
+                unsafe { libc::_exit(i32::from(!differs)) }
+            }
+            child => {
+                let mut status = -1;
+                // SAFETY: `child` is ours, and `status` outlives the call.
+                unsafe { libc::waitpid(child, &mut status, 0) };
+                assert_eq!(status, 0);
+                assert_eq!(generation(), here);
+            }
+        }
+    }
+}
