@@ -14,9 +14,25 @@ mod error;
 mod fault;
 
 // The layers, lowest first: a module uses only those above it in this list.
+#[cfg(not(all(test, loom)))]
 mod sys;
-mod segment;
+#[cfg(all(test, loom))]
+#[path = "sys/model.rs"]
+mod sys;
 mod word;
+#[cfg(not(all(test, loom)))]
+mod segment;
+#[cfg(not(all(test, loom)))]
 mod cell;
+#[cfg(not(all(test, loom)))]
 mod sync;
+#[cfg(not(all(test, loom)))]
 mod process;
+
+pub use error::{AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp};
+#[cfg(not(all(test, loom)))]
+pub use segment::{Arena, Atomics, Shared};
+#[cfg(not(all(test, loom)))]
+pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
+#[cfg(not(all(test, loom)))]
+pub use sync::{Lock, LockGuard};

@@ -5,6 +5,7 @@
 //! function that returns [`Result`].
 
 mod attach;
+mod lock;
 mod os;
 mod process;
 
@@ -13,7 +14,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use attach::{AttachError, Kind};
+pub use attach::{AttachError, Kind, TypeStamp};
+pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
 pub use process::{Exit, ProcessError};
 

@@ -1,3 +1,190 @@
-//! Shared bytes.
+//! Shared bytes: a memory file, mapped, with a header, a table of peers and objects.
+//!
+//! Whoever holds a [`Segment`] is a peer of it: it has an identity that other peers can tell dead or alive. A process
+//! attaches to a file once, however many handles it has; a forked copy of the process is another peer, and becomes one
+//! when it first needs an identity.
+
+mod arena;
+mod carve;
 pub(crate) mod handle;
-pub(crate) struct Segment;
+mod header;
+mod object;
+mod ownership;
+pub(crate) mod place;
+mod shared;
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+pub use arena::Arena;
+pub(crate) use carve::stamp;
+pub(crate) use object::type_stamp;
+pub(crate) use ownership::{Failure, Ownership, Section, Wait};
+pub use shared::{Atomics, Shared};
+
+use self::header::{LEAST, PEERS, first_object};
+use crate::error::{AttachError, Error, Result};
+use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::fork::{self, Exclusion};
+use crate::sys::liveness::{Hold, Liveness};
+use crate::sys::map::{Mapping, page_size};
+use crate::sys::memory::{FileKey, MemoryFile, user};
+use crate::word::{PeerId, peers};
+
+/// One attached segment.
+pub(crate) struct Segment {
+    mapping: Mapping,
+    liveness: Liveness,
+    /// Places in the table of peers, as checked at attach.
+    peers: u32,
+    /// Low half: our identity; high half: the fork generation that it belongs to.
+    identity: AtomicU64,
+    /// What keeps the identity alive. Locked only while forks are excluded.
+    hold: Mutex<Option<Hold>>,
+}
+
+/// The segments of this process, so that each file is attached once. Locked only while forks are excluded.
+static ATTACHED: Mutex<BTreeMap<FileKey, Weak<Segment>>> = Mutex::new(BTreeMap::new());
+
+fn attached(_forks_excluded: &Exclusion) -> MutexGuard<'static, BTreeMap<FileKey, Weak<Segment>>> {
+    ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Segment {
+    /// A new anonymous segment with room for objects of `bytes` in all, which this process is attached to.
+    ///
+    /// Nobody else can see the file before a handle is given away, so the magic may be stored before the first object.
+    pub(crate) fn create(bytes: u64) -> Result<Arc<Self>> {
+        let page = page_size() as u64;
+        let length = first_object(PEERS).saturating_add(bytes).checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let file = MemoryFile::anonymous()?;
+        file.reserve(length)?;
+        file.seal()?;
+        let mapping = Mapping::of(&file, length)?;
+        let header = place::header(&mapping);
+        header.initialise(length, user());
+        header.complete();
+        fork::prepare()?;
+        Segment::join(mapping, Liveness::of(file)?, PEERS, &fork::exclude())
+    }
+
+    /// The segment whose file `descriptor` is.
+    pub(crate) fn attach(descriptor: OwnedFd) -> Result<Arc<Self>> {
+        fork::prepare()?;
+        let liveness = Liveness::of(descriptor.into())?;
+        let forks = fork::exclude();
+        let known = attached(&forks).get(&liveness.key()).and_then(Weak::upgrade);
+        if let Some(segment) = known {
+            return Ok(segment);
+        }
+        let file = liveness.file();
+        file.check_seals()?;
+        let size = file.size_without_holes()?;
+        if size < LEAST {
+            return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
+        }
+        let mapping = Mapping::of(file, size)?;
+        let peers = place::header(&mapping).check(size)?;
+        Segment::join(mapping, liveness, peers, &forks)
+    }
+
+    /// Becomes a peer. The segment is made last: its drop needs what `forks` stands for.
+    fn join(mapping: Mapping, liveness: Liveness, peers: u32, forks: &Exclusion) -> Result<Arc<Self>> {
+        let (id, hold) = peers::join(place::peers(&mapping, peers), process::id(), &liveness, forks)?;
+        let segment = Arc::new(Segment {
+            mapping,
+            liveness,
+            peers,
+            identity: AtomicU64::new(identity(id)),
+            hold: Mutex::new(Some(hold)),
+        });
+        attached(forks).insert(segment.liveness.key(), Arc::downgrade(&segment));
+        Ok(segment)
+    }
+
+    /// Who this process is to the other peers.
+    ///
+    /// An error only in a forked copy of the process that attached, when it cannot become a peer of its own.
+    #[inline]
+    pub(crate) fn me(&self) -> Result<PeerId> {
+        // Relaxed: the number is all there is; what makes it true happened in system calls.
+        match current(self.identity.load(Relaxed)) {
+            Some(id) => Ok(id),
+            None => self.join_as_copy(),
+        }
+    }
+
+    /// Whether `id` is this process: false for an identity of the process that we were forked from.
+    #[inline]
+    pub(crate) fn is_me(&self, id: PeerId) -> bool {
+        current(self.identity.load(Relaxed)) == Some(id)
+    }
+
+    #[cold]
+    fn join_as_copy(&self) -> Result<PeerId> {
+        let forks = fork::exclude();
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = current(self.identity.load(Relaxed)) {
+            return Ok(id);
+        }
+        let (id, held) = peers::join(place::peers(&self.mapping, self.peers), process::id(), &self.liveness, &forks)?;
+        *hold = Some(held);
+        self.identity.store(identity(id), Relaxed);
+        Ok(id)
+    }
+
+    pub(crate) fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// Takes room for an object; its offset.
+    fn allocate(&self, bytes: u64) -> Result<u64> {
+        let allocated = place::header(&self.mapping).allocate(bytes, self.first_object(), self.mapping.len());
+        allocated.ok_or_else(|| Error::NoSpace { needed: bytes, available: self.remaining() })
+    }
+
+    /// Bytes that no object has taken yet.
+    fn remaining(&self) -> u64 {
+        let used = place::header(&self.mapping).used();
+        self.mapping.len().saturating_sub(used.max(self.first_object()))
+    }
+
+    /// The offset of the segment's first object, which is what its descriptor stands for.
+    pub(crate) fn first_object(&self) -> u64 {
+        first_object(self.peers)
+    }
+}
+
+/// An identity and the fork generation it belongs to, in one word.
+fn identity(id: PeerId) -> u64 {
+    u64::from(fork::generation()) << 32 | u64::from(id.get())
+}
+
+/// The identity in such a word, unless it is that of the process we were forked from.
+#[inline]
+fn current(identity: u64) -> Option<PeerId> {
+    ((identity >> 32) as u32 == fork::generation()).then(|| PeerId::from_number(identity as u32))
+}
+
+impl Drop for Segment {
+    /// Gives the place in the table back; the hold, which is dropped after this, lets go of the byte.
+    fn drop(&mut self) {
+        let forks = fork::exclude();
+        if let Some(id) = current(self.identity.load(Relaxed)) {
+            peers::leave(place::peers(&self.mapping, self.peers), id);
+        }
+        let mut attached = attached(&forks);
+        // Another thread may have attached the file anew since our last handle went.
+        if attached.get(&self.liveness.key()).is_some_and(|segment| segment.strong_count() == 0) {
+            attached.remove(&self.liveness.key());
+        }
+    }
+}
+
+impl AsFd for Segment {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.liveness.as_fd()
+    }
+}

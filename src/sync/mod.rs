@@ -1,0 +1,5 @@
+//! Locks and what is built like them.
+
+mod lock;
+
+pub use lock::{Lock, LockGuard};

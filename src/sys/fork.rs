@@ -32,7 +32,7 @@ pub(crate) fn prepare() -> Result<()> {
     }
     let page = super::map::anonymous_page().map_err(|error| Error::os("map a page", error))?;
     // SAFETY: the page was just mapped, private and anonymous, and nobody else knows it.
-    if unsafe { libc::madvise(page.as_ptr(), super::page_size(), libc::MADV_WIPEONFORK) } != 0 {
+    if unsafe { libc::madvise(page.as_ptr(), super::map::page_size(), libc::MADV_WIPEONFORK) } != 0 {
         return Err(Error::last_os("have a page cleared on fork"));
     }
     // Release: publishes the mapped and advised page to the Acquire in `generation`. A thread that loses the race
@@ -70,15 +70,21 @@ fn renew(generation: &AtomicU32) -> u32 {
     }
 }
 
-/// Held while a descriptor exists that a forked child must not inherit: no `fork` returns meanwhile.
-pub(crate) fn exclude() -> MutexGuard<'static, ()> {
-    EXCLUSION.lock().unwrap_or_else(PoisonError::into_inner)
+/// No plain fork of this process happens while one of these exists, and there is one at a time.
+pub(crate) struct Exclusion {
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// Keeps forks away: a forked child would inherit a descriptor that exists only for a moment, or a mutex that a thread
+/// it does not have would never unlock.
+pub(crate) fn exclude() -> Exclusion {
+    Exclusion { _guard: EXCLUSION.lock().unwrap_or_else(PoisonError::into_inner) }
 }
 
 static EXCLUSION: Mutex<()> = Mutex::new(());
 
 /// The guard that a forking thread holds from before the fork until after it, on both sides.
-struct HeldOverFork(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+struct HeldOverFork(UnsafeCell<Option<Exclusion>>);
 
 // SAFETY: only the thread that holds EXCLUSION touches the cell.
 unsafe impl Sync for HeldOverFork {}

@@ -1,7 +1,19 @@
-//! The machine: everything that talks to the kernel.
+//! The machine: everything that talks to the kernel, and the only callers of libc.
 //!
-//! The atomics, the futex, the clock and the liveness of peers have twins in `model` that loom can run; which of the
-//! two the rest of the crate sees is chosen here and nowhere else.
+//! `model.rs` has twins of the modules that the words need (atomics, futex, clock, spinning, liveness), for loom;
+//! which of the two is compiled is chosen in `lib.rs` and nowhere else.
 
+mod capacity;
 pub(crate) mod clock;
 pub(crate) mod fork;
+pub(crate) mod futex;
+pub(crate) mod liveness;
+pub(crate) mod map;
+pub(crate) mod memory;
+pub(crate) mod spin;
+pub(crate) mod thread;
+
+/// The atomics of shared memory.
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+}

@@ -1,0 +1,10 @@
+//! The words in shared memory and who may change them: pure state machines over the atomics of `sys`, checked by loom.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod flip;
+mod id;
+pub(crate) mod lock;
+pub(crate) mod peers;
+
+pub(crate) use id::PeerId;

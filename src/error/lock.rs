@@ -1,0 +1,198 @@
+use std::fmt;
+
+use crate::error::{Error, Kind};
+
+/// What the guards of all locks have in common.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Guard, Kind, Lock, LockGuard};
+///
+/// assert_eq!(LockGuard::KIND, Kind::Lock);
+/// let lock = Lock::new()?;
+/// let mut guard = lock.lock()?;
+/// guard.repair(); // nothing to repair: no effect
+/// # crossproc::Result::Ok(())
+/// ```
+pub trait Guard {
+    /// The kind of object that it guards.
+    const KIND: Kind;
+
+    /// Says that what a dead owner left half done has been put right: the next owner is no longer told.
+    fn repair(&mut self);
+}
+
+/// Why [`lock`](crate::Lock::lock) did not simply give a guard.
+///
+/// # Examples
+///
+/// Taking a lock over from a dead owner, when what it guards needs no mending:
+///
+/// ```
+/// use crossproc::{Lock, LockError, Process};
+///
+/// # crossproc::test_support!();
+/// fn die_with(lock: Lock) {
+///     let _guard = lock.lock();
+///     std::process::abort();
+/// }
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let lock = Lock::new()?;
+/// let _ = Process::spawn(die_with, (&lock,))?.join();
+/// assert!(matches!(lock.lock(), Err(LockError::OwnerDied(_))));
+///
+/// drop(lock.lock().or_else(LockError::repair)?);
+/// assert!(lock.lock().is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub enum LockError<G> {
+    /// An owner died while it held the lock, and nobody has repaired since. The lock is yours; what it guards may be
+    /// half changed. Every owner is told so until one calls [`repair`](Guard::repair).
+    OwnerDied(G),
+    /// This thread holds the lock already: waiting would never end.
+    AlreadyHeld,
+    /// This process is a forked copy and could not become a peer of its own.
+    Failed(Error),
+}
+
+/// Why a `try_lock` or a `lock_timeout` did not simply give a guard.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Lock, TryLockError};
+/// use std::time::Duration;
+///
+/// let lock = Lock::new()?;
+/// let guard = lock.lock()?;
+/// let other = lock.clone();
+/// std::thread::spawn(move || {
+///     assert!(matches!(other.try_lock(), Err(TryLockError::Held)));
+///     assert!(matches!(other.lock_timeout(Duration::from_millis(1)), Err(TryLockError::Held)));
+/// })
+/// .join()
+/// .unwrap();
+/// # drop(guard);
+/// # crossproc::Result::Ok(())
+/// ```
+pub enum TryLockError<G> {
+    /// Somebody else holds the lock, and did so until the time was up.
+    Held,
+    /// As [`LockError::OwnerDied`].
+    OwnerDied(G),
+    /// As [`LockError::AlreadyHeld`].
+    AlreadyHeld,
+    /// As [`LockError::Failed`].
+    Failed(Error),
+}
+
+impl<G: Guard> LockError<G> {
+    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one.
+    ///
+    /// # Errors
+    ///
+    /// Any other failure than [`OwnerDied`](LockError::OwnerDied).
+    ///
+    /// # Examples
+    ///
+    /// See [`LockError`].
+    pub fn repair(self) -> Result<G, Error> {
+        match self {
+            LockError::OwnerDied(mut guard) => {
+                guard.repair();
+                Ok(guard)
+            }
+            other => Err(other.into()),
+        }
+    }
+}
+
+impl<G: Guard> TryLockError<G> {
+    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one.
+    ///
+    /// # Errors
+    ///
+    /// Any other failure than [`OwnerDied`](TryLockError::OwnerDied).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Lock, TryLockError};
+    ///
+    /// let lock = Lock::new()?;
+    /// let _guard = lock.try_lock().or_else(TryLockError::repair)?;
+    /// # crossproc::Result::Ok(())
+    /// ```
+    pub fn repair(self) -> Result<G, Error> {
+        match self {
+            TryLockError::OwnerDied(guard) => LockError::OwnerDied(guard).repair(),
+            other => Err(other.into()),
+        }
+    }
+}
+
+impl<G: Guard> From<LockError<G>> for Error {
+    /// The guard of a dead owner's lock is dropped: the lock stays marked for its next owner.
+    fn from(error: LockError<G>) -> Self {
+        match error {
+            LockError::OwnerDied(_) => Error::OwnerDied { object: G::KIND },
+            LockError::AlreadyHeld => Error::AlreadyHeld { object: G::KIND },
+            LockError::Failed(error) => error,
+        }
+    }
+}
+
+impl<G: Guard> From<TryLockError<G>> for Error {
+    /// The guard of a dead owner's lock is dropped: the lock stays marked for its next owner.
+    fn from(error: TryLockError<G>) -> Self {
+        match error {
+            TryLockError::Held => Error::Held { object: G::KIND },
+            TryLockError::OwnerDied(guard) => LockError::OwnerDied(guard).into(),
+            TryLockError::AlreadyHeld => Error::AlreadyHeld { object: G::KIND },
+            TryLockError::Failed(error) => error,
+        }
+    }
+}
+
+impl<G: Guard> fmt::Display for LockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::OwnerDied(_) => Error::OwnerDied { object: G::KIND }.fmt(f),
+            LockError::AlreadyHeld => Error::AlreadyHeld { object: G::KIND }.fmt(f),
+            LockError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<G: Guard> fmt::Display for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryLockError::Held => Error::Held { object: G::KIND }.fmt(f),
+            TryLockError::OwnerDied(_) => Error::OwnerDied { object: G::KIND }.fmt(f),
+            TryLockError::AlreadyHeld => Error::AlreadyHeld { object: G::KIND }.fmt(f),
+            TryLockError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// As `Display`: a guard has nothing to show.
+impl<G: Guard> fmt::Debug for LockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As `Display`: a guard has nothing to show.
+impl<G: Guard> fmt::Debug for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<G: Guard> std::error::Error for LockError<G> {}
+
+impl<G: Guard> std::error::Error for TryLockError<G> {}

@@ -1,0 +1,119 @@
+//! A lock word of a segment, held by this thread: acquired through one of the three forms, given back by drop.
+
+use std::marker::PhantomData;
+
+use super::Segment;
+use crate::error::{Error, LockError, TryLockError};
+use crate::sys::clock::Deadline;
+use crate::sys::spin::Spin;
+use crate::word::PeerId;
+use crate::word::lock::{Acquired, Claim, LockWord, Refused};
+
+/// What death at any instruction leaves of the things that a lock guards.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// Perhaps something half changed: the next owner is told.
+    Open,
+    /// Something whole, by other means.
+    Whole,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    No,
+    Until(Deadline),
+}
+
+/// Why a lock was not got.
+pub(crate) enum Failure {
+    Held,
+    AlreadyHeld,
+    Failed(Error),
+}
+
+/// A lock word that is ours until drop. Bound to its thread: the word names it.
+pub(crate) struct Ownership<'a> {
+    segment: &'a Segment,
+    word: &'a LockWord,
+    id: PeerId,
+    acquired: Acquired,
+    repaired: bool,
+    _thread: PhantomData<*const ()>,
+}
+
+impl<'a> Ownership<'a> {
+    #[inline]
+    pub(crate) fn acquire(
+        segment: &'a Segment,
+        word: &'a LockWord,
+        spin: &Spin,
+        section: Section,
+        wait: Wait,
+    ) -> Result<Self, Failure> {
+        let id = segment.me().map_err(Failure::Failed)?;
+        let claim = match section {
+            Section::Open => Claim::new(id),
+            Section::Whole => Claim::whole(id),
+        };
+        let acquired = match wait {
+            Wait::No => word.try_acquire(claim, segment.liveness()),
+            Wait::Until(deadline) => word.acquire(claim, segment.liveness(), deadline, spin),
+        };
+        match acquired {
+            Ok(acquired) => Ok(Ownership { segment, word, id, acquired, repaired: false, _thread: PhantomData }),
+            Err(Refused::Held) => Err(Failure::Held),
+            Err(Refused::AlreadyHeld) => Err(Failure::AlreadyHeld),
+        }
+    }
+
+    /// Whether an owner died and nobody has repaired since.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.acquired == Acquired::Dirty && !self.repaired
+    }
+
+    pub(crate) fn repair(&mut self) {
+        self.repaired = true;
+    }
+
+    /// False in a forked copy of the process that acquired it, which holds nothing.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.segment.is_me(self.id)
+    }
+}
+
+impl Drop for Ownership<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.word.release(self.is_dirty());
+        }
+    }
+}
+
+impl Failure {
+    /// The outcome of a `lock` that has no deadline, so that `Held` cannot be.
+    pub(crate) fn into_lock_error<G>(self) -> LockError<G> {
+        match self {
+            Failure::Failed(error) => LockError::Failed(error),
+            Failure::AlreadyHeld | Failure::Held => LockError::AlreadyHeld,
+        }
+    }
+
+    pub(crate) fn into_try_lock_error<G>(self) -> TryLockError<G> {
+        match self {
+            Failure::Held => TryLockError::Held,
+            Failure::AlreadyHeld => TryLockError::AlreadyHeld,
+            Failure::Failed(error) => TryLockError::Failed(error),
+        }
+    }
+
+    pub(crate) fn into_error(self, object: crate::error::Kind) -> Error {
+        match self {
+            Failure::Held => Error::Held { object },
+            Failure::AlreadyHeld => Error::AlreadyHeld { object },
+            Failure::Failed(error) => error,
+        }
+    }
+}

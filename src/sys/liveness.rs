@@ -1,0 +1,114 @@
+//! Who is alive: open file description locks (fcntl(2), `F_OFD_SETLK`) on bytes of a segment's file.
+//!
+//! A peer holds a write lock on one byte that belongs to its identity alone. The kernel drops it when the process is
+//! gone, zombie or not, whatever its pid namespace, and asking costs less than a microsecond.
+//!
+//! L1. The lock belongs to an open file description that nothing keeps alive but one mapped page: no descriptor, so
+//!     that neither a `closefrom` nor an exec'd or forked child can end or prolong it.
+//! L2. The page is not inherited by a forked child (`MADV_DONTFORK`), so a killed parent's lock falls although its
+//!     child lives. The descriptor exists only while plain forks are excluded.
+//! L3. A verdict "dead" is given only by the file itself: if the program has closed our descriptor, or put another file
+//!     in its place, everybody counts as alive.
+//!
+//! A `vfork`ed child that is stopped before its exec shares the address space, page included: its killed parent looks
+//! alive until it goes on. A delay, never a wrong verdict.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+
+use super::fork::{self, Exclusion};
+use super::map;
+use super::memory::{FileKey, MemoryFile};
+use crate::error::{Error, OsError, Result};
+
+/// The byte of identity `id` is `BASE + id`: far behind the content of any segment.
+const BASE: i64 = 1 << 40;
+
+/// A segment's file as the register of who is alive.
+pub(crate) struct Liveness {
+    file: MemoryFile,
+    key: FileKey,
+}
+
+impl Liveness {
+    pub(crate) fn of(file: MemoryFile) -> Result<Self> {
+        let key = file.key()?;
+        Ok(Liveness { file, key })
+    }
+
+    pub(crate) fn file(&self) -> &MemoryFile {
+        &self.file
+    }
+
+    pub(crate) fn key(&self) -> FileKey {
+        self.key
+    }
+
+    /// F_OFD_GETLK: whether the owner of identity `id` can no longer run. Once true, always true.
+    pub(crate) fn is_dead(&self, id: u32) -> bool {
+        let mut lock = write_lock(id);
+        // SAFETY: `lock` is a live flock; if the descriptor is closed the call fails.
+        let asked = unsafe { libc::fcntl(self.file.as_fd().as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+        let unlocked = asked == 0 && i32::from(lock.l_type) == libc::F_UNLCK;
+        unlocked && self.file.key().is_ok_and(|key| key == self.key) // (L3)
+    }
+
+    /// Marks identity `id` alive for as long as the result lives; `None` if somebody else holds its byte.
+    pub(crate) fn hold(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<Hold>> {
+        let description = self.file.reopen()?;
+        let page = map::anchor_page(description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
+        let hold = Hold { page, generation: fork::generation() };
+        // SAFETY: the page was just mapped.
+        if unsafe { libc::madvise(page.as_ptr(), map::page_size(), libc::MADV_DONTFORK) } != 0 {
+            return Err(Error::last_os("keep a page from forked children"));
+        }
+        let lock = write_lock(id);
+        // SAFETY: `lock` is a live flock and the descriptor is open.
+        if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
+            return Ok(Some(hold));
+        }
+        match OsError::last() {
+            error if error.code() == libc::EAGAIN || error.code() == libc::EACCES => Ok(None),
+            error => Err(Error::os("lock a byte of a segment", error)),
+        }
+    }
+}
+
+impl AsFd for Liveness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn write_lock(id: u32) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: BASE + i64::from(id),
+        l_len: 1,
+        l_pid: 0, // required of OFD locks
+    }
+}
+
+/// A held identity byte: the page that keeps the lock's open file description alive (L1).
+pub(crate) struct Hold {
+    page: NonNull<c_void>,
+    /// The fork generation that mapped it.
+    generation: u32,
+}
+
+// SAFETY: a Hold is an address that only its Drop uses, once.
+unsafe impl Send for Hold {}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // In a forked copy there is no such page (L2); the address may be something else by now.
+        if self.generation == fork::generation() {
+            // SAFETY: `hold` mapped the page for this value alone, in this process.
+            unsafe { libc::munmap(self.page.as_ptr(), map::page_size()) };
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Memory files: memfd_create(2), fallocate(2), file seals.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+use super::capacity;
+use crate::error::{AttachError, Error, OsError, Result};
+
+/// Which file a descriptor stands for: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileKey {
+    device: u64,
+    inode: u64,
+}
+
+/// A file that lives in memory, and its descriptor.
+pub(crate) struct MemoryFile {
+    file: File,
+}
+
+/// What a file must have so that nobody can take away bytes under a mapping.
+const REQUIRED_SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+
+/// How much is reserved with one call: a signal makes fallocate(2) on tmpfs undo all that the call did, so that one
+/// call for very much might never get through. A guess: some 10 ms of clearing pages.
+const RESERVE_STEP: u64 = 64 << 20;
+
+/// Above this, a request is compared with the memory there is before any of it is taken: fallocate(2) would rather
+/// have the kernel kill a process than fail. Below, a look at the system's memory costs more than it tells.
+const WORTH_A_LOOK: u64 = 16 << 20;
+
+impl MemoryFile {
+    /// memfd_create(2): an anonymous file, empty, close-on-exec, never executable.
+    pub(crate) fn anonymous() -> Result<Self> {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        // MFD_NOEXEC_SEAL came with Linux 6.3; older kernels refuse what they do not know.
+        let created = memfd(flags | libc::MFD_NOEXEC_SEAL).or_else(|_| memfd(flags));
+        created.map(MemoryFile::from).map_err(|error| Error::os("create a memory file", error))
+    }
+
+    /// Gives an empty file `length` bytes of zeroed memory that are really there.
+    pub(crate) fn reserve(&self, length: u64) -> Result<()> {
+        let available = || capacity::available(&self.file);
+        // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
+        let within = |available| if length <= available { Ok(()) } else { Err(Error::NoSpace { needed: length, available }) };
+        within(capacity::file_size_limit())?;
+        if length > WORTH_A_LOOK {
+            within(available())?;
+        }
+        let mut reserved = 0;
+        while reserved < length {
+            let step = (length - reserved).min(RESERVE_STEP);
+            match self.allocate(reserved, step) {
+                Ok(()) => reserved += step,
+                Err(libc::EINTR) => {}
+                Err(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => {
+                    return Err(Error::NoSpace { needed: length, available: available().min(length - 1) });
+                }
+                Err(code) => return Err(Error::os("reserve shared memory", OsError::from_code(code))),
+            }
+        }
+        Ok(())
+    }
+
+    /// fallocate(2); the error is an errno.
+    fn allocate(&self, offset: u64, length: u64) -> Result<(), i32> {
+        let (offset, length) = (offset.cast_signed(), length.cast_signed());
+        // SAFETY: the descriptor is open; the call has no memory arguments.
+        match unsafe { libc::fallocate(self.file.as_raw_fd(), 0, offset, length) } {
+            0 => Ok(()),
+            _ => Err(OsError::last().code()),
+        }
+    }
+
+    /// Fixes the file's size for good.
+    pub(crate) fn seal(&self) -> Result<()> {
+        // SAFETY: F_ADD_SEALS takes an int.
+        match unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_ADD_SEALS, REQUIRED_SEALS) } {
+            0 => Ok(()),
+            _ => Err(Error::last_os("seal a memory file")),
+        }
+    }
+
+    /// Checks that the file can neither shrink nor grow. A file that knows no seals has none.
+    pub(crate) fn check_seals(&self) -> Result<(), AttachError> {
+        // SAFETY: F_GET_SEALS takes no argument.
+        let found = unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_GET_SEALS) }.max(0);
+        if found & REQUIRED_SEALS == REQUIRED_SEALS {
+            return Ok(());
+        }
+        Err(AttachError::NotSealed { found: found.cast_unsigned(), required: REQUIRED_SEALS.cast_unsigned() })
+    }
+
+    /// The file's size, with all its bytes backed by memory: a hole that somebody left or punched is filled, since
+    /// touching one when memory is out is a SIGBUS.
+    pub(crate) fn size_without_holes(&self) -> Result<u64> {
+        let metadata = self.metadata()?;
+        if metadata.blocks().saturating_mul(512) < metadata.size() {
+            self.reserve(metadata.size())?;
+        }
+        Ok(metadata.size())
+    }
+
+    pub(crate) fn key(&self) -> Result<FileKey> {
+        let metadata = self.metadata()?;
+        Ok(FileKey { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn metadata(&self) -> Result<std::fs::Metadata> {
+        self.file.metadata().map_err(|error| Error::os("look at a memory file", error))
+    }
+
+    /// Opens the same file again, as an open file description of its own.
+    pub(super) fn reopen(&self) -> Result<OwnedFd> {
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let again = match File::options().read(true).write(true).open(&path) {
+            Ok(file) => MemoryFile { file },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Unsupported { what: "a system without /proc".into() });
+            }
+            Err(error) => return Err(Error::os("open a memory file again", error)),
+        };
+        // What is mounted at /proc might be anything.
+        if again.key()? == self.key()? {
+            Ok(again.file.into())
+        } else {
+            Err(Error::Unsupported { what: "a /proc that shows other files".into() })
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> &File {
+        &self.file
+    }
+}
+
+/// The effective user id of this process.
+pub(crate) fn user() -> u32 {
+    // SAFETY: geteuid has no preconditions and never fails.
+    unsafe { libc::geteuid() }
+}
+
+fn memfd(flags: libc::c_uint) -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string that outlives the call.
+    match unsafe { libc::memfd_create(c"crossproc".as_ptr(), flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the call returned a new descriptor, which nobody else owns.
+        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+    }
+}
+
+impl From<OwnedFd> for MemoryFile {
+    fn from(descriptor: OwnedFd) -> Self {
+        MemoryFile { file: File::from(descriptor) }
+    }
+}
+
+impl AsFd for MemoryFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

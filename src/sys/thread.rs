@@ -1,0 +1,32 @@
+//! Numbers for threads.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many bits a thread's number has.
+pub(crate) const BITS: u32 = 30;
+
+thread_local! {
+    static TOKEN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A number of this thread: never 0, fewer than 2^30, and another one than any other thread of this process has.
+///
+/// Not the kernel's thread id: two pid namespaces have equal ones, and asking for it is a system call. The numbers
+/// begin again after 2^30 threads; two threads that share one can at worst be told that they already hold a lock which
+/// the other one holds.
+#[inline]
+pub(crate) fn token() -> u32 {
+    match TOKEN.get() {
+        0 => assign(),
+        token => token,
+    }
+}
+
+#[cold]
+fn assign() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let token = NEXT.fetch_add(1, Ordering::Relaxed) % ((1 << BITS) - 1) + 1;
+    TOKEN.set(token);
+    token
+}

@@ -1,0 +1,257 @@
+//! The word of a lock that survives its owner.
+//!
+//! Promise: at most one live owner at a time; whoever is killed at any instruction holds it for no longer than it takes
+//! the next contender to look; what the dead owner guarded is reported to each next owner until one repairs it; a
+//! killed waiter or waker costs a sleeper one detection bound at most.
+//!
+//! | state                    | next, by                                                                  |
+//! |--------------------------|---------------------------------------------------------------------------|
+//! | free (owner = 0)         | anyone: CAS to (me)                                                        |
+//! | owned                    | its owner: swap to free; a sleeper: CAS that sets WAITERS                  |
+//! | owned by a dead peer     | anyone: CAS from exactly this word to (me, WAITERS, DIRTY unless WHOLE)    |
+//!
+//! I1. One compare-exchange claims the lock and says who did: there is no instant at which it is taken by nobody.
+//! I2. A word is taken from an owner only after the kernel has said that this owner can no longer run, and by a CAS
+//!     from the very word that was judged. Identities are never used twice, so that word cannot have come again.
+//! I3. Who is about to sleep has set WAITERS in the futex half of the word it then sleeps on. Whoever unlocks takes
+//!     the bit and wakes one. In the other half the bit would be lost when the same owner unlocks and locks again
+//!     between announcing and sleeping.
+//! I4. Who has been announced acquires with WAITERS set, and announces before it gives up: others may sleep behind it,
+//!     and its wake-up may have been the only one.
+//! I5. DIRTY outlives owners. Only an owner that has repaired leaves it out when it unlocks.
+//!
+//! Orderings: what the lock guards is published by the Release in `release`, and taken over by the Acquire of the
+//! compare-exchange that finds the word free. A dead owner released nothing: its stores are visible since the kernel's
+//! lock on its identity fell and was asked for, which are system calls on both sides; the Acquire there is for the
+//! owners before it. Announcing is Relaxed: it is a change of the same word that the release takes with its swap, and a
+//! read-modify-write in between keeps the release sequence of an earlier unlock going.
+//!
+//! Source: the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), section 5, with the owner in the word
+//! instead of the "locked" state.
+
+use super::PeerId;
+use crate::fault::crash_point;
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use crate::sys::clock::Deadline;
+use crate::sys::liveness::Liveness;
+use crate::sys::spin::Spin;
+use crate::sys::{futex, thread};
+
+/// A lock, eight bytes of shared memory. All zero: free and clean.
+#[repr(transparent)]
+pub(crate) struct LockWord(AtomicU64);
+
+/// | bits  | name    | meaning                                                                     |
+/// |-------|---------|-----------------------------------------------------------------------------|
+/// | 0-30  | OWNER   | identity of the owning process; 0 = free                                    |
+/// | 31    | WAITERS | somebody sleeps, or is about to                                             |
+/// | 32-61 | THREAD  | the owning thread, a number of its process                                  |
+/// | 62    | WHOLE   | the owner leaves what it guards whole at every instruction                  |
+/// | 63    | DIRTY   | an owner died, and nobody has repaired                                      |
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word(u64);
+
+impl Word {
+    const OWNER: u64 = (1 << PeerId::BITS) - 1;
+    const WAITERS: u64 = 1 << 31;
+    const THREAD_SHIFT: u32 = 32;
+    const WHOLE: u64 = 1 << 62;
+    const DIRTY: u64 = 1 << 63;
+
+    fn is_free(self) -> bool {
+        self.0 & Self::OWNER == 0
+    }
+
+    fn owner(self) -> u32 {
+        (self.0 & Self::OWNER) as u32
+    }
+
+    fn is_held_by(self, claim: Claim) -> bool {
+        self.owner() == claim.id.get() && (self.0 & !Self::WHOLE & !Self::DIRTY) >> Self::THREAD_SHIFT == claim.thread.into()
+    }
+
+    fn has_waiters(self) -> bool {
+        self.0 & Self::WAITERS != 0
+    }
+
+    fn is_dirty(self) -> bool {
+        self.0 & Self::DIRTY != 0
+    }
+
+    fn with_waiters(self) -> Self {
+        Word(self.0 | Self::WAITERS)
+    }
+
+    /// Whether the next owner has to be told, if the owner of this word is dead.
+    fn is_dirty_without_owner(self) -> bool {
+        self.is_dirty() || self.0 & Self::WHOLE == 0
+    }
+
+    fn futex_half(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+const _: () = assert!(PeerId::BITS == 31 && thread::BITS == 30);
+
+/// Who wants a lock, and what for.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim {
+    id: PeerId,
+    thread: u32,
+    /// Death at any instruction leaves what is guarded whole, so that nobody need be told.
+    whole: bool,
+}
+
+impl Claim {
+    /// For the calling thread, to hold while it changes what it likes.
+    pub(crate) fn new(id: PeerId) -> Self {
+        Claim { id, thread: thread::token(), whole: false }
+    }
+
+    /// For the calling thread, to hold over a change that is atomic by other means.
+    pub(crate) fn whole(id: PeerId) -> Self {
+        Claim { whole: true, ..Claim::new(id) }
+    }
+
+    fn word(self, waiters: bool, dirty: bool) -> Word {
+        let bit = |condition: bool, bit: u64| if condition { bit } else { 0 };
+        Word(
+            u64::from(self.id.get())
+                | u64::from(self.thread) << Word::THREAD_SHIFT
+                | bit(waiters, Word::WAITERS)
+                | bit(self.whole, Word::WHOLE)
+                | bit(dirty, Word::DIRTY),
+        )
+    }
+}
+
+/// How a lock was got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    Clean,
+    /// An owner died before, and nobody has repaired since.
+    Dirty,
+}
+
+/// Why a lock was not got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Somebody else has it.
+    Held,
+    /// This thread has it.
+    AlreadyHeld,
+}
+
+impl LockWord {
+    /// Takes the lock if nobody alive holds it.
+    #[inline]
+    pub(crate) fn try_acquire(&self, claim: Claim, liveness: &Liveness) -> Result<Acquired, Refused> {
+        self.acquire_clean(claim).or_else(|_| self.try_acquire_slow(claim, liveness))
+    }
+
+    /// Waits until it has the lock, or until the deadline; even then it takes the lock if it can be had at once.
+    #[inline]
+    pub(crate) fn acquire(
+        &self,
+        claim: Claim,
+        liveness: &Liveness,
+        deadline: Deadline,
+        spin: &Spin,
+    ) -> Result<Acquired, Refused> {
+        self.acquire_clean(claim).or_else(|_| self.acquire_slow(claim, liveness, deadline, spin))
+    }
+
+    /// Gives the lock back; its owner only. `dirty`: it was got dirty, and its owner has not repaired.
+    #[inline]
+    pub(crate) fn release(&self, dirty: bool) {
+        // Release: pairs with the Acquire of the next owner's compare-exchange; publishes what the lock guards.
+        let released = Word(self.0.swap(if dirty { Word::DIRTY } else { 0 }, Release));
+        crash_point!("lock.released");
+        if released.has_waiters() {
+            futex::wake_one(&self.0); // (I3)
+        }
+    }
+
+    /// The fast path: free, clean, nobody waiting.
+    #[inline]
+    fn acquire_clean(&self, claim: Claim) -> Result<Acquired, ()> {
+        let claimed = self.0.compare_exchange(0, claim.word(false, false).0, Acquire, Relaxed).map_err(|_| ())?;
+        crash_point!("lock.claimed");
+        let _ = claimed;
+        Ok(Acquired::Clean)
+    }
+
+    #[cold]
+    fn try_acquire_slow(&self, claim: Claim, liveness: &Liveness) -> Result<Acquired, Refused> {
+        loop {
+            let word = Word(self.0.load(Relaxed));
+            if word.is_held_by(claim) {
+                return Err(Refused::AlreadyHeld);
+            }
+            if !word.is_free() && !liveness.is_dead(word.owner()) {
+                return Err(Refused::Held);
+            }
+            if let Some(acquired) = self.take(word, claim, false) {
+                return Ok(acquired);
+            }
+        }
+    }
+
+    #[cold]
+    fn acquire_slow(
+        &self,
+        claim: Claim,
+        liveness: &Liveness,
+        deadline: Deadline,
+        spin: &Spin,
+    ) -> Result<Acquired, Refused> {
+        let mut announced = false;
+        loop {
+            let spun = spin.until(|| {
+                let word = Word(self.0.load(Relaxed));
+                (word.is_free() || word.is_held_by(claim)).then_some(word)
+            });
+            let word = spun.unwrap_or_else(|| Word(self.0.load(Relaxed)));
+            if word.is_held_by(claim) {
+                return Err(Refused::AlreadyHeld);
+            }
+            if word.is_free() || liveness.is_dead(word.owner()) {
+                match self.take(word, claim, announced) {
+                    Some(acquired) => return Ok(acquired),
+                    None => continue,
+                }
+            }
+            if !self.announce(word) {
+                continue;
+            }
+            announced = true;
+            crash_point!("lock.announced");
+            if deadline.has_passed() {
+                return Err(Refused::Held); // (I4)
+            }
+            futex::wait(&self.0, word.with_waiters().futex_half(), deadline);
+        }
+    }
+
+    /// Takes the lock over from exactly this word, free or of a dead owner (I2).
+    fn take(&self, word: Word, claim: Claim, announced: bool) -> Option<Acquired> {
+        let (waiters, dirty) = if word.is_free() {
+            (announced || word.has_waiters(), word.is_dirty())
+        } else {
+            (true, word.is_dirty_without_owner())
+        };
+        // Acquire: pairs with the Release in `release`.
+        self.0.compare_exchange(word.0, claim.word(waiters, dirty).0, Acquire, Relaxed).ok()?;
+        crash_point!("lock.claimed");
+        Some(if dirty { Acquired::Dirty } else { Acquired::Clean })
+    }
+
+    /// Sets WAITERS in a word that has an owner (I3); false if the word has changed.
+    fn announce(&self, word: Word) -> bool {
+        word.has_waiters() || self.0.compare_exchange(word.0, word.with_waiters().0, Relaxed, Relaxed).is_ok()
+    }
+}
