@@ -1,13 +1,10 @@
 //! Python's `multiprocessing` for Rust, rebuilt on shared memory.
 
 #![deny(unsafe_code)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
+// Under loom only the words are built, which do not use everything below them.
+#![cfg_attr(all(test, loom), allow(dead_code, unused_imports))]
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_endian = "little",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(not(all(target_os = "linux", target_endian = "little", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 compile_error!("crossproc runs on Linux, x86-64 and (little-endian) aarch64 only");
 
 mod error;
@@ -15,24 +12,26 @@ mod fault;
 
 // The layers, lowest first: a module uses only those above it in this list.
 #[cfg(not(all(test, loom)))]
+mod cell;
+#[cfg(not(all(test, loom)))]
+mod process;
+#[cfg(not(all(test, loom)))]
+mod segment;
+#[cfg(not(all(test, loom)))]
+mod sync;
+#[cfg(not(all(test, loom)))]
 mod sys;
 #[cfg(all(test, loom))]
 #[path = "sys/model.rs"]
 mod sys;
 mod word;
-#[cfg(not(all(test, loom)))]
-mod segment;
-#[cfg(not(all(test, loom)))]
-mod cell;
-#[cfg(not(all(test, loom)))]
-mod sync;
-#[cfg(not(all(test, loom)))]
-mod process;
 
-pub use error::{AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp};
-#[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
+pub use error::{
+    AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp,
+};
+#[cfg(not(all(test, loom)))]
+pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};

@@ -86,8 +86,7 @@ const _: () = assert!(offset_of!(ValueBody, sequence) == 64 && size_of::<ValueBo
 // SAFETY: `repr(C)`, atomics only; zero is a free lock, no commit, and a first copy of zeros.
 unsafe impl Body for ValueBody {
     const KIND: Kind = Kind::Value;
-    const STAMP: u64 =
-        stamp(&[size_of::<ValueBody>(), offset_of!(ValueBody, lock), offset_of!(ValueBody, sequence)]);
+    const STAMP: u64 = stamp(&[size_of::<ValueBody>(), offset_of!(ValueBody, lock), offset_of!(ValueBody, sequence)]);
 }
 
 impl<T: Shared> Value<T> {

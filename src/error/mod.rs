@@ -109,9 +109,7 @@ pub enum Error {
     },
 
     /// A handle was serialised or deserialised outside a transfer between processes.
-    #[error(
-        "a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else"
-    )]
+    #[error("a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else")]
     HandleOutsideTransfer,
 
     /// A value could not be encoded for another process.

@@ -123,12 +123,7 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
 /// What identifies `T` across programs.
 pub(crate) fn type_stamp<T>() -> TypeStamp {
     let name = without_paths(std::any::type_name::<T>());
-    TypeStamp {
-        hash: carve::hash_text(&name),
-        size: size_of::<T>() as u64,
-        align: align_of::<T>() as u32,
-        name,
-    }
+    TypeStamp { hash: carve::hash_text(&name), size: size_of::<T>() as u64, align: align_of::<T>() as u32, name }
 }
 
 /// `[app::Point; 2]` to `[Point; 2]`: the same type in two programs has two paths.

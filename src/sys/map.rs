@@ -29,7 +29,8 @@ impl Mapping {
     /// Maps the first `length` bytes of `file`, which must hold that many for as long as the mapping lives (P4: sealed).
     pub(crate) fn of(file: &MemoryFile, length: u64) -> Result<Self> {
         let no_space = || Error::NoSpace { needed: length, available: 0 };
-        let length = usize::try_from(length).ok().filter(|&length| length <= isize::MAX as usize).ok_or_else(no_space)?;
+        let length =
+            usize::try_from(length).ok().filter(|&length| length <= isize::MAX as usize).ok_or_else(no_space)?;
         match MmapOptions::new().len(length).map_raw(file.descriptor()) {
             Ok(raw) => {
                 // A core dump of one process is no place for memory that belongs to all; and an exit that need not

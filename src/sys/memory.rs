@@ -46,7 +46,8 @@ impl MemoryFile {
     pub(crate) fn reserve(&self, length: u64) -> Result<()> {
         let available = || capacity::available(&self.file);
         // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
-        let within = |available| if length <= available { Ok(()) } else { Err(Error::NoSpace { needed: length, available }) };
+        let within =
+            |available| if length <= available { Ok(()) } else { Err(Error::NoSpace { needed: length, available }) };
         within(capacity::file_size_limit())?;
         if length > WORTH_A_LOOK {
             within(available())?;

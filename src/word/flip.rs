@@ -28,6 +28,13 @@ use crate::sys::atomic::{
 #[repr(transparent)]
 pub(crate) struct Sequence(AtomicU64);
 
+#[cfg(all(test, loom))]
+impl From<AtomicU64> for Sequence {
+    fn from(word: AtomicU64) -> Self {
+        Sequence(word)
+    }
+}
+
 impl Sequence {
     /// Copies the value into `out`; false if a writer came between, and `out` then holds anything.
     ///

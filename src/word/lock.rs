@@ -70,7 +70,8 @@ impl Word {
     }
 
     fn is_held_by(self, claim: Claim) -> bool {
-        self.owner() == claim.id.get() && (self.0 & !Self::WHOLE & !Self::DIRTY) >> Self::THREAD_SHIFT == claim.thread.into()
+        self.owner() == claim.id.get()
+            && (self.0 & !Self::WHOLE & !Self::DIRTY) >> Self::THREAD_SHIFT == claim.thread.into()
     }
 
     fn has_waiters(self) -> bool {
@@ -144,6 +145,13 @@ pub(crate) enum Refused {
     Held,
     /// This thread has it.
     AlreadyHeld,
+}
+
+#[cfg(all(test, loom))]
+impl From<AtomicU64> for LockWord {
+    fn from(word: AtomicU64) -> Self {
+        LockWord(word)
+    }
 }
 
 impl LockWord {

@@ -5,6 +5,8 @@
 pub(crate) mod flip;
 mod id;
 pub(crate) mod lock;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod peers;
 
 pub(crate) use id::PeerId;

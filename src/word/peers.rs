@@ -7,7 +7,7 @@
 //! |-------------|-------------------------------------------------------|-----------------------------------------|
 //! | FREE(g)     | a newcomer: CAS to CLAIMING(g + 1)                    | -                                       |
 //! | CLAIMING(g) | its owner, once it holds the byte: CAS to ACTIVE(g)   | a newcomer: CAS to CLAIMING(g + 1)      |
-//! | ACTIVE(g)   | its owner: CAS to FREE(g)                             | the same                                |
+//! | ACTIVE(g)   | its owner: store FREE(g)                              | the same                                |
 //!
 //! I1. The generation of a slot only grows, by one at every claim, so (slot, generation) names one claim ever. A slot
 //!     at its last generation is retired.
@@ -39,6 +39,13 @@ pub(crate) const MOST_PEERS: u32 = (1 << PeerId::SLOT_BITS) - 1;
 pub(crate) struct PeerSlot {
     word: AtomicU32,
     pid: AtomicU32,
+}
+
+#[cfg(all(test, loom))]
+impl PeerSlot {
+    pub(crate) fn free() -> Self {
+        PeerSlot { word: AtomicU32::new(0), pid: AtomicU32::new(0) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +125,7 @@ fn claim_where(slots: &[PeerSlot], eligible: impl Fn(usize, Word) -> bool) -> Op
 
 /// Gives the place of `id` back; its owner then drops the byte's lock.
 pub(crate) fn leave(slots: &[PeerSlot], id: PeerId) {
-    let active = Word::new(id.generation(), State::Active);
-    let free = Word::new(id.generation(), State::Free);
-    // On failure a hostile byte has taken our place from us: it is not ours to change any more.
-    let _ = slots[id.slot()].word.compare_exchange(active.0, free.0, Relaxed, Relaxed);
+    // No compare-exchange: nobody changes an ACTIVE word whose owner lives.
+    slots[id.slot()].word.store(Word::new(id.generation(), State::Free).0, Relaxed);
     crash_point!("detach.freed");
 }
