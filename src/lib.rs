@@ -12,19 +12,19 @@ mod fault;
 
 // The layers, lowest first: a module uses only those above it in this list.
 #[cfg(not(all(test, loom)))]
-mod cell;
-#[cfg(not(all(test, loom)))]
-mod process;
-#[cfg(not(all(test, loom)))]
-mod segment;
-#[cfg(not(all(test, loom)))]
-mod sync;
-#[cfg(not(all(test, loom)))]
 mod sys;
 #[cfg(all(test, loom))]
 #[path = "sys/model.rs"]
 mod sys;
 mod word;
+#[cfg(not(all(test, loom)))]
+mod segment;
+#[cfg(not(all(test, loom)))]
+mod cell;
+#[cfg(not(all(test, loom)))]
+mod sync;
+#[cfg(not(all(test, loom)))]
+mod process;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};

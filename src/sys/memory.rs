@@ -164,3 +164,67 @@ impl AsFd for MemoryFile {
         self.file.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::{fs, ptr};
+
+    use super::*;
+
+    /// A file system of one mebibyte, mounted where only this thread's mount namespace sees it.
+    ///
+    /// `None` where the kernel lets nobody mount one: not root, and no user namespaces.
+    fn tiny_file_system() -> Option<std::path::PathBuf> {
+        let folder = std::env::temp_dir().join(format!("crossproc-tiny-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = CString::new(folder.to_str().unwrap()).unwrap();
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        // SAFETY: unshare has no memory arguments; a thread may leave its mount namespace.
+        let is_alone = unsafe { libc::unshare(libc::CLONE_NEWNS | libc::CLONE_FS) } == 0;
+        // SAFETY: null pointers are allowed where the flags need no argument.
+        let is_private =
+            is_alone && unsafe { libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), private, ptr::null()) } == 0;
+        let size = c"size=1m".as_ptr().cast();
+        // SAFETY: C strings that outlive the call.
+        let is_mounted =
+            is_private && unsafe { libc::mount(c"tiny".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, size) } == 0;
+        is_mounted.then_some(folder)
+    }
+
+    #[test]
+    fn a_full_file_system_is_no_space() {
+        // A thread of its own takes its mount namespace with it when it ends, and the mount with that.
+        let outcome = std::thread::spawn(|| {
+            let folder = tiny_file_system()?;
+            let create = |name| {
+                let options = File::options().read(true).write(true).create_new(true).open(folder.join(name));
+                MemoryFile { file: options.unwrap() }
+            };
+            create("fits").reserve(768 << 10).unwrap();
+            Some(create("does not").reserve(768 << 10))
+        });
+        match outcome.join().unwrap() {
+            Some(outcome) => assert_eq!(outcome, Err(Error::NoSpace { needed: 768 << 10, available: 256 << 10 })),
+            None => eprintln!("not checked: this user cannot mount a file system"),
+        }
+        let _ = fs::remove_dir(std::env::temp_dir().join(format!("crossproc-tiny-{}", std::process::id())));
+    }
+
+    #[test]
+    fn holes_are_filled_before_they_are_touched() {
+        let file = MemoryFile::anonymous().unwrap();
+        file.file.set_len(1 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().blocks(), 0);
+        assert_eq!(file.size_without_holes(), Ok(1 << 20));
+        assert_eq!(file.metadata().unwrap().blocks() * 512, 1 << 20);
+    }
+
+    #[test]
+    fn an_unsealed_file_is_refused_and_a_sealed_one_is_not() {
+        let file = MemoryFile::anonymous().unwrap();
+        assert!(matches!(file.check_seals(), Err(AttachError::NotSealed { .. })));
+        file.seal().unwrap();
+        assert_eq!(file.check_seals(), Ok(()));
+    }
+}

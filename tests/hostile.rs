@@ -1,0 +1,179 @@
+//! Bytes that are not what they should be: an error or a working object, never a panic, a crash or a hang.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use crossproc::{Arena, Array, AttachError, Error, Lock, RawArray, RawValue, Result, TryLockError, Value};
+
+/// All bytes of the file behind a handle.
+fn image(handle: &impl AsFd) -> Vec<u8> {
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+
+/// A new memory file with these bytes and seals.
+fn file(bytes: &[u8], seals: i32) -> OwnedFd {
+    // SAFETY: a C string that outlives the call.
+    let descriptor = unsafe { libc::memfd_create(c"image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    assert!(descriptor >= 0);
+    // SAFETY: new, and nobody else's.
+    let mut file = unsafe { File::from_raw_fd(descriptor) };
+    file.write_all(bytes).unwrap();
+    // SAFETY: F_ADD_SEALS takes an int.
+    assert_eq!(unsafe { libc::fcntl(descriptor, libc::F_ADD_SEALS, seals) }, 0);
+    file.into()
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Attaches to every variant of `image` that differs in one byte, and uses what can be attached to.
+fn every_flip<H>(image: &[u8], attach: impl Fn(OwnedFd) -> Result<H>, work: impl Fn(H)) {
+    let (mut attached, mut refused) = (0, 0);
+    for offset in 0..image.len() {
+        for flip in [0xff, 0x01, 0x80] {
+            let mut bytes = image.to_vec();
+            bytes[offset] ^= flip;
+            match attach(file(&bytes, SEALS)) {
+                Ok(handle) => {
+                    work(handle);
+                    attached += 1;
+                }
+                Err(Error::Attach(_) | Error::TooManyPeers { .. }) => refused += 1,
+                Err(other) => panic!("byte {offset} flipped by {flip:#x}: {other}"),
+            }
+        }
+    }
+    assert!(refused > 3 * 64, "headers are checked: only {refused} refused");
+    assert!(attached > 3 * 64, "an unused byte does no harm: only {attached} attached");
+}
+
+fn use_value(value: Value<u64>) {
+    let _ = value.get();
+    assert_eq!(value.update_timeout(|_| 77, MOMENT).unwrap_or(77), 77);
+    let _ = value.try_lock().or_else(TryLockError::repair).map(|mut guard| *guard = 78);
+    let _ = value.get();
+}
+
+fn use_array(array: Array<u16>) {
+    for index in 0..array.len().min(8) {
+        let _ = array.get_timeout(index, MOMENT);
+        let _ = array.set_timeout(index, 9, MOMENT);
+    }
+    let _ = array.lock_timeout(MOMENT).or_else(TryLockError::repair).map(|mut guard| guard.fill(3));
+}
+
+fn use_lock(lock: Lock) {
+    let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+    assert!(lock.try_lock().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
+}
+
+fn use_arena(arena: Arena) {
+    let remaining = arena.remaining();
+    match Value::new_in(&arena, 5_u8) {
+        Ok(value) => assert_eq!(value.get(), 5),
+        Err(Error::NoSpace { available, .. }) => assert!(available <= remaining as u64),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_value_with_any_byte_flipped_is_an_error_or_works() {
+    every_flip(&image(&Value::new(1_u64).unwrap()), Value::from_fd, use_value);
+}
+
+#[test]
+fn an_array_with_any_byte_flipped_is_an_error_or_works() {
+    every_flip(&image(&Array::from_iter(0..8_u16).unwrap()), Array::from_fd, use_array);
+}
+
+#[test]
+fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
+    every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+}
+
+#[test]
+fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
+    every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
+}
+
+#[test]
+fn raw_atomics_with_any_byte_flipped_are_an_error_or_work() {
+    let value = RawValue::new(AtomicU32::new(7)).unwrap();
+    every_flip(&image(&value), RawValue::<AtomicU32>::from_fd, |value| value.store(value.load(Relaxed), Relaxed));
+    let array = RawArray::<AtomicU32>::new(8).unwrap();
+    every_flip(&image(&array), RawArray::<AtomicU32>::from_fd, |array| {
+        array.iter().for_each(|item| item.store(1, Relaxed));
+    });
+}
+
+fn attach_error<H: std::fmt::Debug>(attached: Result<H>) -> AttachError {
+    match attached {
+        Err(Error::Attach(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_that_could_shrink_is_refused() {
+    let bytes = image(&Value::new(1_u64).unwrap());
+    for missing in [libc::F_SEAL_SHRINK, libc::F_SEAL_GROW, libc::F_SEAL_SEAL] {
+        let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS & !missing)));
+        assert!(matches!(found, AttachError::NotSealed { .. }), "{found}");
+    }
+    let ordinary: OwnedFd = File::open("/proc/self/exe").unwrap().into();
+    assert!(matches!(attach_error(Value::<u64>::from_fd(ordinary)), AttachError::NotSealed { found: 0, .. }));
+}
+
+#[test]
+fn a_truncated_or_empty_file_is_refused() {
+    let bytes = image(&Value::new(1_u64).unwrap());
+    for length in [0, 1, 127, 128, 300, bytes.len() - 1] {
+        let found = attach_error(Value::<u64>::from_fd(file(&bytes[..length], SEALS)));
+        assert!(matches!(found, AttachError::WrongSize { found, .. } if found == length as u64), "{length}: {found}");
+    }
+}
+
+#[test]
+fn each_mismatch_names_both_sides() {
+    let value = Value::new(1_u64).unwrap();
+    let fd = || value.as_fd().try_clone_to_owned().unwrap();
+    for (error, text) in [
+        (
+            attach_error(Value::<f64>::from_fd(fd())),
+            "type u64 (8 bytes, alignment 8), expected f64 (8 bytes, alignment 8)",
+        ),
+        (attach_error(Array::<u64>::from_fd(fd())), "a Value, expected an Array"),
+        (attach_error(Lock::from_fd(fd())), "a Value, expected a Lock"),
+        (
+            attach_error(Value::<u64>::from_fd(file(&[0; 4096], SEALS))),
+            "magic 0x0000000000000000, expected 0x63727073736f7263",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+    let mut bytes = image(&value);
+    bytes[8] = 9;
+    let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS)));
+    assert_eq!(found.to_string(), "format 9, this build reads 1");
+}
+
+#[test]
+fn an_owner_that_never_was_does_not_keep_the_lock() {
+    let mut bytes = image(&Lock::new().unwrap());
+    let word = first_object() + 128;
+    bytes[word..word + 4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    let lock = Lock::from_fd(file(&bytes, SEALS)).unwrap();
+    assert!(matches!(lock.lock(), Err(crossproc::LockError::OwnerDied(_))));
+}
+
+/// Header and 256 places for peers.
+fn first_object() -> usize {
+    128 + 256 * 8
+}
