@@ -116,12 +116,6 @@ impl Segment {
         }
     }
 
-    /// Whether `id` is this process: false for an identity of the process that we were forked from.
-    #[inline]
-    pub(crate) fn is_me(&self, id: PeerId) -> bool {
-        current(self.identity.load(Relaxed)) == Some(id)
-    }
-
     #[cold]
     fn join_as_copy(&self) -> Result<PeerId> {
         let forks = fork::exclude();

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use super::Segment;
 use crate::error::{Error, LockError, TryLockError};
 use crate::sys::clock::Deadline;
+use crate::sys::fork;
 use crate::sys::spin::Spin;
-use crate::word::PeerId;
 use crate::word::lock::{Acquired, Claim, LockWord, Refused};
 
 /// What death at any instruction leaves of the things that a lock guards.
@@ -34,11 +34,11 @@ pub(crate) enum Failure {
 
 /// A lock word that is ours until drop. Bound to its thread: the word names it.
 pub(crate) struct Ownership<'a> {
-    segment: &'a Segment,
     word: &'a LockWord,
-    id: PeerId,
-    acquired: Acquired,
-    repaired: bool,
+    /// The fork generation that acquired it.
+    generation: u32,
+    /// An owner died before, and nobody has repaired since.
+    is_dirty: bool,
     _thread: PhantomData<*const ()>,
 }
 
@@ -61,7 +61,12 @@ impl<'a> Ownership<'a> {
             Wait::Until(deadline) => word.acquire(claim, segment.liveness(), deadline, spin),
         };
         match acquired {
-            Ok(acquired) => Ok(Ownership { segment, word, id, acquired, repaired: false, _thread: PhantomData }),
+            Ok(acquired) => Ok(Ownership {
+                word,
+                generation: fork::generation(),
+                is_dirty: acquired == Acquired::Dirty,
+                _thread: PhantomData,
+            }),
             Err(Refused::Held) => Err(Failure::Held),
             Err(Refused::AlreadyHeld) => Err(Failure::AlreadyHeld),
         }
@@ -69,17 +74,17 @@ impl<'a> Ownership<'a> {
 
     /// Whether an owner died and nobody has repaired since.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.acquired == Acquired::Dirty && !self.repaired
+        self.is_dirty
     }
 
     pub(crate) fn repair(&mut self) {
-        self.repaired = true;
+        self.is_dirty = false;
     }
 
     /// False in a forked copy of the process that acquired it, which holds nothing.
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
-        self.segment.is_me(self.id)
+        self.generation == fork::generation()
     }
 }
 
@@ -87,7 +92,7 @@ impl Drop for Ownership<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.is_ours() {
-            self.word.release(self.is_dirty());
+            self.word.release(self.is_dirty);
         }
     }
 }

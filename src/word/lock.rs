@@ -69,9 +69,10 @@ impl Word {
         (self.0 & Self::OWNER) as u32
     }
 
+    /// Whether the owner is the claim's thread, whatever either does with the lock.
     fn is_held_by(self, claim: Claim) -> bool {
-        self.owner() == claim.id.get()
-            && (self.0 & !Self::WHOLE & !Self::DIRTY) >> Self::THREAD_SHIFT == claim.thread.into()
+        const IDENTITY: u64 = !(Word::WAITERS | Word::WHOLE | Word::DIRTY);
+        self.0 & IDENTITY == claim.0.0 & IDENTITY
     }
 
     fn has_waiters(self) -> bool {
@@ -98,35 +99,26 @@ impl Word {
 
 const _: () = assert!(PeerId::BITS == 31 && thread::BITS == 30);
 
-/// Who wants a lock, and what for.
+/// Who wants a lock, and what for: the word that says so.
 #[derive(Clone, Copy)]
-pub(crate) struct Claim {
-    id: PeerId,
-    thread: u32,
-    /// Death at any instruction leaves what is guarded whole, so that nobody need be told.
-    whole: bool,
-}
+pub(crate) struct Claim(Word);
 
 impl Claim {
     /// For the calling thread, to hold while it changes what it likes.
+    #[inline]
     pub(crate) fn new(id: PeerId) -> Self {
-        Claim { id, thread: thread::token(), whole: false }
+        Claim(Word(u64::from(id.get()) | u64::from(thread::token()) << Word::THREAD_SHIFT))
     }
 
-    /// For the calling thread, to hold over a change that is atomic by other means.
+    /// For the calling thread, to hold over a change that leaves everything whole at any instruction.
+    #[inline]
     pub(crate) fn whole(id: PeerId) -> Self {
-        Claim { whole: true, ..Claim::new(id) }
+        Claim(Word(Claim::new(id).0.0 | Word::WHOLE))
     }
 
-    fn word(self, waiters: bool, dirty: bool) -> Word {
+    fn with(self, waiters: bool, dirty: bool) -> Word {
         let bit = |condition: bool, bit: u64| if condition { bit } else { 0 };
-        Word(
-            u64::from(self.id.get())
-                | u64::from(self.thread) << Word::THREAD_SHIFT
-                | bit(waiters, Word::WAITERS)
-                | bit(self.whole, Word::WHOLE)
-                | bit(dirty, Word::DIRTY),
-        )
+        Word(self.0.0 | bit(waiters, Word::WAITERS) | bit(dirty, Word::DIRTY))
     }
 }
 
@@ -187,9 +179,9 @@ impl LockWord {
     /// The fast path: free, clean, nobody waiting.
     #[inline]
     fn acquire_clean(&self, claim: Claim) -> Result<Acquired, ()> {
-        let claimed = self.0.compare_exchange(0, claim.word(false, false).0, Acquire, Relaxed).map_err(|_| ())?;
+        // Acquire: pairs with the Release in `release`.
+        self.0.compare_exchange(0, claim.0.0, Acquire, Relaxed).map_err(|_| ())?;
         crash_point!("lock.claimed");
-        let _ = claimed;
         Ok(Acquired::Clean)
     }
 
@@ -253,7 +245,7 @@ impl LockWord {
             (true, word.is_dirty_without_owner())
         };
         // Acquire: pairs with the Release in `release`.
-        self.0.compare_exchange(word.0, claim.word(waiters, dirty).0, Acquire, Relaxed).ok()?;
+        self.0.compare_exchange(word.0, claim.with(waiters, dirty).0, Acquire, Relaxed).ok()?;
         crash_point!("lock.claimed");
         Some(if dirty { Acquired::Dirty } else { Acquired::Clean })
     }
