@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use attach::{AttachError, Kind};
+pub use attach::{AttachError, Kind, TypeStamp};
 pub use os::OsError;
 pub use process::{Exit, ProcessError};
 
@@ -107,9 +107,7 @@ pub enum Error {
     },
 
     /// A handle was serialised or deserialised outside a transfer between processes.
-    #[error(
-        "a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else"
-    )]
+    #[error("a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else")]
     HandleOutsideTransfer,
 
     /// A value could not be encoded for another process.
@@ -133,6 +131,15 @@ pub enum Error {
     /// A process did not deliver a result.
     #[error(transparent)]
     Process(#[from] ProcessError),
+
+    /// A process had not ended when the time was up.
+    #[error("process {name} ({pid}) is still running")]
+    StillRunning {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+    },
 
     /// This system lacks something that crossproc cannot do without.
     #[error("{what} is not supported here")]

@@ -66,11 +66,7 @@ pub(crate) fn pack<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Resu
 }
 
 /// Decodes a value from `bytes` and the descriptors of the segments that came with them.
-pub(crate) fn unpack<T: DeserializeOwned>(
-    what: &'static str,
-    bytes: &[u8],
-    descriptors: Vec<OwnedFd>,
-) -> Result<T> {
+pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
     let segments = descriptors.into_iter().map(Segment::attach).collect::<Result<_>>()?;
     let transfer = Transfer { segments, refused: None };
     let (decoded, transfer) = scoped(&INCOMING, transfer, || postcard::from_bytes(bytes));
