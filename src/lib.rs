@@ -35,3 +35,11 @@ pub use error::{
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};
+#[cfg(not(all(test, loom)))]
+pub use process::{
+    Child, Current, Function, Parent, Process, ProcessBuilder, Sends, Stdio, TryJoinError, active_children, cpu_count,
+    current, init, parent,
+};
+#[cfg(not(all(test, loom)))]
+#[doc(hidden)]
+pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};

@@ -134,6 +134,15 @@ pub enum Error {
     #[error(transparent)]
     Process(#[from] ProcessError),
 
+    /// A process had not ended when the time was up.
+    #[error("process {name} ({pid}) is still running")]
+    StillRunning {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+    },
+
     /// This system lacks something that crossproc cannot do without.
     #[error("{what} is not supported here")]
     Unsupported {

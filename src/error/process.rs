@@ -47,20 +47,18 @@ impl fmt::Display for Exit {
 /// ```
 /// use crossproc::{Exit, Process, ProcessError};
 ///
-/// # crossproc::test_support!();
 /// fn fail(reason: String) {
 ///     panic!("no luck: {reason}");
 /// }
 ///
-/// # fn main() -> crossproc::Result<()> {
-/// crossproc::init();
-/// let process = Process::spawn(fail, ("rain",))?;
-/// match process.join() {
-///     Err(ProcessError::Panicked { message, .. }) => assert_eq!(message, "no luck: rain"),
-///     other => panic!("{other:?}"),
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     match Process::spawn(fail, ("rain",))?.join() {
+///         Err(ProcessError::Panicked { message, .. }) => assert_eq!(message, "no luck: rain"),
+///         other => panic!("{other:?}"),
+///     }
+///     Ok(())
 /// }
-/// # Ok(())
-/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]

@@ -1,1 +1,42 @@
+//! Processes: starting this program anew to run one function, and hearing what became of it.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `function` | what can be run in another process, and with which arguments |
+//! | `trampoline` | a function as a number that another process of the same build understands |
+//! | `builder`, `stdio` | how a child is to be started |
+//! | `launch`, `launcher` | the parent's half of a start |
+//! | `entry`, `unwinding`, `test_support` | the child's half: from `init` to its exit |
+//! | `message`, `protocol` | what the two say to each other |
+//! | `child`, `handle` | a child without and with the type of its result |
+//! | `registry` | the children of this process, and what becomes of them at its exit |
+//! | `own` | what a process knows about itself |
 
+mod builder;
+mod child;
+mod entry;
+mod function;
+mod handle;
+mod launch;
+mod launcher;
+mod message;
+mod own;
+mod protocol;
+mod registry;
+mod stdio;
+mod test_support;
+#[cfg(test)]
+mod tests;
+mod trampoline;
+mod unwinding;
+
+pub use builder::ProcessBuilder;
+pub use child::Child;
+pub use entry::init;
+pub use function::{Function, Sends};
+pub use handle::{Process, TryJoinError};
+pub use own::{Current, Parent, cpu_count, current, parent};
+pub use registry::active_children;
+pub use stdio::Stdio;
+#[doc(hidden)]
+pub use test_support::{Constructor, enter_test_binary};

@@ -5,11 +5,19 @@
 
 mod capacity;
 pub(crate) mod clock;
+pub(crate) mod constructors;
+pub(crate) mod exec;
+pub(crate) mod exit;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod liveness;
 pub(crate) mod map;
 pub(crate) mod memory;
+pub(crate) mod pidfd;
+pub(crate) mod program;
+pub(crate) mod sealed;
+pub(crate) mod socket;
+pub(crate) mod spawn;
 pub(crate) mod spin;
 pub(crate) mod thread;
 

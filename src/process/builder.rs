@@ -1,0 +1,155 @@
+use std::any::type_name;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use super::function::{Encoded, Function};
+use super::handle::Process;
+use super::launch::{self, Options};
+use super::stdio::Stdio;
+use crate::error::Result;
+
+/// How a process is to be started, beyond its function and arguments.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Process;
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     let process = Process::builder()
+///         .name("greeter")
+///         .env("GREETING", "hello")
+///         .spawn(|| std::env::var("GREETING").unwrap() + " from " + &crossproc::current().name, ())?;
+///     assert_eq!(process.join()?, "hello from greeter");
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder starts nothing until `spawn`"]
+pub struct ProcessBuilder {
+    options: Options,
+}
+
+impl ProcessBuilder {
+    /// A child like any other: the same as [`Process::builder`].
+    pub fn new() -> Self {
+        ProcessBuilder::default()
+    }
+
+    /// Names the process, for [`current`](crate::current), for errors, and for people. Any text; names need not differ.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Whether the process ends with this one (default: no).
+    ///
+    /// When this process exits, it sends its daemon children SIGTERM, and SIGKILL after a second, where it waits for
+    /// others. When this process is killed, the kernel kills its daemon children, too, at once. That holds however
+    /// soon it dies, and whichever thread started them; those started by other threads than the main one are started
+    /// through one thread that lives as long as the process. Only a child that changes its credentials escapes
+    /// (see `PR_SET_PDEATHSIG` in prctl(2)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     Process::builder().daemon(true).spawn(std::thread::park, ())?;
+    ///     Ok(()) // does not wait for the daemon, which would never end
+    /// }
+    /// ```
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.options.daemon = daemon;
+        self
+    }
+
+    /// Sets a variable in the child's environment, which otherwise is this process's at the time of `spawn`.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.options.variables.insert(name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self
+    }
+
+    /// Removes a variable from the child's environment.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.options.variables.insert(name.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Starts from an empty environment; variables set before are forgotten, too.
+    pub fn env_clear(mut self) -> Self {
+        self.options.variables.clear();
+        self.options.clear = true;
+        self
+    }
+
+    /// The directory that the child starts in (default: this process's). A relative path is relative to that.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.directory = Some(directory.into());
+        self
+    }
+
+    /// Where the child's standard input comes from; see [`Stdio`].
+    pub fn stdin(mut self, stream: impl Into<Stdio>) -> Self {
+        self.options.streams[0] = stream.into();
+        self
+    }
+
+    /// Where the child's standard output goes to; see [`Stdio`].
+    pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
+        self.options.streams[1] = stream.into();
+        self
+    }
+
+    /// Where the child's standard error goes to; see [`Stdio`].
+    pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
+        self.options.streams[2] = stream.into();
+        self
+    }
+
+    /// Has the child kill itself when it first reaches the crash point; only in builds with `cfg(crash_points)`.
+    #[cfg(crash_points)]
+    pub fn crash_at(self, point: &str) -> Self {
+        self.crash_at_nth(point, 0)
+    }
+
+    /// Has the child kill itself at the crash point after `passes` unharmed passes; only in builds with
+    /// `cfg(crash_points)`.
+    #[cfg(crash_points)]
+    pub fn crash_at_nth(mut self, point: &str, passes: u32) -> Self {
+        self.options.crash = Some((point.to_string(), passes));
+        self
+    }
+
+    /// Starts the process; see [`Process::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::spawn`], and [`Error::Os`](crate::Error::Os) that names the directory if the child cannot
+    /// enter it, or the variable if it has a name or a value that no environment can hold.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let error = Process::builder().current_dir("/nowhere").spawn(|| (), ()).unwrap_err();
+    ///     assert_eq!(error.to_string(), "cannot enter directory \"/nowhere\" in a new process");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn spawn<F, S, P>(self, f: F, args: S) -> Result<Process<F::Output>>
+    where
+        F: Function<S, P>,
+    {
+        launch::check_ready()?;
+        let Encoded(parcel) = F::encode(&args)?;
+        let child = launch::launch(self.options, f.entry(), type_name::<F>(), &parcel)?;
+        Ok(Process::new(child))
+    }
+}

@@ -1,0 +1,309 @@
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, Exit, Result};
+use crate::sys::clock::Deadline;
+use crate::sys::pidfd::{self, Seen};
+
+/// A process that this one started, whatever the type of its result.
+///
+/// [`Process`](crate::Process) gives access to all of this; a `Child` is for keeping several kinds together, for
+/// signalling from another thread while one waits, and it is what [`active_children`](crate::active_children) returns.
+/// Clones stand for the same process. It is known by a descriptor (a pidfd), never by its number, so that no signal
+/// reaches a stranger who has got the same number later.
+///
+/// Any number of threads may wait and ask at the same time. Its status is collected once, by whoever asks first after
+/// its end, and kept.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Exit, Process};
+///
+/// fn give_up() {
+///     std::process::exit(3)
+/// }
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     let process = Process::spawn(give_up, ())?;
+///     let child = process.child().clone();
+///     let error = process.join().unwrap_err();
+///     assert_eq!(child.exit(), Some(Exit::Code(3)));
+///     let pid = child.pid();
+///     assert_eq!(error.to_string(), format!("process Process-1 ({pid}) exited with code 3 before it returned a result"));
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Child(Arc<State>);
+
+struct State {
+    pidfd: OwnedFd,
+    pid: u32,
+    name: String,
+    daemon: bool,
+    /// The parent's end. It stays open until nobody can ask for the answer any more, and then the kernel drops what is
+    /// in it.
+    control: OwnedFd,
+    exit: ExitWord,
+}
+
+/// How a process ended, in one word, so that a copy of this process that was forked in the middle finds no lock held.
+///
+/// | bits  | name  | meaning                                                   |
+/// |-------|-------|-----------------------------------------------------------|
+/// | 0-31  | VALUE | code or signal                                            |
+/// | 32-33 | KIND  | 0 = not known to have ended, 1 code, 2 signal, 3 unknown  |
+struct ExitWord(AtomicU64);
+
+impl ExitWord {
+    fn get(&self) -> Option<Exit> {
+        // Relaxed, here and in `set`: the word is all there is to say.
+        let word = self.0.load(Ordering::Relaxed);
+        let value = word as u32 as i32;
+        match word >> 32 {
+            0 => None,
+            1 => Some(Exit::Code(value)),
+            2 => Some(Exit::Signal(value)),
+            _ => Some(Exit::Unknown),
+        }
+    }
+
+    /// The first answer stays, unless it was that nobody knows.
+    fn set(&self, exit: Exit) -> Exit {
+        let (kind, value) = match exit {
+            Exit::Code(code) => (1, code),
+            Exit::Signal(signal) => (2, signal),
+            Exit::Unknown => (3, 0),
+        };
+        let word = kind << 32 | u64::from(value as u32);
+        if exit == Exit::Unknown {
+            let _ = self.0.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);
+        } else {
+            self.0.store(word, Ordering::Relaxed);
+        }
+        self.get().unwrap_or(exit)
+    }
+}
+
+impl Child {
+    pub(super) fn new(pid: u32, pidfd: OwnedFd, control: OwnedFd, name: String, daemon: bool) -> Self {
+        Child(Arc::new(State { pidfd, pid, name, daemon, control, exit: ExitWord(AtomicU64::new(0)) }))
+    }
+
+    pub(super) fn control(&self) -> BorrowedFd<'_> {
+        self.0.control.as_fd()
+    }
+
+    pub(super) fn is(&self, other: &Child) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Its process id. Once it has ended and its status has been collected, another process may get the same number.
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// Its name: the one given to [`ProcessBuilder::name`](crate::ProcessBuilder::name), or `Process-1` and so on.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it ends with this process. See [`ProcessBuilder::daemon`](crate::ProcessBuilder::daemon).
+    pub fn is_daemon(&self) -> bool {
+        self.0.daemon
+    }
+
+    /// Whether it is still running. "Yes" may be stale the moment it is returned; "no" is final.
+    pub fn is_alive(&self) -> bool {
+        self.exit().is_none()
+    }
+
+    /// How it ended, or `None` while it runs. Does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     assert_eq!(process.exit(), None);
+    ///     process.kill()?;
+    ///     assert_eq!(process.wait(), Exit::Signal(9));
+    ///     assert_eq!(process.exit(), Some(Exit::Signal(9)));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn exit(&self) -> Option<Exit> {
+        if let Some(exit) = self.0.exit.get() {
+            return Some(exit);
+        }
+        match pidfd::look(self.as_fd()) {
+            Seen::Running => None,
+            Seen::Ended(exit) => {
+                // Kept before it is collected: a thread that comes too late to look finds it here.
+                let exit = self.0.exit.set(exit);
+                pidfd::reap(self.as_fd());
+                Some(exit)
+            }
+            Seen::NotOurs => self.exit_seen_by_others(),
+        }
+    }
+
+    /// Another thread has just collected the status, or somebody else has: a handler for SIGCHLD, or the kernel, when
+    /// that signal is ignored. Or this is a forked copy of the parent, whose child it is not.
+    #[cold]
+    fn exit_seen_by_others(&self) -> Option<Exit> {
+        if let Some(exit) = self.0.exit.get() {
+            return Some(exit);
+        }
+        if !pidfd::wait(self.as_fd(), Deadline::after(Duration::ZERO)) {
+            return None;
+        }
+        // The kernel reports the end a moment before it records it for those who come later; a hundred rounds, a guess,
+        // are far more than that moment.
+        let recorded = (0..100).find_map(|_| {
+            pidfd::recorded_exit(self.as_fd()).or_else(|| {
+                std::thread::yield_now();
+                self.0.exit.get()
+            })
+        });
+        Some(self.0.exit.set(recorded.unwrap_or(Exit::Unknown)))
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     assert_eq!(Process::spawn(|| (), ())?.wait(), Exit::Code(0));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn wait(&self) -> Exit {
+        loop {
+            if let Some(exit) = self.wait_until(Deadline::NEVER) {
+                return exit;
+            }
+        }
+    }
+
+    /// Waits until it has ended, or until `timeout` (monotonic) has passed, which is `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     assert_eq!(process.wait_timeout(Duration::from_millis(1)), None);
+    ///     process.terminate()?;
+    ///     assert_eq!(process.wait_timeout(Duration::from_secs(60)), Some(Exit::Signal(15)));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Exit> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
+    pub(super) fn wait_until(&self, deadline: Deadline) -> Option<Exit> {
+        if self.0.exit.get().is_none() {
+            pidfd::wait(self.as_fd(), deadline);
+        }
+        self.exit()
+    }
+
+    /// Asks it to end: SIGTERM. Unless it handles that signal, it ends at once, and delivers no result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if this process may not signal it, because it runs as somebody else by now. A process that has
+    /// ended already is no error.
+    pub fn terminate(&self) -> Result<()> {
+        self.signal(libc::SIGTERM, "terminate")
+    }
+
+    /// Interrupts it, as Ctrl-C does: SIGINT.
+    ///
+    /// # Errors
+    ///
+    /// As for [`terminate`](Self::terminate).
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(libc::SIGINT, "interrupt")
+    }
+
+    /// Ends it where it is: SIGKILL. Shared objects survive that; a lock that it held tells its next owner.
+    ///
+    /// # Errors
+    ///
+    /// As for [`terminate`](Self::terminate).
+    pub fn kill(&self) -> Result<()> {
+        self.signal(libc::SIGKILL, "kill")
+    }
+
+    /// Asks it to end and kills it if it has not within `grace`; returns how it ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`terminate`](Self::terminate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     assert_eq!(process.shutdown(Duration::from_secs(60))?, Exit::Signal(15));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn shutdown(&self, grace: Duration) -> Result<Exit> {
+        self.terminate()?;
+        match self.wait_timeout(grace) {
+            Some(exit) => Ok(exit),
+            None => {
+                self.kill()?;
+                Ok(self.wait())
+            }
+        }
+    }
+
+    fn signal(&self, signal: i32, verb: &str) -> Result<()> {
+        pidfd::signal(self.as_fd(), signal)
+            .map_err(|error| Error::os(format!("{verb} process {} ({})", self.name(), self.pid()), error))
+    }
+}
+
+/// A pidfd: readable, for `poll` and its kin, once the process has ended.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.pidfd.as_fd()
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("pid", &self.pid())
+            .field("name", &self.name())
+            .field("is_daemon", &self.is_daemon())
+            .field("exit", &self.0.exit.get())
+            .finish()
+    }
+}

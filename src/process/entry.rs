@@ -1,0 +1,132 @@
+//! Where a process finds out whether it is a child, and if so, runs what it was started for.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
+use std::sync::{Once, OnceLock};
+
+use super::function::Encoded;
+use super::message::{self, MAGIC, Received};
+use super::own;
+use super::protocol::{ANSWER, Answer, REQUEST, Request};
+use super::registry;
+use super::trampoline;
+use super::unwinding;
+use crate::error::{Error, Result};
+use crate::sys::spawn::CONTROL;
+use crate::sys::{exit, fork, program, socket};
+
+/// How this program came to recognise its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Program,
+    Test,
+}
+
+/// Set once children can be started, or why they cannot.
+static MODE: OnceLock<Result<Mode>> = OnceLock::new();
+
+pub(super) fn mode() -> Result<Mode> {
+    MODE.get().cloned().unwrap_or(Err(Error::NotInitialised))
+}
+
+/// Makes this program able to start processes: call it in the first line of `main`.
+///
+/// A child is this same program, started anew. In it, this call runs the child's function, on the calling thread, and
+/// never returns; what stands before it in `main` runs in every child, too. In every other process it returns at once.
+/// Further calls do nothing.
+///
+/// It also has this process wait for its children when it exits, in whatever way but by a signal; daemon children are
+/// ended instead.
+///
+/// A child recognises itself by what its parent left for it in a socket at descriptor 3; no environment variable and
+/// no argument is involved. A program that runs with privileges of another user (`AT_SECURE`) is never a child.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Process;
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     Process::spawn(|| println!("hello from a child"), ())?.join()?;
+///     Ok(())
+/// }
+/// ```
+pub fn init() {
+    start(Mode::Program, || ());
+}
+
+/// Recognises a child, in which it first calls `prepare_child`, and then does not return.
+pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
+    static START: Once = Once::new();
+    let mut control = None;
+    START.call_once(|| {
+        control = socket::take_inherited(CONTROL, &MAGIC);
+        let ready = fork::prepare().and_then(|()| exit::at_exit(registry::at_exit)).map(|()| mode);
+        let _ = MODE.set(ready);
+    });
+    // Not inside `call_once`: the child's function may call `init` again.
+    if let Some(control) = control {
+        prepare_child();
+        run(control);
+    }
+}
+
+/// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
+static PARENT: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Sends an answer to the parent, with the encoded result if there is one.
+fn answer(answer: &Answer, result: Option<Encoded>) -> Result<()> {
+    let Some(parent) = PARENT.get() else { return Ok(()) };
+    let (bytes, segments) = result.map(|Encoded(parcel)| (parcel.bytes, parcel.segments)).unwrap_or_default();
+    match message::send(ANSWER, parent.as_fd(), answer, &bytes, &segments) {
+        // The parent is gone, and with it everybody who could have missed the answer.
+        Err(error) if message::nobody_listens(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn run(control: OwnedFd) -> ! {
+    let _ = PARENT.set(control);
+    let _ = answer(&Answer::Hello, None);
+    unwinding::record_panics_of_this_thread(|panic| {
+        let _ = answer(&Answer::Panicked(panic), None);
+    });
+    let failed = match panic::catch_unwind(AssertUnwindSafe(serve)) {
+        Ok(Ok(result)) => match answer(&Answer::Returned, Some(result)) {
+            Ok(()) => process::exit(0),
+            Err(error) => error,
+        },
+        Ok(Err(error)) => error,
+        Err(payload) => {
+            let _ = answer(&Answer::Panicked(unwinding::describe(&*payload)), None);
+            process::exit(101);
+        }
+    };
+    let _ = answer(&Answer::Failed(failed), None);
+    process::exit(1)
+}
+
+/// Does what the parent asked for.
+fn serve() -> Result<Encoded> {
+    let parent = PARENT.get().ok_or(Error::NotInitialised)?;
+    let malformed = |reason: String| Error::Decode { what: REQUEST.into(), reason };
+    let Some(request) = message::receive::<Request>(REQUEST, parent.as_fd())? else {
+        return Err(malformed("there is none".into()));
+    };
+    let Received { head, .. } = &request;
+    let build = &program::own()?.build;
+    if head.build != *build {
+        return Err(malformed(format!("made by {:?}, this is {build:?}", head.build)));
+    }
+    let entry = trampoline::at(head.function)?;
+    own::become_child(head);
+    #[cfg(crash_points)]
+    if let Some((point, passes)) = &head.crash {
+        crate::fault::arm(point.clone(), *passes);
+    }
+    let mut request = request;
+    let descriptors = std::mem::take(&mut request.descriptors);
+    (entry.0)(request.body(), descriptors)
+}

@@ -1,0 +1,170 @@
+//! What can be run in another process, and with which arguments.
+
+use std::os::fd::OwnedFd;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::trampoline;
+use crate::error::Result;
+use crate::segment::handle::{Parcel, pack, unpack};
+
+/// What may be passed for a parameter of type `P`: a `P`, a `&P`, a `&str` for a `String`, a slice for a `Vec`.
+///
+/// A reference is passed on as a copy of what it refers to, which is why `P` must be `Clone` then: a value with one
+/// owner, such as one end of a pipe, has to be given away. Handles (locks, values, queues ...) passed by reference are
+/// the same objects in the child.
+///
+/// This trait cannot usefully be implemented for other types: the receiver decodes a `P` from whatever the sender
+/// encodes.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Process;
+///
+/// fn count(names: Vec<String>, letter: String, more: u64) -> u64 {
+///     names.iter().filter(|name| name.contains(&letter)).count() as u64 + more
+/// }
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     let names = ["ada".to_string(), "bob".to_string()];
+///     assert_eq!(Process::spawn(count, (&names[..], "b", &40))?.join()?, 41);
+///     Ok(())
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent for a parameter of type `{P}`",
+    label = "cannot be sent for a `{P}`",
+    note = "arguments must be `Serialize` and `Deserialize`; a reference can be sent if the value is also `Clone`",
+    note = "the function must take owned values: `String` instead of `&str`, `Vec<T>` instead of `&[T]`"
+)]
+pub trait Sends<P>: Serialize {}
+
+// Both bounds let the compiler infer a parameter's type from the argument's.
+impl<T: Serialize + DeserializeOwned> Sends<T> for T {}
+impl<T: Serialize + DeserializeOwned + Clone> Sends<T> for &T {}
+impl Sends<String> for &str {}
+impl<T: Serialize + DeserializeOwned + Clone> Sends<Vec<T>> for &[T] {}
+
+/// A function that can run in another process with arguments of the types in the tuple `S`; its own parameters have
+/// the types in the tuple `P`.
+///
+/// Every `fn` item and every closure that captures nothing is one, if it takes at most twelve owned, serialisable
+/// parameters and returns a serialisable value. Only its place in the program travels to the child, which is why it
+/// cannot bring anything along: what it needs goes into the arguments.
+///
+/// Closures that capture variables, and function pointers, are refused when the program is built:
+///
+/// ```compile_fail,E0080
+/// let number = 7;
+/// let process = crossproc::Process::spawn(move || number, ());
+/// ```
+///
+/// So are functions that borrow their parameters:
+///
+/// ```compile_fail,E0277
+/// fn length(text: &str) -> usize {
+///     text.len()
+/// }
+/// let process = crossproc::Process::spawn(length, ("text",));
+/// ```
+///
+/// One that never returns must say so by returning `()`, as the type `!` is not `Serialize`.
+///
+/// A zero-sized `Copy + Send` value that a closure captures by `move` is recreated out of nothing in the child.
+/// Types whose mere existence proves something must therefore not be `Copy + Send + 'static` and zero-sized.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Process;
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     assert_eq!(Process::spawn(u64::pow, (2, 10))?.join()?, 1024);
+///     assert_eq!(Process::spawn(|a: i32, b: i32| a - b, (1, 2))?.join()?, -1);
+///     Ok(())
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run in another process with arguments of type `{S}`",
+    label = "not a function for a process with these arguments",
+    note = "pass a function, or a closure that captures nothing, and a tuple with one argument for each of its \
+            parameters: `(a, b)`, `(a,)`, `()`",
+    note = "parameters must be owned (`String`, not `&str`), parameters and result `Serialize` and `Deserialize`",
+    note = "an `async fn` cannot be run; run its future inside a plain function"
+)]
+pub trait Function<S, P>: Copy + Send + 'static {
+    /// What the function returns.
+    type Output: Serialize + DeserializeOwned;
+
+    #[doc(hidden)]
+    fn entry(self) -> Entry;
+
+    #[doc(hidden)]
+    fn encode(arguments: &S) -> Result<Encoded>;
+}
+
+/// A function in the form in which another process calls it: from encoded arguments to an encoded result.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Entry(pub(super) Run);
+
+pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Encoded>;
+
+/// Encoded arguments, or an encoded result.
+#[doc(hidden)]
+pub struct Encoded(pub(super) Parcel);
+
+/// Names of the two things that are encoded, for errors.
+pub(super) const ARGUMENTS: &str = "the arguments";
+pub(super) const RESULT: &str = "the result";
+
+macro_rules! functions {
+    ($($sent:ident $parameter:ident $value:ident),*) => {
+        impl<Callable, Output, $($sent, $parameter),*> Function<($($sent,)*), ($($parameter,)*)> for Callable
+        where
+            Callable: Fn($($parameter),*) -> Output + Copy + Send + 'static,
+            Output: Serialize + DeserializeOwned,
+            $($sent: Sends<$parameter>, $parameter: DeserializeOwned,)*
+        {
+            type Output = Output;
+
+            fn entry(self) -> Entry {
+                fn run<Callable, Output, $($parameter),*>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<Encoded>
+                where
+                    Callable: Fn($($parameter),*) -> Output + Copy + Send + 'static,
+                    Output: Serialize,
+                    $($parameter: DeserializeOwned,)*
+                {
+                    let ($($value,)*): ($($parameter,)*) = unpack(ARGUMENTS, bytes, descriptors)?;
+                    let function = trampoline::conjure::<Callable>();
+                    let result = function($($value),*);
+                    pack(RESULT, &result).map(Encoded)
+                }
+                const { trampoline::assert_captures_nothing::<Callable>() };
+                Entry(run::<Callable, Output, $($parameter),*>)
+            }
+
+            fn encode(arguments: &($($sent,)*)) -> Result<Encoded> {
+                pack(ARGUMENTS, arguments).map(Encoded)
+            }
+        }
+    };
+}
+
+functions!();
+functions!(SA A a);
+functions!(SA A a, SB B b);
+functions!(SA A a, SB B b, SC C c);
+functions!(SA A a, SB B b, SC C c, SD D d);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g, SH H h);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g, SH H h, SI I i);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g, SH H h, SI I i, SJ J j);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g, SH H h, SI I i, SJ J j, SK K k);
+functions!(SA A a, SB B b, SC C c, SD D d, SE E e, SF F f, SG G g, SH H h, SI I i, SJ J j, SK K k, SL L l);

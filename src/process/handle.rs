@@ -1,0 +1,288 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::builder::ProcessBuilder;
+use super::child::Child;
+use super::function::{Function, RESULT};
+use super::message::{self, Received};
+use super::protocol::{ANSWER, Answer};
+use super::registry;
+use crate::error::{Error, Exit, ProcessError, Result};
+use crate::segment::handle::unpack;
+use crate::sys::clock::Deadline;
+
+/// A function that runs in a process of its own, and will return an `R`.
+///
+/// The child is this same program, started anew: nothing is copied but the arguments, and it has no descriptors but its
+/// standard streams, those of the handles among its arguments, and one socket to its parent. It shares what its
+/// arguments share. Everything that a [`Child`] can do, a `Process` can.
+///
+/// A child that is killed takes nothing along: its parent learns of it ([`ProcessError::Ended`]), and so do the next
+/// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go on.
+///
+/// Dropping a `Process` neither waits nor kills. A child that nobody has joined is waited for when this process exits
+/// (by a return from `main`, or by `exit`), or ended, if it is a daemon.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Process;
+///
+/// fn add(a: i32, b: i32) -> i32 {
+///     a + b
+/// }
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     let process = Process::spawn(add, (1, 2))?;
+///     assert_eq!(process.join()?, 3);
+///     Ok(())
+/// }
+/// ```
+pub struct Process<R> {
+    child: Child,
+    result: PhantomData<fn() -> R>,
+}
+
+impl Process<()> {
+    /// More about a child than its function and arguments.
+    pub fn builder() -> ProcessBuilder {
+        ProcessBuilder::new()
+    }
+}
+
+impl<R> Process<R> {
+    /// Starts a process that runs `f` with the arguments in the tuple `args`.
+    ///
+    /// `f` is a function, or a closure that captures nothing; see [`Function`] for what it may be, and
+    /// [`Sends`](crate::Sends) for what may be passed. Arguments of any size travel, and handles at any depth in them;
+    /// moved ones are dropped here once they are on their way.
+    ///
+    /// Returns when the child has been created; not yet, therefore, when it has begun to run. Any thread may start
+    /// processes, any number of them at the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInitialised`] if neither [`init`](crate::init) nor [`test_support!`](crate::test_support) has run,
+    /// [`Error::Exiting`] while this process exits, [`Error::ForeignFunction`] if `f` belongs to a shared library,
+    /// [`Error::Encode`] if an argument cannot be encoded, [`Error::Os`] if the system refuses: too many processes,
+    /// too many descriptors, not enough memory.
+    pub fn spawn<F, S, P>(f: F, args: S) -> Result<Process<R>>
+    where
+        F: Function<S, P, Output = R>,
+    {
+        ProcessBuilder::new().spawn(f, args)
+    }
+
+    pub(super) fn new(child: Child) -> Self {
+        Process { child, result: PhantomData }
+    }
+
+    /// The process without the type of its result, for keeping several together; clone it to keep it beyond
+    /// [`join`](Self::join).
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+}
+
+impl<R: DeserializeOwned> Process<R> {
+    /// Waits until the process has ended, and returns what its function returned.
+    ///
+    /// A function that itself returns a `Result` is joined with `join()??`, as an [`Error`] can be made from either.
+    /// The process has ended by then, with all that belongs to its exit; its own non-daemon children have, too.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessError::Panicked`] if the function panicked, [`ProcessError::Ended`] if it was killed or called `exit`,
+    /// [`ProcessError::NeverStarted`] if the program ended before its `init`, [`ProcessError::Failed`] if the
+    /// arguments or the result could not be handed over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn parse(text: String) -> crossproc::Result<u32, String> {
+    ///     text.parse().map_err(|_| format!("{text:?} is no number"))
+    /// }
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     assert_eq!(Process::spawn(parse, ("12",))?.join()?, Ok(12));
+    ///     assert_eq!(Process::spawn(parse, ("twelve",))?.join()?, Err("\"twelve\" is no number".into()));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn join(self) -> Result<R, ProcessError> {
+        let exit = self.child.wait();
+        self.outcome(exit)
+    }
+
+    /// What the function returned, if the process has ended; does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TryJoinError::Running`] gives the process back if it has not ended; [`TryJoinError::Failed`] is what
+    /// [`join`](Self::join) fails with.
+    pub fn try_join(self) -> Result<R, TryJoinError<R>> {
+        let exit = self.child.exit();
+        self.outcome_of(exit)
+    }
+
+    /// Waits until the process has ended, but no longer than `timeout` (monotonic), and returns what its function
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// [`TryJoinError::Running`] gives the process back when the time is up; [`TryJoinError::Failed`] is what
+    /// [`join`](Self::join) fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Process, TryJoinError};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     match process.join_timeout(Duration::from_millis(1)) {
+    ///         Err(TryJoinError::Running(process)) => process.kill(),
+    ///         other => panic!("{other:?}"),
+    ///     }
+    /// }
+    /// ```
+    pub fn join_timeout(self, timeout: Duration) -> Result<R, TryJoinError<R>> {
+        let exit = self.child.wait_until(Deadline::after(timeout));
+        self.outcome_of(exit)
+    }
+
+    fn outcome_of(self, exit: Option<Exit>) -> Result<R, TryJoinError<R>> {
+        match exit {
+            None => Err(TryJoinError::Running(self)),
+            Some(exit) => self.outcome(exit).map_err(TryJoinError::Failed),
+        }
+    }
+
+    fn outcome(self, exit: Exit) -> Result<R, ProcessError> {
+        registry::forget(&self.child);
+        let mut received = answer(&self.child, exit)?;
+        let descriptors = mem::take(&mut received.descriptors);
+        unpack(RESULT, received.body(), descriptors).map_err(|reason| failed(&self.child, reason))
+    }
+}
+
+/// What a process that has ended left behind in the socket: the message that it returned, or why there is none.
+fn answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
+    let (name, pid) = (child.name().to_string(), child.pid());
+    let receive = || message::receive::<Answer>(ANSWER, child.control()).map_err(|reason| failed(child, reason));
+    match receive()? {
+        None => return Err(ProcessError::NeverStarted { name, pid, exit }),
+        Some(Received { head: Answer::Hello, .. }) => {}
+        Some(other) => return Err(out_of_order(child, &other.head)),
+    }
+    let Some(received) = receive()? else { return Err(ProcessError::Ended { name, pid, exit }) };
+    match received.head {
+        Answer::Returned => Ok(received),
+        Answer::Panicked(panic) => Err(ProcessError::Panicked {
+            name,
+            pid,
+            message: panic.message,
+            location: panic.location,
+            backtrace: panic.backtrace,
+        }),
+        Answer::Failed(reason) => Err(failed(child, reason)),
+        Answer::Hello => Err(out_of_order(child, &received.head)),
+    }
+}
+
+fn failed(child: &Child, reason: Error) -> ProcessError {
+    ProcessError::Failed { name: child.name().to_string(), pid: child.pid(), reason: Box::new(reason) }
+}
+
+fn out_of_order(child: &Child, head: &Answer) -> ProcessError {
+    failed(child, Error::Decode { what: ANSWER.into(), reason: format!("out of order: {head:?}") })
+}
+
+impl<R> Deref for Process<R> {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.child
+    }
+}
+
+/// A pidfd: readable, for `poll` and its kin, once the process has ended.
+impl<R> AsFd for Process<R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.child.as_fd()
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Process").field(&self.child).finish()
+    }
+}
+
+/// Why [`Process::try_join`] or [`Process::join_timeout`] returned no result.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Error, Process};
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     let process = Process::spawn(std::thread::park, ())?;
+///     let child = process.child().clone();
+///     let error = Error::from(process.try_join().unwrap_err());
+///     assert_eq!(error.to_string(), format!("process Process-1 ({}) is still running", child.pid()));
+///     child.kill()
+/// }
+/// ```
+pub enum TryJoinError<R> {
+    /// The process has not ended; here it is back.
+    Running(Process<R>),
+    /// It has ended without a result.
+    Failed(ProcessError),
+}
+
+impl<R> fmt::Display for TryJoinError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryJoinError::Running(process) => {
+                write!(f, "process {} ({}) is still running", process.name(), process.pid())
+            }
+            TryJoinError::Failed(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl<R> fmt::Debug for TryJoinError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryJoinError::Running(process) => f.debug_tuple("Running").field(process).finish(),
+            TryJoinError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<R> std::error::Error for TryJoinError<R> {}
+
+impl<R> From<TryJoinError<R>> for Error {
+    fn from(error: TryJoinError<R>) -> Self {
+        match error {
+            TryJoinError::Running(process) => {
+                Error::StillRunning { name: process.name().to_string(), pid: process.pid() }
+            }
+            TryJoinError::Failed(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The parent's half of a start: everything is made ready, the request is put into the child's socket, and only then
+//! is there a child.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::child::Child;
+use super::entry;
+use super::function::Entry;
+use super::launcher;
+use super::message;
+use super::own;
+use super::protocol::{REQUEST, Request};
+use super::registry;
+use super::stdio::{Stdio, Streams};
+use super::trampoline;
+use crate::error::{Error, Result};
+use crate::segment::handle::Parcel;
+use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step};
+use crate::sys::{program, socket};
+
+/// What the builder collects.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) name: Option<String>,
+    pub(super) daemon: bool,
+    /// Whether to start from an empty environment.
+    pub(super) clear: bool,
+    /// Variables to set, or to remove: `None`.
+    pub(super) variables: BTreeMap<OsString, Option<OsString>>,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) streams: [Stdio; 3],
+    pub(super) crash: Option<(String, u32)>,
+}
+
+/// Fails early where [`launch`] would fail anyway, before arguments are encoded.
+pub(super) fn check_ready() -> Result<()> {
+    entry::mode().map(drop)
+}
+
+/// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors.
+pub(super) fn launch(options: Options, entry: Entry, function: &'static str, parcel: &Parcel) -> Result<Child> {
+    entry::mode()?;
+    let starting = registry::begin()?;
+    let child = own::next_child(options.name);
+    let request = Request {
+        build: program::own()?.build.clone(),
+        function: trampoline::offset_of(entry, function)?,
+        child,
+        daemon: options.daemon,
+        parent_pid: std::process::id(),
+        parent_name: own::identity().name.clone(),
+        crash: options.crash,
+    };
+    let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
+    message::send(REQUEST, here.as_fd(), &request, &parcel.bytes, &parcel.segments)?;
+
+    let [input, output, errors] = options.streams;
+    let through_launcher = options.daemon && !spawn::on_main_thread();
+    let prepared = Prepared {
+        arguments: env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect(),
+        environment: environment(options.clear, options.variables)?,
+        directory: options.directory.clone().map(directory).transpose()?,
+        streams: Streams([input.open()?, output.open()?, errors.open()?]),
+        control: there,
+        daemon: options.daemon,
+        caller: if through_launcher { Caller::elsewhere() } else { Caller::here() },
+    };
+    let started = if through_launcher { launcher::run(move || prepared.start()) } else { prepared.start() };
+    let Started { pid, pidfd } = started.map_err(|failure| explain(failure, options.directory))?;
+    let child = Child::new(pid, pidfd, here, request.child.name, options.daemon);
+    starting.complete(child.clone());
+    Ok(child)
+}
+
+/// All that the system call needs, in a form that another thread can take over.
+struct Prepared {
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    directory: Option<CString>,
+    streams: Streams,
+    control: OwnedFd,
+    daemon: bool,
+    caller: Caller,
+}
+
+impl Prepared {
+    fn start(&self) -> Result<Started, Failure> {
+        spawn::spawn(&Command {
+            arguments: &self.arguments,
+            environment: &self.environment,
+            directory: self.directory.as_deref(),
+            streams: self.streams.borrow(),
+            control: self.control.as_fd(),
+            dies_with_thread: self.daemon,
+            caller: &self.caller,
+        })
+    }
+}
+
+fn environment(clear: bool, changes: BTreeMap<OsString, Option<OsString>>) -> Result<Vec<CString>> {
+    let inherited = if clear { Vec::new() } else { env::vars_os().collect() };
+    let kept = inherited.into_iter().filter(|(name, _)| !changes.contains_key(name)).collect::<Vec<_>>();
+    let set = changes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    kept.into_iter()
+        .chain(set)
+        .map(|(name, value)| {
+            let whole = [name.clone().into_vec(), b"=".to_vec(), value.into_vec()].concat();
+            match CString::new(whole) {
+                Ok(whole) if !name.is_empty() && !name.as_encoded_bytes()[1..].contains(&b'=') => Ok(whole),
+                _ => Err(invalid(format!("set environment variable {name:?} in a new process"))),
+            }
+        })
+        .collect()
+}
+
+fn directory(path: PathBuf) -> Result<CString> {
+    let attempt = format!("enter directory {path:?} in a new process");
+    CString::new(path.into_os_string().into_vec()).map_err(|_| invalid(attempt))
+}
+
+fn invalid(attempt: String) -> Error {
+    Error::os(attempt, io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+fn explain(failure: Failure, directory: Option<PathBuf>) -> Error {
+    let attempt = match failure.step {
+        Step::Clone => "create a process".into(),
+        Step::DeathSignal => "tie a new process to this one".into(),
+        Step::Descriptors => "arrange the descriptors of a new process".into(),
+        Step::Directory => format!("enter directory {:?} in a new process", directory.unwrap_or_default()).into(),
+        Step::Execute => format!("execute {}", spawn::PROGRAM.to_string_lossy()).into(),
+    };
+    let attempt: std::borrow::Cow<'static, str> = attempt;
+    Error::os(attempt, failure.error)
+}

@@ -1,0 +1,191 @@
+//! Messages between a parent and its child: a head, a body, and descriptors, of any size and number.
+//!
+//! A message is one packet:
+//!
+//! ```text
+//! MAGIC | envelope (postcard) | head (postcard) | body
+//! ```
+//!
+//! and its first 253 descriptors; further ones follow in packets of one byte. If head and body are too large for a
+//! packet, they travel as a sealed file, whose descriptor is then the first. Nothing here ever waits: what a socket does
+//! not take at once is an error, so that neither end depends on the other's reading.
+
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, OsError, Result};
+use crate::segment::Segment;
+use crate::sys::{sealed, socket};
+
+/// What every message begins with; the last byte counts versions of this format.
+pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
+
+/// The most bytes of head and body that travel in the packet itself. A socket takes about 200 KiB before somebody
+/// reads (net.core.wmem_default), and both of a child's messages must fit.
+const INLINE: usize = 64 << 10;
+
+/// What a packet of further descriptors contains.
+const MORE: &[u8] = b"+";
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    /// How many descriptors belong to the message, besides that of the sealed file.
+    descriptors: u32,
+    /// The size of the sealed file, if there is one.
+    sealed: Option<u64>,
+}
+
+/// A message as it arrived.
+pub(super) struct Received<H> {
+    pub(super) head: H,
+    payload: Payload,
+    /// Where the body begins in `payload`.
+    body: usize,
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+enum Payload {
+    Packet(Vec<u8>),
+    Sealed(Mmap),
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Payload::Packet(bytes) => bytes,
+            Payload::Sealed(mapping) => mapping,
+        }
+    }
+}
+
+impl<H> Received<H> {
+    pub(super) fn body(&self) -> &[u8] {
+        &self.payload[self.body..]
+    }
+}
+
+/// Sends a message into the socket's buffer; `what` names it in errors.
+pub(super) fn send<H: Serialize>(
+    what: &'static str,
+    socket: BorrowedFd<'_>,
+    head: &H,
+    body: &[u8],
+    segments: &[Arc<Segment>],
+) -> Result<()> {
+    let encode = |error: postcard::Error| Error::Encode { what: what.into(), reason: error.to_string() };
+    let failed = |error: io::Error| Error::os(format!("send {what}"), error);
+    let head = postcard::to_stdvec(head).map_err(encode)?;
+    let length = head.len() + body.len();
+    let file = if length > INLINE { Some(sealed::write(&[&head, body]).map_err(failed)?) } else { None };
+    let envelope = Envelope {
+        descriptors: u32::try_from(segments.len()).map_err(|_| failed(io::Error::from_raw_os_error(libc::EMFILE)))?,
+        sealed: file.is_some().then_some(length as u64),
+    };
+    let envelope = postcard::to_stdvec(&envelope).map_err(encode)?;
+    let (head, body) = if file.is_some() { (&[][..], &[][..]) } else { (&head[..], body) };
+
+    let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).chain(segments.iter().map(|one| one.as_fd())).collect();
+    let (first, further) = descriptors.split_at(descriptors.len().min(socket::MOST_DESCRIPTORS));
+    let pieces = [&MAGIC[..], &envelope, head, body].map(IoSlice::new);
+    socket::send(socket, &pieces, first).map_err(failed)?;
+    for descriptors in further.chunks(socket::MOST_DESCRIPTORS) {
+        socket::send(socket, &[IoSlice::new(MORE)], descriptors).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Takes the next message, if there is one; `what` names it in errors. Trusts nothing in it.
+pub(super) fn receive<H: DeserializeOwned>(what: &'static str, socket: BorrowedFd<'_>) -> Result<Option<Received<H>>> {
+    let malformed = |reason: String| Error::Decode { what: what.into(), reason };
+    let failed = |error: io::Error| Error::os(format!("receive {what}"), error);
+    let Some((mut packet, mut descriptors)) = socket::receive(socket).map_err(failed)? else { return Ok(None) };
+    let Some(rest) = packet.strip_prefix(&MAGIC) else {
+        return Err(malformed(format!("magic {:02x?}, expected {MAGIC:02x?}", &packet[..packet.len().min(8)])));
+    };
+    let (envelope, rest): (Envelope, _) =
+        postcard::take_from_bytes(rest).map_err(|error| malformed(format!("its envelope: {error}")))?;
+    let start = packet.len() - rest.len();
+
+    let expected = envelope.descriptors as usize + usize::from(envelope.sealed.is_some());
+    while descriptors.len() < expected {
+        let Some((more, further)) = socket::receive(socket).map_err(failed)? else {
+            return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
+        };
+        if more != MORE || further.is_empty() {
+            return Err(malformed(format!("{} descriptors and another message", descriptors.len())));
+        }
+        descriptors.extend(further);
+    }
+    if descriptors.len() != expected {
+        return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
+    }
+
+    let payload = match envelope.sealed {
+        Some(length) => Payload::Sealed(sealed::map(descriptors.remove(0), length)?),
+        None => {
+            packet.drain(..start);
+            Payload::Packet(packet)
+        }
+    };
+    let (head, body) = postcard::take_from_bytes(&payload).map_err(|error| malformed(format!("its head: {error}")))?;
+    let body = payload.len() - body.len();
+    Ok(Some(Received { head, payload, body, descriptors }))
+}
+
+/// Whether sending failed because nobody is there to receive.
+pub(super) fn nobody_listens(error: &Error) -> bool {
+    matches!(error, Error::Os { source, .. } if *source == OsError::from_code(libc::EPIPE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn sent(body: &[u8], segments: usize) -> (Vec<u8>, usize) {
+        let (here, there) = socket::pair().unwrap();
+        let segments: Vec<_> =
+            (0..segments).map(|_| Segment::attach(File::open("/dev/null").unwrap().into()).unwrap()).collect();
+        send("a message", here.as_fd(), &"head".to_string(), body, &segments).unwrap();
+        drop(here);
+        let received = receive::<String>("a message", there.as_fd()).unwrap().unwrap();
+        assert_eq!(received.head, "head");
+        assert!(receive::<String>("a message", there.as_fd()).unwrap().is_none());
+        (received.body().to_vec(), received.descriptors.len())
+    }
+
+    #[test]
+    fn bodies_and_descriptors_of_every_size_arrive() {
+        for length in [0, 1, INLINE - 5, INLINE - 4, 3 << 20] {
+            for count in [0, 1, 252, 253, 254, 506, 507] {
+                let body: Vec<u8> = (0..length).map(|index| index as u8).collect();
+                assert_eq!(sent(&body, count), (body, count), "{length} bytes, {count} descriptors");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_that_are_no_messages_are_refused() {
+        let whole = [&MAGIC[..], &[0, 0], b"\x01a", b"body"].concat();
+        let mut tampered: Vec<Vec<u8>> = (1..12).map(|length| whole[..length].to_vec()).collect();
+        tampered.extend((0..10).map(|at| {
+            let mut packet = whole.clone();
+            packet[at] ^= 0x55;
+            packet
+        }));
+        for packet in tampered {
+            let (here, there) = socket::pair().unwrap();
+            socket::send(here.as_fd(), &[IoSlice::new(&packet)], &[]).unwrap();
+            assert!(receive::<String>("a message", there.as_fd()).is_err(), "{packet:02x?}");
+        }
+    }
+}

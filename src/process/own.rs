@@ -1,0 +1,141 @@
+//! What a process knows about itself.
+
+use std::os::unix::process::parent_id;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use super::protocol::{Identity, Request};
+
+struct Own {
+    identity: Identity,
+    daemon: bool,
+    parent: Option<Parent>,
+}
+
+static OWN: OnceLock<Own> = OnceLock::new();
+
+fn own() -> &'static Own {
+    OWN.get_or_init(|| Own {
+        identity: Identity { name: "MainProcess".into(), line: Vec::new() },
+        daemon: false,
+        parent: None,
+    })
+}
+
+/// Tells this process who it is; once, before anything has asked.
+pub(super) fn become_child(request: &Request) {
+    let parent = Parent { pid: request.parent_pid, name: request.parent_name.clone() };
+    // Something did ask, before `init`: then it stays a main process in name.
+    let _ = OWN.set(Own { identity: request.child.clone(), daemon: request.daemon, parent: Some(parent) });
+}
+
+pub(super) fn identity() -> &'static Identity {
+    &own().identity
+}
+
+/// Who this process's next child is: named as Python does, `Process-2:1` being the first child of the second child.
+pub(super) fn next_child(name: Option<String>) -> Identity {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let mut line = own().identity.line.clone();
+    line.push(STARTED.fetch_add(1, Ordering::Relaxed) + 1);
+    let numbers = || line.iter().map(u32::to_string).collect::<Vec<_>>().join(":");
+    Identity { name: name.unwrap_or_else(|| format!("Process-{}", numbers())), line }
+}
+
+/// The process that runs this, as its parent knows it.
+///
+/// # Examples
+///
+/// See [`current`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Current {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name; `MainProcess` if crossproc did not start it.
+    pub name: String,
+    /// Whether it ends with its parent.
+    pub is_daemon: bool,
+}
+
+/// The process that runs this.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Process, current};
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     assert_eq!(current().name, "MainProcess");
+///     let process = Process::spawn(|| (current().name, current().pid), ())?;
+///     let pid = process.pid();
+///     assert_eq!(process.join()?, ("Process-1".to_string(), pid));
+///     Ok(())
+/// }
+/// ```
+pub fn current() -> Current {
+    let own = own();
+    Current { pid: std::process::id(), name: own.identity.name.clone(), is_daemon: own.daemon }
+}
+
+/// The process that started this one.
+///
+/// # Examples
+///
+/// See [`parent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    pid: u32,
+    name: String,
+}
+
+impl Parent {
+    /// Its process id; after its end, perhaps another process's.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its name; `MainProcess` if crossproc did not start it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is still running. Exact when asked, as a child whose parent ends gets another one; "yes" may be stale
+    /// the moment it is returned, "no" is final.
+    pub fn is_alive(&self) -> bool {
+        parent_id() == self.pid
+    }
+}
+
+/// The process that started this one, or `None` if crossproc did not start it.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Process, parent};
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     assert_eq!(parent(), None);
+///     let process = Process::spawn(|| parent().map(|parent| (parent.pid(), parent.is_alive())), ())?;
+///     assert_eq!(process.join()?, Some((std::process::id(), true)));
+///     Ok(())
+/// }
+/// ```
+pub fn parent() -> Option<Parent> {
+    own().parent.clone()
+}
+
+/// How many processes can run at the same time: processors that this process may use, by its affinity and by the CPU
+/// quota of its control group; 1 if that cannot be found out.
+///
+/// # Examples
+///
+/// ```
+/// assert!(crossproc::cpu_count() >= 1);
+/// ```
+pub fn cpu_count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

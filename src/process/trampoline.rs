@@ -1,0 +1,43 @@
+//! A function as a number that another process of the same build understands, and back.
+
+#![allow(unsafe_code)]
+
+use std::mem::{self, MaybeUninit};
+
+use super::function::{Entry, Run};
+use crate::error::{Error, Result};
+use crate::sys::program;
+
+/// Fails the build, in words, for a function that has a value of its own.
+pub(super) const fn assert_captures_nothing<F>() {
+    assert!(
+        size_of::<F>() == 0,
+        "a function that captures variables cannot run in another process: pass them in `args` (a function pointer \
+         cannot, either: pass the function itself)"
+    );
+}
+
+/// A function's value, out of nothing.
+pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
+    const { assert_captures_nothing::<F>() };
+    // SAFETY: F has no bytes, so none of them are uninitialised. It is inhabited: this code is only reached through an
+    // `Entry`, which was made from a value of F. That a second value does no harm is what `Copy` says, and that it may
+    // appear on another thread, `Send`.
+    unsafe { MaybeUninit::<F>::uninit().assume_init() }
+}
+
+/// Where `entry` is in the program; `function` names it in the error.
+pub(super) fn offset_of(entry: Entry, function: &'static str) -> Result<u64> {
+    program::own()?.offset_of(entry.0 as usize).ok_or_else(|| Error::ForeignFunction { function: function.to_string() })
+}
+
+/// The function at an offset that [`offset_of`] gave to a process of the same build, which the caller has checked.
+pub(super) fn at(offset: u64) -> Result<Entry> {
+    let address = program::own()?.address_of(offset).ok_or_else(|| Error::Decode {
+        what: "a function".into(),
+        reason: format!("offset {offset:#x} is outside the program"),
+    })?;
+    // SAFETY: the address is one of the program's own code. The parent, which is this user's process and runs the same
+    // build, took it from a function of this type.
+    Ok(Entry(unsafe { mem::transmute::<usize, Run>(address) }))
+}

@@ -1,0 +1,152 @@
+//! What a cloned child does until its exec.
+//!
+//! It shares all memory with its parent, where other threads are in the middle of anything: it must not allocate, take
+//! a lock, or panic. Nothing but system calls and async-signal-safe functions (signal-safety(7)) may be called here.
+//! Order matters: handlers go before signals are let in, and the descriptors that are passed on are in their places
+//! before all others are closed.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::io;
+use std::mem;
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::spawn::{CONTROL, Step};
+
+/// Everything the child needs, made ready by the parent. Strings and lists end with a null.
+pub(crate) struct Plan {
+    pub(crate) program: *const c_char,
+    pub(crate) arguments: *const *const c_char,
+    pub(crate) environment: *const *const c_char,
+    /// Null: stay.
+    pub(crate) directory: *const c_char,
+    /// What is to be descriptor 0, 1, 2 and 3; `None` leaves what is there.
+    pub(crate) descriptors: [Option<RawFd>; 4],
+    /// The process whose end, or whose calling thread's end, is to kill the child.
+    pub(crate) parent: Option<u32>,
+    pub(crate) mask: libc::sigset_t,
+    pub(crate) affinity: Option<libc::cpu_set_t>,
+    pub(crate) failure: Report,
+}
+
+/// Which step failed, and its error number; zeroes if none did.
+///
+/// Relaxed suffices: the parent reads it only after the kernel has woken it, which orders both.
+#[derive(Default)]
+pub(crate) struct Report {
+    step: AtomicI32,
+    error: AtomicI32,
+}
+
+impl Report {
+    fn write(&self, Failed { step, error }: Failed) {
+        self.error.store(error, Ordering::Relaxed);
+        self.step.store(step as i32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> Option<(Step, io::Error)> {
+        let steps = [Step::DeathSignal, Step::Descriptors, Step::Directory, Step::Execute];
+        let step = self.step.load(Ordering::Relaxed);
+        let error = io::Error::from_raw_os_error(self.error.load(Ordering::Relaxed));
+        steps.into_iter().find(|&known| known as i32 == step).map(|step| (step, error))
+    }
+}
+
+struct Failed {
+    step: Step,
+    error: c_int,
+}
+
+/// The child's first function. It returns, which ends the child, only if a step failed.
+pub(crate) extern "C" fn run(plan: *mut c_void) -> c_int {
+    // SAFETY: `spawn` passed its `Plan`, which stays in place, and is only read, until this process has ended or
+    // executed.
+    let plan = unsafe { &*plan.cast_const().cast::<Plan>() };
+    let Err(failed) = execute(plan);
+    plan.failure.write(failed);
+    127
+}
+
+enum Never {}
+
+fn execute(plan: &Plan) -> Result<Never, Failed> {
+    forget_handlers();
+    if let Some(parent) = plan.parent {
+        die_with(parent)?;
+    }
+    place_descriptors(&plan.descriptors)?;
+    if !plan.directory.is_null() {
+        // SAFETY: a C string of the parent's.
+        check(unsafe { libc::chdir(plan.directory) }, Step::Directory)?;
+    }
+    if let Some(affinity) = &plan.affinity {
+        // A mask that has become impossible meanwhile is no reason to fail.
+        // SAFETY: the set has the size that is passed.
+        unsafe { libc::sched_setaffinity(0, mem::size_of::<libc::cpu_set_t>(), affinity) };
+    }
+    // SAFETY: an initialised mask.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const plan.mask, ptr::null_mut()) };
+    // SAFETY: a C string and two null-terminated lists of C strings, all of the parent's.
+    let answer = unsafe { libc::execve(plan.program, plan.arguments, plan.environment) };
+    check(answer, Step::Execute)?;
+    Err(Failed { step: Step::Execute, error: libc::EIO })
+}
+
+/// A handler of the parent's must not run here. Exec resets handlers, too, but signals are let in before it.
+fn forget_handlers() {
+    for signal in 1..=64 {
+        // SAFETY: integers and a pointer; all zeroes is a value: the default action, no flags.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        // SAFETY: asks for the action only. The C library's own two signals are refused, as is any that is not there.
+        let known = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) } == 0;
+        if known && action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN {
+            action.sa_sigaction = libc::SIG_DFL;
+            // SAFETY: sets the default action, in this process only: handlers are not shared (no CLONE_SIGHAND).
+            unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+        }
+    }
+}
+
+/// Has the kernel kill this process when the parent's thread ends. If it ended before the signal was armed, the parent
+/// is another now; its number proves nothing, as 1 is a good parent in a container.
+fn die_with(parent: u32) -> Result<(), Failed> {
+    // SAFETY: sets an attribute of this process; no memory is involved.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, Step::DeathSignal)?;
+    // SAFETY: has no preconditions.
+    let now = unsafe { libc::getppid() };
+    if now as u32 == parent { Ok(()) } else { Err(Failed { step: Step::DeathSignal, error: libc::ESRCH }) }
+}
+
+fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {
+    // First out of each other's way, as the descriptor that is to be 1 may be 2 now, and the other way round.
+    let mut above = [None; 4];
+    for (above, descriptor) in above.iter_mut().zip(descriptors) {
+        if let Some(descriptor) = *descriptor {
+            // SAFETY: copies a descriptor; no memory is involved.
+            let copy = unsafe { libc::fcntl(descriptor, libc::F_DUPFD, CONTROL + 1) };
+            check(copy, Step::Descriptors)?;
+            *above = Some(copy);
+        }
+    }
+    for (place, above) in (0..).zip(above) {
+        if let Some(above) = above {
+            // SAFETY: copies a descriptor; the copy survives exec.
+            check(unsafe { libc::dup2(above, place) }, Step::Descriptors)?;
+        }
+    }
+    // A system call of its own, as older C libraries lack the function.
+    // SAFETY: closes descriptors of this process only: they are not shared (no CLONE_FILES).
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, CONTROL + 1, libc::c_uint::MAX, 0) };
+    check(closed as c_int, Step::Descriptors)
+}
+
+/// Makes -1, which is how every function used here fails, an error of `step`.
+fn check(answer: c_int, step: Step) -> Result<(), Failed> {
+    match answer {
+        -1 => Err(Failed { step, error: io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }),
+        _ => Ok(()),
+    }
+}

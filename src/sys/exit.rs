@@ -1,0 +1,15 @@
+//! The end of the process.
+
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+
+/// Has `handler` called when the process exits by returning from `main` or by `exit`; not if a signal ends it. Forked
+/// copies inherit it.
+pub(crate) fn at_exit(handler: extern "C" fn()) -> Result<()> {
+    // SAFETY: the handler is code of this program, and it does not unwind: `extern "C"`.
+    match unsafe { libc::atexit(handler) } {
+        0 => Ok(()),
+        _ => Err(Error::os("register an exit handler", std::io::Error::from_raw_os_error(libc::ENOMEM))),
+    }
+}

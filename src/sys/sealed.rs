@@ -1,0 +1,85 @@
+//! Bytes that travel as a file: an anonymous one, sealed, so that the receiver may look at them in place.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use memmap2::{Mmap, MmapOptions};
+
+use crate::error::{Error, Result};
+
+/// Nobody can change such a file any more: not its bytes, not its length, not this list.
+const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+
+/// A file that holds `pieces`, one after the other, and can never be changed.
+pub(crate) fn write(pieces: &[&[u8]]) -> io::Result<OwnedFd> {
+    let mut file = File::from(create()?);
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
+    // SAFETY: changes the seals of a file; no memory is involved.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file.into())
+}
+
+fn create() -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    memfd(flags | libc::MFD_NOEXEC_SEAL).or_else(|error| match error.raw_os_error() {
+        // Before Linux 6.3 this flag is unknown.
+        Some(libc::EINVAL) => memfd(flags),
+        _ => Err(error),
+    })
+}
+
+fn memfd(flags: libc::c_uint) -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string, and the kernel copies it.
+    match unsafe { libc::memfd_create(c"crossproc message".as_ptr(), flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel just made this descriptor for us.
+        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+    }
+}
+
+/// Maps a file that another process [wrote](write): `length` bytes, which must be all of it.
+pub(crate) fn map(file: OwnedFd, length: u64) -> Result<Mmap> {
+    let file = File::from(file);
+    // SAFETY: asks for the seals of a file; no memory is involved.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals == -1 || seals & SEALS != SEALS {
+        return Err(malformed(format!("seals {seals:#x}, required {SEALS:#x}")));
+    }
+    let size = file.metadata().map_err(|error| Error::os("look at the file of a message", error))?.len();
+    if size != length || length == 0 {
+        return Err(malformed(format!("a file of {size} bytes for {length}")));
+    }
+    // SAFETY: the seals keep everybody, us included, from changing or shortening the file while it is mapped.
+    unsafe { MmapOptions::new().map(&file) }.map_err(|error| Error::os("map the file of a message", error))
+}
+
+fn malformed(reason: String) -> Error {
+    Error::Decode { what: "the file of a message".into(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_mapped() {
+        let file = write(&[b"one", b"", b"two"]).unwrap();
+        assert_eq!(&map(file, 6).unwrap()[..], b"onetwo");
+    }
+
+    #[test]
+    fn wrong_lengths_and_missing_seals_are_refused() {
+        let refused = map(write(&[b"three"]).unwrap(), 6).unwrap_err();
+        assert_eq!(refused.to_string(), "cannot decode the file of a message: a file of 5 bytes for 6");
+        assert!(matches!(map(write(&[]).unwrap(), 0), Err(Error::Decode { .. })));
+        assert!(matches!(map(create().unwrap(), 0), Err(Error::Decode { .. })));
+        assert!(matches!(map(File::open("/dev/null").unwrap().into(), 1), Err(Error::Decode { .. })));
+    }
+}
