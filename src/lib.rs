@@ -32,10 +32,6 @@ pub use error::{
     AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
-#[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard};
-#[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, Sends, Stdio, TryJoinError, active_children, cpu_count,
     current, init, parent,
@@ -43,3 +39,7 @@ pub use process::{
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};
+#[cfg(not(all(test, loom)))]
+pub use segment::{Arena, Atomics, Shared};
+#[cfg(not(all(test, loom)))]
+pub use sync::{Lock, LockGuard};

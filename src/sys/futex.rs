@@ -12,17 +12,35 @@ use super::clock::Deadline;
 
 /// The detection bound: nobody sleeps longer before looking again whether the one it waits for is dead, or whether a
 /// waker was killed between its store and its wake-up.
-pub(crate) const BOUND: Duration = Duration::from_millis(50);
+const BOUND: Duration = Duration::from_millis(50);
 
-/// FUTEX_WAIT: sleeps while the low half of `word` is `expected`, until woken, or until the bound or the deadline.
-///
-/// Returns for any reason or none (a signal, say): the caller looks again.
-pub(crate) fn wait(word: &AtomicU64, expected: u32, deadline: Deadline) {
-    let time = deadline.remaining().map_or(BOUND, |remaining| remaining.min(BOUND));
-    // A timeout of FUTEX_WAIT counts on the monotonic clock.
-    let time = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
-    // SAFETY: the word is a live reference to four aligned bytes, and `time` outlives the call.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, expected, &raw const time) };
+/// The first sleep of a wait; each one is twice as long as the one before, up to the bound. So a death is noticed within
+/// about the time that its victim has been waited for, and a long wait costs twenty looks a second. A guess: a hundred
+/// times what a look costs.
+const FIRST: Duration = Duration::from_millis(1);
+
+/// One wait, which may take several sleeps.
+pub(crate) struct Sleeper {
+    next: Duration,
+}
+
+impl Sleeper {
+    pub(crate) fn new() -> Self {
+        Sleeper { next: FIRST }
+    }
+
+    /// FUTEX_WAIT: sleeps while the low half of `word` is `expected`, until woken, or until it is time for a look, or
+    /// until the deadline.
+    ///
+    /// Returns for any reason or none (a signal, say): the caller looks again.
+    pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
+        let time = deadline.remaining().map_or(self.next, |remaining| remaining.min(self.next));
+        self.next = (self.next * 2).min(BOUND);
+        // A timeout of FUTEX_WAIT counts on the monotonic clock.
+        let time = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+        // SAFETY: the word is a live reference to four aligned bytes, and `time` outlives the call.
+        unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, expected, &raw const time) };
+    }
 }
 
 /// FUTEX_WAKE: wakes one of those who sleep on the low half of `word`.

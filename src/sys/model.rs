@@ -83,11 +83,11 @@ fn step() {
 struct Kernel {
     /// Identities whose byte is locked.
     held: BTreeSet<u32>,
-    sleepers: Vec<Sleeper>,
+    sleepers: Vec<Sleeping>,
     deaths: usize,
 }
 
-struct Sleeper {
+struct Sleeping {
     word: usize,
     thread: loom::thread::Thread,
     is_woken: std::sync::Arc<std::sync::atomic::AtomicBool>,
@@ -102,7 +102,7 @@ fn with_kernel<R>(body: impl FnOnce(&mut Kernel) -> R) -> R {
 }
 
 impl Kernel {
-    fn wake(sleeper: &Sleeper) {
+    fn wake(sleeper: &Sleeping) {
         sleeper.is_woken.store(true, std::sync::atomic::Ordering::Relaxed);
         sleeper.thread.unpark();
     }
@@ -232,9 +232,23 @@ pub(crate) mod futex {
 
     use super::atomic::AtomicU64;
     use super::clock::Deadline;
-    use super::{Change, DEATHS_SEEN, Kernel, Sleeper, is_changed, step, with_kernel};
+    use super::{Change, DEATHS_SEEN, Kernel, Sleeping, is_changed, step, with_kernel};
 
-    pub(crate) fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) {
+    /// One wait, which may take several sleeps.
+    pub(crate) struct Sleeper;
+
+    impl Sleeper {
+        pub(crate) fn new() -> Self {
+            Sleeper
+        }
+
+        #[expect(clippy::unused_self, reason = "the twin of a method")]
+        pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
+            wait(word, expected, deadline);
+        }
+    }
+
+    fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) {
         step();
         let is_woken = Arc::new(AtomicBool::new(false));
         let falls_asleep = with_kernel(|kernel| {
@@ -243,7 +257,7 @@ pub(crate) mod futex {
                 return false;
             }
             let thread = loom::thread::current();
-            kernel.sleepers.push(Sleeper { word: ptr::from_ref(word).addr(), thread, is_woken: is_woken.clone() });
+            kernel.sleepers.push(Sleeping { word: ptr::from_ref(word).addr(), thread, is_woken: is_woken.clone() });
             true
         });
         while falls_asleep && !is_woken.load(Relaxed) {

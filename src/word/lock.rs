@@ -210,6 +210,7 @@ impl LockWord {
         spin: &Spin,
     ) -> Result<Acquired, Refused> {
         let mut announced = false;
+        let mut sleeper = futex::Sleeper::new();
         loop {
             let spun = spin.until(|| {
                 let word = Word(self.0.load(Relaxed));
@@ -233,7 +234,7 @@ impl LockWord {
             if deadline.has_passed() {
                 return Err(Refused::Held); // (I4)
             }
-            futex::wait(&self.0, word.with_waiters().futex_half(), deadline);
+            sleeper.sleep(&self.0, word.with_waiters().futex_half(), deadline);
         }
     }
 

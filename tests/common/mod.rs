@@ -1,5 +1,10 @@
 //! What tests of several files need.
 
+// Each test binary has its own copy and uses what it needs.
+#![allow(dead_code, unused_imports, unused_macros)]
+
+pub(crate) mod locking;
+
 use std::io::{self, Write};
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -10,7 +15,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the test binary, naming the test, if it does not end in time: a hang is a failure, too.
-pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropping it calls the dog off")] Sender<()>);
+pub(crate) struct Watchdog(Sender<()>);
 
 /// Guards the calling test as long as the result lives.
 pub(crate) fn watchdog() -> Watchdog {
