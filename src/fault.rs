@@ -18,7 +18,7 @@ mod armed {
     pub(crate) fn reached(point: &str) {
         let mut armed = ARMED.lock().unwrap();
         match armed.as_mut() {
-            Some((name, 0)) if name == point => crate::sys::kill_self(),
+            Some((name, 0)) if name == point => crate::sys::exit::kill_self(),
             Some((name, passes)) if name == point => *passes -= 1,
             _ => {}
         }

@@ -13,3 +13,13 @@ pub(crate) fn at_exit(handler: extern "C" fn()) -> Result<()> {
         _ => Err(Error::os("register an exit handler", std::io::Error::from_raw_os_error(libc::ENOMEM))),
     }
 }
+
+/// SIGKILL to this process, here and now.
+#[cfg(crash_points)]
+pub(crate) fn kill_self() -> ! {
+    // SAFETY: kill has no memory arguments.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    loop {
+        std::thread::park();
+    }
+}

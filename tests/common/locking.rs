@@ -132,7 +132,7 @@ macro_rules! locking_tests {
                 let elsewhere =
                     Process::spawn(|it: $type| matches!(it.lock(), Err(LockError::OwnerDied(_))), (&other,));
                 assert!(elsewhere.unwrap().join().unwrap());
-                it.lock().or_else(LockError::repair).unwrap();
+                drop(it.lock().or_else(LockError::repair).unwrap());
                 assert!(it.lock().is_ok());
             }
 

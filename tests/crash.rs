@@ -1,0 +1,157 @@
+//! SIGKILL at each crash point: a child dies there, and the state that it leaves is what the table says.
+//!
+//! Only in builds with `--cfg crash_points`.
+
+#![cfg(crash_points)]
+
+mod common;
+
+use common::locking::{Stage, wait_for_state};
+use common::watchdog;
+use crossproc::{Array, Exit, Guard, Lock, LockError, Process, ProcessError, Value};
+
+crossproc::test_support!();
+
+/// What the next owner is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Nothing,
+    OwnerDied,
+}
+
+fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
+    match locked {
+        Ok(_) => Told::Nothing,
+        Err(LockError::OwnerDied(_)) => Told::OwnerDied,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Runs `f` in a process that dies at `point`, after `passes` unharmed passes.
+macro_rules! dies_at {
+    ($point:expr, $passes:expr, $f:expr, $args:expr) => {{
+        let process = Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap();
+        match process.join() {
+            Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
+            other => panic!("{} was not reached: {other:?}", $point),
+        }
+    }};
+}
+
+const OLD: [u64; 4] = [1; 4];
+const NEW: [u64; 4] = [2; 4];
+
+#[test]
+fn a_lock_after_a_death_at_each_point() {
+    let _watchdog = watchdog();
+    for (point, expected) in [("lock.claimed", Told::OwnerDied), ("lock.released", Told::Nothing)] {
+        let lock = Lock::new().unwrap();
+        dies_at!(point, 0, |lock: Lock| drop(lock.lock()), (&lock,));
+        assert_eq!(told(lock.lock()), expected, "{point}");
+    }
+}
+
+#[test]
+fn a_lock_after_a_death_at_each_point_of_an_owner_with_waiters() {
+    let _watchdog = watchdog();
+    for (point, passes, expected) in [("lock.claimed", 1, Told::OwnerDied), ("lock.released", 0, Told::Nothing)] {
+        let (lock, stage) = (Lock::new().unwrap(), Stage::new());
+        let own = |lock: Lock, stage: Stage| {
+            let guard = lock.lock();
+            stage.advance();
+            stage.wait_for(2);
+            drop(guard);
+            drop(lock.lock());
+        };
+        let owner = Process::builder().crash_at_nth(point, passes).spawn(own, (&lock, &stage)).unwrap();
+        stage.wait_for(1);
+        let wait = |lock: Lock| told(lock.lock()) == Told::OwnerDied;
+        let waiter = Process::spawn(wait, (&lock,)).unwrap();
+        wait_for_state(waiter.pid(), 'S');
+        stage.advance();
+        assert!(owner.join().is_err());
+        let waiter_was_told = waiter.join().unwrap();
+        assert!(expected == Told::OwnerDied || !waiter_was_told, "{point}");
+        // The waiter may have come in between the owner's two turns; whoever is next learns what is true.
+        assert_eq!(told(lock.lock()), expected, "{point}");
+    }
+}
+
+#[test]
+fn a_lock_after_the_death_of_a_waiter() {
+    let _watchdog = watchdog();
+    let lock = Lock::new().unwrap();
+    let guard = lock.lock().unwrap();
+    dies_at!("lock.announced", 0, |lock: Lock| drop(lock.lock()), (&lock,));
+    drop(guard);
+    assert_eq!(told(lock.lock()), Told::Nothing);
+}
+
+#[test]
+fn a_value_after_a_death_at_each_point_of_a_commit() {
+    let _watchdog = watchdog();
+    for (point, expected) in [
+        ("lock.claimed", OLD),
+        ("value.writing", OLD),
+        ("value.written", OLD),
+        ("value.committed", NEW),
+        ("lock.released", NEW),
+    ] {
+        let value = Value::new(OLD).unwrap();
+        dies_at!(point, 0, |value: Value<[u64; 4]>| value.set(NEW), (&value,));
+        assert_eq!(value.get(), expected, "{point}");
+        assert_eq!(told(value.lock()), Told::Nothing, "{point}: a commit is atomic, so nobody need know");
+        assert_eq!(value.update(|v| v.map(|word| word + 1)), expected.map(|word| word + 1), "{point}");
+    }
+}
+
+#[test]
+fn a_value_after_a_death_at_each_point_of_a_guards_commit() {
+    let _watchdog = watchdog();
+    for (point, expected, death) in [
+        ("lock.claimed", OLD, Told::OwnerDied),
+        ("value.writing", OLD, Told::OwnerDied),
+        ("value.written", OLD, Told::OwnerDied),
+        ("value.committed", NEW, Told::OwnerDied),
+        ("lock.released", NEW, Told::Nothing),
+    ] {
+        let value = Value::new(OLD).unwrap();
+        let change = |value: Value<[u64; 4]>| *value.lock().unwrap() = NEW;
+        dies_at!(point, 0, change, (&value,));
+        assert_eq!(value.get(), expected, "{point}");
+        assert_eq!(told(value.lock()), death, "{point}");
+    }
+}
+
+#[test]
+fn an_array_after_a_death_at_each_point_of_a_set() {
+    let _watchdog = watchdog();
+    for (point, expected) in [
+        ("lock.claimed", OLD),
+        ("array.saved", OLD),
+        ("array.writing", OLD),
+        ("array.written", OLD),
+        ("lock.released", NEW),
+    ] {
+        let array = Array::from_iter([OLD; 3]).unwrap();
+        let set = |array: Array<[u64; 4]>| array.set(1, NEW).unwrap();
+        dies_at!(point, 0, set, (&array,));
+        assert_eq!(array.get(1), Ok(expected), "{point}");
+        assert_eq!(told(array.lock()), Told::Nothing, "{point}");
+        assert_eq!(array.to_vec(), [OLD, expected, OLD], "{point}");
+    }
+}
+
+/// More deaths than places: a dead peer's place is given away again, wherever it died.
+#[test]
+fn an_attachment_after_a_death_at_each_point() {
+    let _watchdog = watchdog();
+    for point in ["attach.claimed", "attach.held", "attach.active", "detach.freed"] {
+        let value = Value::new(5_u64).unwrap();
+        for _ in 0..260 {
+            dies_at!(point, 0, |value: Value<u64>| drop(value), (&value,));
+        }
+        let read = |value: Value<u64>| value.update(|n| n + 1);
+        assert_eq!(Process::spawn(read, (&value,)).unwrap().join().unwrap(), 6, "{point}");
+    }
+}

@@ -1,0 +1,153 @@
+//! The examples, run as the programs they are: what they print, in which order, and how long they take at least.
+//!
+//! `cargo test` builds them first; `cargo test --test examples` alone does not, and runs what the last build left.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio, id};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Longer than any example takes on a slow machine under load, a guess.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the examples' sleeps are multiplied by.
+const SCALE: f64 = 0.1;
+
+/// What an example that ended well left behind.
+struct Run {
+    pid: u32,
+    lines: Vec<String>,
+    took: Duration,
+}
+
+/// Runs an example to its end. It must succeed, say nothing on standard error, and leave no file behind.
+fn run(example: &str) -> Run {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("examples-{}-{example}", id()));
+    let temporary = directory.join("temporary");
+    fs::create_dir_all(&temporary).unwrap();
+    // Into files: reading a pipe to its end would wait for the example's children, which is the example's to do.
+    let (output, errors) = (directory.join("output"), directory.join("errors"));
+
+    let started = Instant::now();
+    let mut child = Command::new(program(example))
+        .env("SEED_SCALE", SCALE.to_string())
+        .env("TMPDIR", &temporary)
+        .stdin(Stdio::null())
+        .stdout(File::create(&output).unwrap())
+        .stderr(File::create(&errors).unwrap())
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{example}: {error}; `cargo build --examples` builds it"));
+    let status = wait(&mut child, example);
+    let took = started.elapsed();
+
+    let output = fs::read_to_string(output).unwrap();
+    let errors = fs::read_to_string(errors).unwrap();
+    assert!(status.success(), "{example}: {status}\n{output}{errors}");
+    assert_eq!(errors, "", "{example} on standard error");
+    assert!(output.ends_with('\n'), "{example}: the last line is not complete:\n{output}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{example} left files in {}", temporary.display());
+    fs::remove_dir_all(&directory).unwrap();
+    Run { pid: child.id(), lines: output.lines().map(str::to_string).collect(), took }
+}
+
+/// The example's executable: this one is in `deps`, next to which are `examples`.
+fn program(example: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.ancestors().nth(2).unwrap().join("examples").join(example)
+}
+
+/// Waits for the example to end, and kills it and its children if it does not.
+fn wait(child: &mut Child, example: &str) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            // SAFETY: a system call without pointers. The group is the example's: it has not been waited for, so that
+            // nobody else has its number.
+            unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
+            child.wait().unwrap();
+            panic!("{example} has not ended after {PATIENCE:?}");
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+impl Run {
+    /// Time has a lower bound only: how much longer it takes is up to the machine.
+    fn took_at_least(&self, seconds: f64) {
+        let least = Duration::from_secs_f64(seconds * SCALE);
+        assert!(self.took >= least, "took {:?} instead of {least:?}", self.took);
+    }
+
+    fn sorted_lines(&self) -> Vec<&str> {
+        let mut lines: Vec<_> = self.lines.iter().map(String::as_str).collect();
+        lines.sort_unstable();
+        lines
+    }
+}
+
+#[test]
+fn process_basic() {
+    assert_eq!(run("process_basic").lines, ["aaa"]);
+}
+
+#[test]
+fn process_info() {
+    let run = run("process_info");
+    let count = crossproc::cpu_count();
+    assert_eq!(run.lines.len(), 2 * count, "{:#?}", run.lines);
+
+    let mut pids = BTreeSet::from([run.pid]);
+    for i in 0..count {
+        let prefix = format!("xx_{i}: parent process {}, process id ", run.pid);
+        let (place, pid) = (run.lines.iter().enumerate())
+            .find_map(|(place, line)| Some((place, line.strip_prefix(&prefix)?)))
+            .unwrap_or_else(|| panic!("no line {prefix}... in {:#?}", run.lines));
+        assert!(pids.insert(pid.parse().unwrap()), "{pid} twice in {:#?}", run.lines);
+        let hello = format!("hello xx_{i}");
+        assert!(run.lines[place..].contains(&hello), "no {hello} after {prefix}{pid} in {:#?}", run.lines);
+    }
+    run.took_at_least(3.0);
+}
+
+#[test]
+fn process_many() {
+    let run = run("process_many");
+    assert_eq!(run.sorted_lines(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|i| format!("hello QQ{i}")));
+    run.took_at_least(2.0);
+}
+
+#[test]
+fn value_array() {
+    let lines = ["3.1415927", "[0, -1, -2, -3, -4, -5, -6, -7, -8, -9]", "3.14", "[5, 1, 2, 3, 4, 5, 6, 7, 8, 9]"];
+    assert_eq!(run("value_array").lines, lines);
+}
+
+/// All ten lines are there when the parent has ended, although it joins nobody.
+#[test]
+fn lock_print() {
+    assert_eq!(run("lock_print").sorted_lines(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|i| format!("hello word {i}")));
+}
+
+#[test]
+fn lock_value() {
+    let run = run("lock_value");
+    let numbers: Vec<u32> = run.lines.iter().map(|line| line.parse().unwrap()).collect();
+    let ones_first: Vec<u32> = (1..=10).chain((13..=40).step_by(3)).collect();
+    let threes_first: Vec<u32> = (3..=30).step_by(3).chain(31..=40).collect();
+    assert!(numbers == ones_first || numbers == threes_first, "{numbers:?}");
+    // One after the other: ten times 0.1 s each.
+    run.took_at_least(2.0);
+}
+
+#[test]
+fn save_load() {
+    let mapping = r#"{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}"#;
+    assert_eq!(run("save_load").lines, [mapping, mapping]);
+}
