@@ -13,6 +13,7 @@ use super::registry;
 use super::trampoline;
 use super::unwinding;
 use crate::error::{Error, Result};
+use crate::fault::crash_point;
 use crate::sys::spawn::CONTROL;
 use crate::sys::{exit, fork, program, socket};
 
@@ -126,6 +127,7 @@ fn serve() -> Result<Encoded> {
     if let Some((point, passes)) = &head.crash {
         crate::fault::arm(point.clone(), *passes);
     }
+    crash_point!("process.called");
     let mut request = request;
     let descriptors = std::mem::take(&mut request.descriptors);
     (entry.0)(request.body(), descriptors)

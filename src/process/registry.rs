@@ -84,6 +84,7 @@ pub(super) fn begin() -> Result<Starting> {
 impl Starting {
     pub(super) fn complete(self, child: Child) {
         with(|registry| registry.children.push(child));
+        drop(self);
     }
 }
 

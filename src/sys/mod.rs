@@ -19,6 +19,14 @@ pub(crate) fn page_size() -> usize {
     4096
 }
 
+#[cfg(crash_points)]
+#[allow(unsafe_code)]
+pub(crate) fn kill_self() -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::raise(libc::SIGKILL) };
+    unreachable!()
+}
+
 pub(crate) mod map {
     #![allow(unsafe_code)]
     pub(crate) fn anonymous_page() -> std::io::Result<std::ptr::NonNull<libc::c_void>> {

@@ -104,7 +104,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec
     let rights = message.msg_controllen as usize >= CONTROL_HEADER
         && control.header.cmsg_level == libc::SOL_SOCKET
         && control.header.cmsg_type == libc::SCM_RIGHTS;
-    let count = if rights { (control.header.cmsg_len as usize).saturating_sub(CONTROL_HEADER) / 4 } else { 0 };
+    let count = if rights { control.header.cmsg_len.saturating_sub(CONTROL_HEADER) / 4 } else { 0 };
     let descriptors = control.descriptors.iter().take(count).map(|&descriptor| own(descriptor)).collect();
     // The kernel drops the descriptors for which this process has no room, and says no more than this.
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
@@ -224,7 +224,7 @@ mod tests {
         assert!(take_inherited(there.as_raw_fd(), b"12345678").is_none());
         let null = File::open("/dev/null").unwrap();
         assert!(take_inherited(null.as_raw_fd(), b"12345678").is_none());
-        assert!(take_inherited(-1, b"12345678").is_none());
+        assert!(take_inherited(RawFd::MAX, b"12345678").is_none());
         let taken = take_inherited(mem::ManuallyDrop::new(there).as_raw_fd(), b"12345679");
         assert!(taken.is_some());
     }
