@@ -1,5 +1,7 @@
 //! Starting processes, and what comes back from them.
 
+#![allow(clippy::needless_pass_by_value, reason = "functions of processes own their parameters")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ fn results_come_back() {
 fn a_function_takes_up_to_twelve_arguments() {
     let _watchdog = watchdog();
     type Text = String;
+    #[allow(clippy::too_many_arguments)]
     fn twelve(a: u8, b: u16, c: u32, d: u64, e: i8, f: i16, g: i32, h: i64, i: f32, j: f64, k: bool, l: Text) -> Text {
         format!("{a} {b} {c} {d} {e} {f} {g} {h} {i} {j} {k} {l}")
     }

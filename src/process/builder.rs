@@ -150,6 +150,8 @@ impl ProcessBuilder {
         launch::check_ready()?;
         let Encoded(parcel) = F::encode(&args)?;
         let child = launch::launch(self.options, f.entry(), type_name::<F>(), &parcel)?;
+        // Only now: a handle among them may be the last that keeps what the child has just been sent.
+        drop(args);
         Ok(Process::new(child))
     }
 }

@@ -25,12 +25,12 @@ pub use crate::sys::constructors::Constructor;
 ///
 /// crossproc::test_support!();
 ///
-/// #[test]
+/// // A `#[test]`, in a test binary.
 /// fn a_child_adds() {
 ///     assert_eq!(Process::spawn(|a: i32, b: i32| a + b, (1, 2)).unwrap().join().unwrap(), 3);
 /// }
 /// # fn main() {
-/// #     assert_eq!(Process::spawn(|a: i32, b: i32| a + b, (1, 2)).unwrap().join().unwrap(), 3);
+/// #     a_child_adds();
 /// # }
 /// ```
 #[macro_export]

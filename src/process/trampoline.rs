@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use std::mem::{self, MaybeUninit};
+use std::mem;
+use std::ptr::NonNull;
 
 use super::function::{Entry, Run};
 use crate::error::{Error, Result};
@@ -20,10 +21,10 @@ pub(super) const fn assert_captures_nothing<F>() {
 /// A function's value, out of nothing.
 pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
     const { assert_captures_nothing::<F>() };
-    // SAFETY: F has no bytes, so none of them are uninitialised. It is inhabited: this code is only reached through an
-    // `Entry`, which was made from a value of F. That a second value does no harm is what `Copy` says, and that it may
-    // appear on another thread, `Send`.
-    unsafe { MaybeUninit::<F>::uninit().assume_init() }
+    // SAFETY: F has no bytes, so that every aligned pointer can be read from. It is inhabited: this code is only reached
+    // through an `Entry`, which was made from a value of F. That a second value does no harm is what `Copy` says, and
+    // that it may appear on another thread, `Send`.
+    unsafe { NonNull::<F>::dangling().read() }
 }
 
 /// Where `entry` is in the program; `function` names it in the error.

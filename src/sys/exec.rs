@@ -137,10 +137,29 @@ fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {
             check(unsafe { libc::dup2(above, place) }, Step::Descriptors)?;
         }
     }
+    for (stream, _) in (0..CONTROL).zip(descriptors).filter(|(_, descriptor)| descriptor.is_none()) {
+        occupy(stream);
+    }
     // A system call of its own, as older C libraries lack the function.
     // SAFETY: closes descriptors of this process only: they are not shared (no CLONE_FILES).
     let closed = unsafe { libc::syscall(libc::SYS_close_range, CONTROL + 1, libc::c_uint::MAX, 0) };
     check(closed as c_int, Step::Descriptors)
+}
+
+/// Opens `/dev/null` in place of a standard stream that the parent has closed, or that is a file of its own by now:
+/// or else the child's first file would be that stream. Lower streams are open already.
+fn occupy(stream: RawFd) {
+    // SAFETY: asks for a flag; no memory is involved.
+    let flags = unsafe { libc::fcntl(stream, libc::F_GETFD) };
+    if flags != -1 && flags & libc::FD_CLOEXEC == 0 {
+        return;
+    }
+    // SAFETY: exec would close this process's copy of it anyway.
+    unsafe { libc::close(stream) };
+    // The kernel takes the lowest number that is free, which is `stream`. Where there is no such file, the stream stays
+    // closed.
+    // SAFETY: the path is a C string.
+    unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
 }
 
 /// Makes -1, which is how every function used here fails, an error of `step`.

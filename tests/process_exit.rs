@@ -1,0 +1,310 @@
+//! What becomes of children when their parent ends, and of what they leave behind.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe, stdin};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::watchdog;
+use crossproc::{Error, Exit, Process, ProcessBuilder, TryJoinError, active_children, parent};
+
+crossproc::test_support!();
+
+const SHORT: Duration = Duration::from_millis(100);
+
+fn park() {
+    loop {
+        thread::park();
+    }
+}
+
+fn exit_with(code: i32) {
+    std::process::exit(code)
+}
+
+/// Blocks until standard input ends.
+fn wait_for_input() -> String {
+    std::io::read_to_string(stdin()).unwrap()
+}
+
+/// Two pipes, for a child that reads one and writes the other.
+fn piped() -> (ProcessBuilder, PipeWriter, BufReader<PipeReader>) {
+    let (input, to_child) = pipe().unwrap();
+    let (from_child, output) = pipe().unwrap();
+    (Process::builder().stdin(input).stdout(output), to_child, BufReader::new(from_child))
+}
+
+fn rest(mut reader: impl Read) -> String {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn children_are_waited_for_at_their_parents_exit() {
+    let _watchdog = watchdog();
+    for code in [None, Some(5)] {
+        let (builder, to_child, from_child) = piped();
+        let start = |code: Option<i32>| {
+            let report = || {
+                wait_for_input();
+                println!("parent alive: {}", parent().unwrap().is_alive());
+            };
+            Process::spawn(report, ()).unwrap();
+            if let Some(code) = code {
+                std::process::exit(code);
+            }
+        };
+        let process = builder.spawn(start, (code,)).unwrap();
+        let Err(TryJoinError::Running(process)) = process.join_timeout(SHORT) else { panic!("did not wait") };
+        drop(to_child);
+        assert_eq!(process.wait(), Exit::Code(code.unwrap_or(0)));
+        assert_eq!(rest(from_child), "parent alive: true\n");
+    }
+}
+
+#[test]
+fn daemons_are_ended_at_their_parents_exit() {
+    let _watchdog = watchdog();
+    for stubborn in [false, true] {
+        let (builder, _to_child, mut from_child) = piped();
+        let start = |stubborn: bool| {
+            let daemon = |stubborn: bool| {
+                if stubborn {
+                    // SAFETY: ignoring a signal installs no code.
+                    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+                }
+                println!("ready");
+                park();
+            };
+            let (mut ready, output) = pipe().unwrap();
+            let daemon = Process::builder().daemon(true).stdout(output).spawn(daemon, (stubborn,)).unwrap();
+            ready.read_exact(&mut [0; 6]).unwrap();
+            println!("{}", daemon.pid());
+        };
+        let process = builder.spawn(start, (stubborn,)).unwrap();
+        let mut pid = String::new();
+        from_child.read_line(&mut pid).unwrap();
+        process.join().unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
+}
+
+#[test]
+fn a_killed_parent_takes_its_daemons_along() {
+    let _watchdog = watchdog();
+    for from_main_thread in [true, false] {
+        let (builder, _to_child, mut from_child) = piped();
+        let start = |from_main_thread: bool| {
+            let start = || {
+                let say = || {
+                    println!("ready");
+                    park();
+                };
+                Process::builder().daemon(true).spawn(say, ()).unwrap();
+            };
+            if from_main_thread {
+                start();
+            } else {
+                thread::spawn(start).join().unwrap();
+            }
+            park();
+        };
+        let process = builder.spawn(start, (from_main_thread,)).unwrap();
+        from_child.read_line(&mut String::new()).unwrap();
+        process.kill().unwrap();
+        let killed = Instant::now();
+        assert_eq!(rest(from_child), "");
+        assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+    }
+}
+
+#[test]
+fn a_killed_parent_leaves_other_children_alone() {
+    let _watchdog = watchdog();
+    let (builder, to_child, mut from_child) = piped();
+    let start = || {
+        let answer = || {
+            println!("ready");
+            wait_for_input();
+            println!("parent alive: {}", parent().unwrap().is_alive());
+        };
+        Process::spawn(answer, ()).unwrap();
+        park();
+    };
+    let process = builder.spawn(start, ()).unwrap();
+    from_child.read_line(&mut String::new()).unwrap();
+    process.kill().unwrap();
+    process.wait();
+    drop(to_child);
+    assert_eq!(rest(from_child), "parent alive: false\n");
+}
+
+#[test]
+fn a_daemon_outlives_the_thread_that_started_it() {
+    let _watchdog = watchdog();
+    let (builder, mut to_child, _from_child) = piped();
+    let (daemon, thread) = thread::spawn(|| {
+        let daemon = builder.daemon(true).spawn(wait_for_input, ()).unwrap();
+        // SAFETY: has no preconditions.
+        (daemon, unsafe { libc::gettid() })
+    })
+    .join()
+    .unwrap();
+    // The kernel takes the thread apart a moment after it has been joined.
+    while Path::new("/proc/self/task").join(thread.to_string()).exists() {
+        thread::yield_now();
+    }
+    to_child.write_all(b"still here").unwrap();
+    drop(to_child);
+    assert_eq!(daemon.join().unwrap(), "still here");
+}
+
+#[test]
+fn an_exiting_process_starts_no_more() {
+    let _watchdog = watchdog();
+    let (builder, to_child, mut from_child) = piped();
+    let start = || {
+        Process::spawn(wait_for_input, ()).unwrap();
+        thread::spawn(|| {
+            loop {
+                match Process::spawn(|| (), ()) {
+                    Ok(process) => process.join().unwrap(),
+                    Err(error) => return println!("{}", error == Error::Exiting),
+                }
+            }
+        });
+    };
+    let process = builder.spawn(start, ()).unwrap();
+    let mut answer = String::new();
+    from_child.read_line(&mut answer).unwrap();
+    assert_eq!(answer, "true\n");
+    drop(to_child);
+    process.join().unwrap();
+}
+
+#[test]
+fn a_forked_copy_leaves_its_parents_children_alone() {
+    let _watchdog = watchdog();
+    let fork = || {
+        let daemon = Process::builder().daemon(true).spawn(park, ()).unwrap();
+        let other = Process::spawn(park, ()).unwrap();
+        // SAFETY: this process has one thread, so that its copy may do anything.
+        match unsafe { libc::fork() } {
+            0 => {
+                let inherited = active_children().len();
+                let own = Process::spawn(|a: i32| a + 1, (1,)).unwrap().join().unwrap();
+                assert!(daemon.is_alive());
+                std::process::exit(i32::from(inherited != 0 || own != 2))
+            }
+            copy => {
+                let mut status = -1;
+                // SAFETY: `copy` is ours, and `status` outlives the call.
+                unsafe { libc::waitpid(copy, &mut status, 0) };
+                let alive = (daemon.exit(), other.exit());
+                let listed = active_children().len();
+                other.kill().unwrap();
+                (status, alive, listed)
+            }
+        }
+    };
+    assert_eq!(Process::spawn(fork, ()).unwrap().join().unwrap(), (0, (None, None), 2));
+}
+
+#[test]
+fn an_exit_that_nobody_collects_is_known_or_unknown() {
+    let _watchdog = watchdog();
+    let ignoring = || {
+        // SAFETY: ignoring a signal installs no code.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        let exits = (0..20).map(|code| Process::spawn(exit_with, (code,)).unwrap().wait()).collect::<Vec<_>>();
+        let result = Process::spawn(|| 7, ()).unwrap().join().unwrap();
+        (exits, result)
+    };
+    let (exits, result) = Process::spawn(ignoring, ()).unwrap().join().unwrap();
+    assert_eq!(result, 7);
+    for (code, exit) in (0..).zip(exits) {
+        assert!(exit == Exit::Code(code) || exit == Exit::Unknown, "{exit:?} for {code}");
+    }
+}
+
+#[test]
+fn a_status_collected_by_somebody_else_is_known_or_unknown() {
+    let _watchdog = watchdog();
+    let robbed = || {
+        let process = Process::spawn(|| 8, ()).unwrap();
+        let mut status = 0;
+        // SAFETY: a child of this process, collected behind crossproc's back.
+        unsafe { libc::waitpid(process.pid() as i32, &mut status, 0) };
+        (process.wait(), process.exit(), process.join().unwrap())
+    };
+    let (waited, exit, result) = Process::spawn(robbed, ()).unwrap().join().unwrap();
+    assert_eq!((Some(waited), result), (exit, 8));
+    assert!(waited == Exit::Code(0) || waited == Exit::Unknown, "{waited:?}");
+}
+
+/// Runs `work` in a process of its own, and fails if it leaves a zombie or a descriptor behind.
+fn leaves_nothing(work: impl Fn()) {
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    Process::spawn(|| (), ()).unwrap().join().unwrap();
+    let before = descriptors();
+    work();
+    assert_eq!(descriptors(), before);
+    // SAFETY: collects any child, of which there must be none.
+    assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) }, -1);
+    assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ECHILD));
+}
+
+#[test]
+fn a_hundred_processes_run_at_once_and_leave_nothing() {
+    let _watchdog = watchdog();
+    let hundred = || {
+        leaves_nothing(|| {
+            let (input, to_children) = pipe().unwrap();
+            let start = |_| Process::builder().stdin(input.try_clone().unwrap()).spawn(wait_for_input, ()).unwrap();
+            let processes: Vec<_> = (0..100).map(start).collect();
+            assert!(processes.iter().all(|process| process.is_alive()));
+            assert_eq!(active_children().len(), 100);
+            drop(to_children);
+            for process in processes {
+                assert_eq!(process.join().unwrap(), "");
+            }
+        });
+    };
+    Process::spawn(hundred, ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_hundred_processes_are_terminated_and_leave_nothing() {
+    let _watchdog = watchdog();
+    let hundred = || {
+        leaves_nothing(|| {
+            let processes: Vec<_> = (0..100).map(|_| Process::spawn(park, ()).unwrap()).collect();
+            for process in &processes {
+                process.terminate().unwrap();
+            }
+            for process in &processes {
+                assert_eq!(process.wait(), Exit::Signal(libc::SIGTERM));
+            }
+            drop(processes);
+            assert!(active_children().is_empty());
+        });
+    };
+    Process::spawn(hundred, ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn failed_starts_leave_nothing() {
+    let _watchdog = watchdog();
+    let failing = || {
+        leaves_nothing(|| {
+            for _ in 0..10 {
+                Process::builder().current_dir("/no/where").spawn(|| (), ()).unwrap_err();
+            }
+        });
+    };
+    Process::spawn(failing, ()).unwrap().join().unwrap();
+}

@@ -1,0 +1,285 @@
+//! What a child starts with: its environment, directory, streams, descriptors and signals.
+
+#![allow(clippy::needless_pass_by_value, reason = "functions of processes own their parameters")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::mem;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use common::watchdog;
+use crossproc::{Error, Exit, Process, ProcessError, Stdio, active_children, cpu_count, current, parent};
+
+crossproc::test_support!();
+
+fn variables() -> BTreeMap<String, String> {
+    env::vars().collect()
+}
+
+#[test]
+fn a_child_has_its_parents_environment_with_changes() {
+    let _watchdog = watchdog();
+    assert_eq!(Process::spawn(variables, ()).unwrap().join().unwrap(), variables());
+
+    let kept = env::vars().next().unwrap().0;
+    let process = Process::builder().env("CROSSPROC_A", "1").env("CROSSPROC_B", "x=y").env_remove(&kept);
+    let process = process.env("CROSSPROC_C", "").env_remove("CROSSPROC_A");
+    let mut expected = variables();
+    expected.remove(&kept);
+    expected.insert("CROSSPROC_B".into(), "x=y".into());
+    expected.insert("CROSSPROC_C".into(), String::new());
+    assert_eq!(process.spawn(variables, ()).unwrap().join().unwrap(), expected);
+
+    let process = Process::builder().env("CROSSPROC_A", "1").env_clear().env("CROSSPROC_B", "2");
+    let expected = BTreeMap::from([("CROSSPROC_B".to_string(), "2".to_string())]);
+    assert_eq!(process.spawn(variables, ()).unwrap().join().unwrap(), expected);
+}
+
+#[test]
+fn variables_that_no_environment_can_hold_are_an_error() {
+    let _watchdog = watchdog();
+    for (name, value) in [("", "value"), ("A=B", "value"), ("NUL\0", "value"), ("A", "nul\0")] {
+        let error = Process::builder().env(name, value).spawn(|| (), ()).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot set environment variable {name:?} in a new process"));
+    }
+}
+
+#[test]
+fn a_child_has_its_parents_arguments() {
+    let _watchdog = watchdog();
+    let arguments = Process::spawn(|| env::args().collect::<Vec<_>>(), ()).unwrap().join().unwrap();
+    assert_eq!(arguments, env::args().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_child_starts_in_the_directory_asked_for() {
+    let _watchdog = watchdog();
+    let here = || env::current_dir().unwrap();
+    assert_eq!(Process::spawn(here, ()).unwrap().join().unwrap(), here());
+    let root = Process::builder().current_dir("/proc").spawn(here, ()).unwrap();
+    assert_eq!(root.join().unwrap(), PathBuf::from("/proc"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_entered_is_an_error_that_names_it() {
+    let _watchdog = watchdog();
+    for (directory, code) in [("/no/where", libc::ENOENT), ("/dev/null", libc::ENOTDIR), ("nul\0", libc::EINVAL)] {
+        let error = Process::builder().current_dir(directory).spawn(|| (), ()).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot enter directory {directory:?} in a new process"));
+        assert!(matches!(error, Error::Os { source, .. } if source.code() == code), "{error:?}");
+    }
+}
+
+#[test]
+fn streams_go_where_they_are_sent() {
+    let _watchdog = watchdog();
+    let echo = || {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).unwrap();
+        print!("out {text}");
+        eprint!("err {text}");
+    };
+    let (input, mut to_child) = std::io::pipe().unwrap();
+    let (mut from_output, output) = std::io::pipe().unwrap();
+    let (mut from_errors, errors) = std::io::pipe().unwrap();
+    let process = Process::builder().stdin(input).stdout(output).stderr(OwnedFd::from(errors)).spawn(echo, ()).unwrap();
+    to_child.write_all(b"text").unwrap();
+    drop(to_child);
+    let (mut out, mut err) = (String::new(), String::new());
+    from_output.read_to_string(&mut out).unwrap();
+    from_errors.read_to_string(&mut err).unwrap();
+    assert_eq!((out.as_str(), err.as_str()), ("out text", "err text"));
+    process.join().unwrap();
+}
+
+#[test]
+fn null_streams_are_empty_and_swallow() {
+    let _watchdog = watchdog();
+    let probe = || {
+        println!("unheard");
+        eprintln!("unheard");
+        std::io::stdin().read_to_string(&mut String::new()).unwrap()
+    };
+    let silent = Process::builder().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert_eq!(silent.spawn(probe, ()).unwrap().join(), Ok(0));
+}
+
+/// The descriptors of this process.
+fn descriptors() -> Vec<i32> {
+    // SAFETY: asks for a flag; no memory is involved.
+    (0..4096).filter(|&descriptor| unsafe { libc::fcntl(descriptor, libc::F_GETFD) } != -1).collect()
+}
+
+#[test]
+fn a_child_has_its_streams_and_one_socket_whatever_its_parent_opens() {
+    let _watchdog = watchdog();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // SAFETY: the path is a C string. The descriptors are not close-on-exec.
+                    let opened = [(); 8].map(|()| unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY) });
+                    for descriptor in opened.into_iter().filter(|&descriptor| descriptor >= 0) {
+                        // SAFETY: just opened, and nobody else's.
+                        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+                    }
+                }
+            });
+        }
+        let found = (0..40).map(|_| Process::spawn(descriptors, ()).unwrap().join().unwrap()).collect::<Vec<_>>();
+        stop.store(true, Ordering::Relaxed);
+        assert!(found.iter().all(|found| found == &[0, 1, 2, 3]), "{found:?}");
+    });
+}
+
+#[test]
+fn descriptors_of_a_child_are_the_same_when_its_streams_are_its_parents_low_ones() {
+    let _watchdog = watchdog();
+    // In a process of its own, whose descriptors 0 to 2 are exchanged and whose socket ends are low numbers.
+    let crossed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        // SAFETY: closes this process's standard input, which is not used.
+        unsafe { libc::close(0) };
+        let process = Process::builder().stdout(writer).stderr(Stdio::null()).spawn(
+            || {
+                print!("{:?}", descriptors());
+            },
+            (),
+        );
+        let text = std::io::read_to_string(reader).unwrap();
+        process.unwrap().join().unwrap();
+        text
+    };
+    assert_eq!(Process::spawn(crossed, ()).unwrap().join().unwrap(), "[0, 1, 2, 3]");
+}
+
+fn mask() -> Vec<i32> {
+    // SAFETY: integers only; all zeroes is a value.
+    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: asks for the mask.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut set) };
+    // SAFETY: an initialised set.
+    (1..=64).filter(|&signal| unsafe { libc::sigismember(&set, signal) } == 1).collect()
+}
+
+fn processors() -> Vec<usize> {
+    // SAFETY: integers only; all zeroes is a value.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: the kernel writes at most the size of the set.
+    unsafe { libc::sched_getaffinity(0, mem::size_of_val(&set), &mut set) };
+    // SAFETY: an initialised set, and a number in its range.
+    (0..1024).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+}
+
+#[test]
+fn a_child_inherits_mask_and_affinity_of_the_thread_that_starts_it() {
+    let _watchdog = watchdog();
+    let last = *processors().last().unwrap();
+    let inside = thread::spawn(move || {
+        // SAFETY: integers only; all zeroes is a value.
+        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: a set, and a signal's number.
+        unsafe { libc::sigaddset(&mut set, libc::SIGUSR1) };
+        // SAFETY: sets this thread's mask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) };
+        // SAFETY: integers only; all zeroes is a value.
+        let mut cpus: libc::cpu_set_t = unsafe { mem::zeroed() };
+        // SAFETY: a set, and a number in its range.
+        unsafe { libc::CPU_SET(last, &mut cpus) };
+        // SAFETY: sets this thread's affinity.
+        unsafe { libc::sched_setaffinity(0, mem::size_of_val(&cpus), &cpus) };
+        [false, true].map(|daemon| {
+            let process = Process::builder().daemon(daemon).spawn(|| (mask(), processors()), ()).unwrap();
+            process.join().unwrap()
+        })
+    });
+    assert_eq!(inside.join().unwrap(), [(); 2].map(|()| (vec![libc::SIGUSR1], vec![last])));
+    assert_eq!(Process::spawn(mask, ()).unwrap().join().unwrap(), mask());
+}
+
+#[test]
+fn a_process_knows_itself_and_its_parent() {
+    let _watchdog = watchdog();
+    assert_eq!(
+        (current().name.as_str(), current().pid, current().is_daemon),
+        ("MainProcess", std::process::id(), false)
+    );
+    assert_eq!(parent(), None);
+    let process = Process::builder().name("child").daemon(true).spawn(
+        || {
+            let parent = parent().unwrap();
+            let current = current();
+            (current.name, current.pid, current.is_daemon, parent.name().to_string(), parent.pid(), parent.is_alive())
+        },
+        (),
+    );
+    let process = process.unwrap();
+    let pid = process.pid();
+    assert_eq!((process.name(), process.is_daemon()), ("child", true));
+    let expected = ("child".to_string(), pid, true, "MainProcess".to_string(), std::process::id(), true);
+    assert_eq!(process.join().unwrap(), expected);
+}
+
+#[test]
+fn active_children_are_those_that_run() {
+    let _watchdog = watchdog();
+    let count = || {
+        let start = |name: &str| Process::builder().name(name).spawn(thread::park, ()).unwrap();
+        let (first, second) = (start("first"), start("second"));
+        let names = || active_children().iter().map(|child| child.name().to_string()).collect::<Vec<_>>().join(" ");
+        let both = names();
+        first.kill().unwrap();
+        first.wait();
+        let one = names();
+        second.kill().unwrap();
+        let _ = second.join();
+        [both, one, names()]
+    };
+    assert_eq!(Process::spawn(count, ()).unwrap().join().unwrap(), ["first second", "second", ""]);
+}
+
+#[test]
+fn cpu_count_heeds_the_affinity() {
+    let _watchdog = watchdog();
+    assert!((1..=processors().len()).contains(&cpu_count()));
+    let pinned = || {
+        // SAFETY: integers only; all zeroes is a value.
+        let mut cpus: libc::cpu_set_t = unsafe { mem::zeroed() };
+        // SAFETY: a set, and a number in its range.
+        unsafe { libc::CPU_SET(processors()[0], &mut cpus) };
+        // SAFETY: sets this thread's affinity.
+        unsafe { libc::sched_setaffinity(0, mem::size_of_val(&cpus), &cpus) };
+        cpu_count()
+    };
+    assert_eq!(Process::spawn(pinned, ()).unwrap().join(), Ok(1));
+}
+
+#[test]
+fn a_program_that_ends_before_init_never_started() {
+    let _watchdog = watchdog();
+    if !fs::read_to_string("/proc/self/maps").unwrap().contains("ld-linux") {
+        return; // statically linked: there is no loader to end the program
+    }
+    let process =
+        Process::builder().env("LD_TRACE_LOADED_OBJECTS", "1").stdout(Stdio::null()).spawn(|| (), ()).unwrap();
+    let (name, pid) = (process.name().to_string(), process.pid());
+    assert_eq!(process.join(), Err(ProcessError::NeverStarted { name, pid, exit: Exit::Code(0) }));
+}
+
+#[cfg(crash_points)]
+#[test]
+fn a_child_dies_at_the_crash_point_asked_for() {
+    let _watchdog = watchdog();
+    let process = Process::builder().crash_at("process.called").spawn(|| (), ()).unwrap();
+    assert!(matches!(process.join(), Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. })));
+    let process = Process::builder().crash_at_nth("process.called", 1).spawn(|| (), ()).unwrap();
+    assert_eq!(process.join(), Ok(()));
+}
