@@ -1,0 +1,91 @@
+//! The rival of every lock: the C library's mutex between processes, plain and robust.
+
+use std::mem;
+use std::ptr::NonNull;
+
+use super::mapping::{APART, Mapping};
+
+/// Whether the mutex survives its owner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    Robust,
+}
+
+/// A process-shared mutex in a part of a mapping.
+pub(crate) struct Mutex<'a> {
+    mutex: &'a Mapping,
+    part: usize,
+}
+
+/// Unlocks when dropped.
+pub(crate) struct Held<'a>(NonNull<libc::pthread_mutex_t>, #[expect(dead_code, reason = "a borrow")] &'a Mapping);
+
+const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= APART);
+
+impl<'a> Mutex<'a> {
+    /// A new mutex; nobody may use one that is there already.
+    pub(crate) fn new(mapping: &'a Mapping, part: usize, kind: Kind) -> Self {
+        let mutex = Mutex::at(mapping, part);
+        // SAFETY: `init` gets room for a mutex within the mapping, which nobody uses yet.
+        let answer = unsafe { init(mutex.address(), kind) };
+        assert_eq!(answer, 0);
+        mutex
+    }
+
+    /// The mutex that another process has made there.
+    pub(crate) fn at(mapping: &'a Mapping, part: usize) -> Self {
+        Mutex { mutex: mapping, part }
+    }
+
+    fn address(&self) -> NonNull<libc::pthread_mutex_t> {
+        self.mutex.part(self.part).cast()
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Held<'a> {
+        let address = self.address();
+        // SAFETY: an initialised mutex, in a mapping that outlives the guard.
+        match unsafe { libc::pthread_mutex_lock(address.as_ptr()) } {
+            0 => {}
+            libc::EOWNERDEAD => {
+                // SAFETY: as above, and it is ours now.
+                unsafe { libc::pthread_mutex_consistent(address.as_ptr()) };
+            }
+            error => panic!("{}", std::io::Error::from_raw_os_error(error)),
+        }
+        Held(address, self.mutex)
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: `lock` locked it, on this thread: the pointer keeps the guard there.
+        unsafe { libc::pthread_mutex_unlock(self.0.as_ptr()) };
+    }
+}
+
+/// pthread_mutex_init, and the attributes for it.
+///
+/// # Safety
+///
+/// `mutex` points to room for a mutex that nobody uses yet.
+pub(crate) unsafe fn init(mutex: NonNull<libc::pthread_mutex_t>, kind: Kind) -> i32 {
+    // SAFETY: room for what the next call initialises.
+    let mut attributes: libc::pthread_mutexattr_t = unsafe { mem::zeroed() };
+    let attributes = &raw mut attributes;
+    // SAFETY: live attributes.
+    unsafe { libc::pthread_mutexattr_init(attributes) };
+    // SAFETY: initialised attributes.
+    unsafe { libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED) };
+    if kind == Kind::Robust {
+        // SAFETY: initialised attributes.
+        unsafe { libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST) };
+    }
+    // SAFETY: the caller's promise, and initialised attributes.
+    let answer = unsafe { libc::pthread_mutex_init(mutex.as_ptr(), attributes) };
+    // SAFETY: initialised attributes, not used again.
+    unsafe { libc::pthread_mutexattr_destroy(attributes) };
+    answer
+}

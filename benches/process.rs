@@ -1,0 +1,121 @@
+//! What starting a process and hearing of its end costs, against posix_spawn and std.
+//!
+//! Rival children are this very executable and do the same start-up: they return from `main` right after
+//! `crossproc::init()`. One child at a time, any core, standard streams inherited.
+
+mod common;
+
+use std::env;
+use std::ffi::c_char;
+use std::io::{self, Read, Write};
+use std::process::{Command, ExitCode};
+use std::ptr;
+
+use common::{Plan, Table, Target, alternate, microseconds};
+use crossproc::{Process, Value};
+
+const PROGRAM: &str = "/proc/self/exe";
+const RETURN: &str = "--return";
+const READ: &str = "--read-input";
+const MIB: usize = 1 << 20;
+
+fn main() -> ExitCode {
+    crossproc::init();
+    match env::args().nth(1).as_deref() {
+        Some(RETURN) => return ExitCode::SUCCESS,
+        Some(READ) => return read_input(),
+        _ => {}
+    }
+    let plan = Plan::from_args();
+    let table = Table::new(plan, "process");
+    let starts = plan.of(400, 5);
+    trivial(&table, starts);
+    with_a_mebibyte(&table, plan.of(200, 3));
+    with_a_handle(&table, starts);
+    ExitCode::SUCCESS
+}
+
+fn trivial(table: &Table, starts: usize) {
+    assert_eq!(Process::spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
+    let [ours, posix, std] = alternate(
+        starts,
+        [
+            &mut || microseconds(|| Process::spawn(|| (), ()).unwrap().join().unwrap()),
+            &mut || microseconds(|| assert_eq!(posix_spawn_and_wait(), 0)),
+            &mut || microseconds(|| assert!(Command::new(PROGRAM).arg(RETURN).status().unwrap().success())),
+        ],
+    );
+    let (posix, std) = (("posix_spawn + waitpid", &posix), ("std Command::status", &std));
+    table.percentile_row("spawn + join, p50", "us", 50.0, &ours, posix, &[Target::RatioAtMost(1.2)]);
+    table.percentile_row("spawn + join, p99", "us", 99.0, &ours, posix, &[]);
+    table.percentile_row("spawn + join, p50", "us", 50.0, &ours, std, &[]);
+    table.percentile_row("spawn + join, p99", "us", 99.0, &ours, std, &[]);
+}
+
+fn with_a_mebibyte(table: &Table, starts: usize) {
+    let bytes = vec![7_u8; MIB];
+    let count = |bytes: Vec<u8>| bytes.iter().filter(|&&byte| byte == 7).count();
+    let [ours, rival] = alternate(
+        starts,
+        [&mut || microseconds(|| assert_eq!(Process::spawn(count, (&bytes,)).unwrap().join(), Ok(MIB))), &mut || {
+            microseconds(|| write_to_child(&bytes))
+        }],
+    );
+    let rival = ("std Command, by a pipe", &rival);
+    table.percentile_row("spawn with 1 MiB of arguments + join, p50", "us", 50.0, &ours, rival, &[]);
+    table.percentile_row("spawn with 1 MiB of arguments + join, p99", "us", 99.0, &ours, rival, &[]);
+}
+
+fn with_a_handle(table: &Table, starts: usize) {
+    let value = Value::new(1_u64).unwrap();
+    let [ours, rival] = alternate(
+        starts,
+        [
+            &mut || {
+                microseconds(|| {
+                    let got = Process::spawn(|value: Value<u64>| value.get(), (&value,)).unwrap().join();
+                    assert_eq!(got, Ok(1));
+                })
+            },
+            &mut || microseconds(|| assert_eq!(Process::spawn(|| 1, ()).unwrap().join(), Ok(1))),
+        ],
+    );
+    let rival = ("ours, without a handle", &rival);
+    table.percentile_row("spawn with a Value + join, p50", "us", 50.0, &ours, rival, &[]);
+    table.percentile_row("spawn with a Value + join, p99", "us", 99.0, &ours, rival, &[]);
+}
+
+unsafe extern "C" {
+    static environ: *const *mut c_char;
+}
+
+/// The exit status of a child that returns at once.
+fn posix_spawn_and_wait() -> i32 {
+    let arguments = [c"bench".as_ptr().cast_mut(), c"--return".as_ptr().cast_mut(), ptr::null_mut()];
+    let program = c"/proc/self/exe".as_ptr();
+    // SAFETY: read by value, and nobody changes the environment.
+    let environment = unsafe { environ };
+    let (mut pid, mut status) = (0, 0);
+    let start = arguments.as_ptr();
+    // SAFETY: C strings, null-terminated lists of them, and a place for the number.
+    let failed = unsafe { libc::posix_spawn(&mut pid, program, ptr::null(), ptr::null(), start, environment) };
+    assert_eq!(failed, 0, "{}", io::Error::from_raw_os_error(failed));
+    // SAFETY: `status` outlives the call.
+    let ended = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!(ended, pid, "{}", io::Error::last_os_error());
+    status
+}
+
+fn write_to_child(bytes: &[u8]) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let mut child = Command::new(PROGRAM).arg(READ).stdin(reader).spawn().unwrap();
+    writer.write_all(bytes).unwrap();
+    drop(writer);
+    assert!(child.wait().unwrap().success());
+}
+
+fn read_input() -> ExitCode {
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).unwrap();
+    ExitCode::from(u8::from(bytes.iter().filter(|&&byte| byte == 7).count() != MIB))
+}
