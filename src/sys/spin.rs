@@ -1,16 +1,18 @@
 //! Spinning before sleeping.
 
+#![allow(unsafe_code)]
+
+use std::ffi::c_long;
 use std::hint;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 
-/// The most rounds that one wait spins: a few microseconds, what a sleep and a wake-up cost. A guess around
+/// The most pauses that one wait spins: a few microseconds, what a sleep and a wake-up cost. A guess around
 /// glibc's 100.
 const MOST: u32 = 100;
 
 /// How long it has lately paid to spin for one object, learnt as glibc's adaptive mutex does: an estimate that follows
-/// the rounds that the last waits took. Private to one handle.
+/// the pauses that the last waits took. Private to one handle.
 pub(crate) struct Spin {
     estimate: AtomicU32,
 }
@@ -22,23 +24,30 @@ impl Spin {
 
     /// Calls `done` until it gives something, or spinning longer than usual no longer promises to pay.
     ///
+    /// The pauses between looks double: each look takes the cache line away from the one that is to release it, who
+    /// then waits for it in turn.
+    ///
     /// On one processor nobody else can make progress meanwhile, so there is one look. With more runnable processes
     /// than processors waits time out more often than not, and the estimate falls until a wait hardly spins.
     pub(crate) fn until<R>(&self, mut done: impl FnMut() -> Option<R>) -> Option<R> {
-        // Relaxed: a hint for nobody but ourselves; a lost update costs a few rounds.
+        // Relaxed: a hint for nobody but ourselves; a lost update costs a few pauses.
         let estimate = self.estimate.load(Ordering::Relaxed);
         let most = if processors() == 1 { 0 } else { (2 * estimate + 10).min(MOST) };
-        let mut rounds = 0;
+        let (mut pauses, mut gap) = (0, 1);
         let result = loop {
             let result = done();
-            if result.is_some() || rounds == most {
+            if result.is_some() || pauses == most {
                 break result;
             }
-            rounds += 1;
-            hint::spin_loop();
+            gap = gap.min(most - pauses);
+            for _ in 0..gap {
+                hint::spin_loop();
+            }
+            pauses += gap;
+            gap *= 2;
         };
         // A spin that failed says that spinning does not pay now: it counts as none at all.
-        let took = if result.is_some() { rounds } else { 0 };
+        let took = if result.is_some() { pauses } else { 0 };
         self.estimate.store((estimate * 7 + took).div_ceil(8).min(MOST), Ordering::Relaxed);
         result
     }
@@ -50,7 +59,9 @@ impl Clone for Spin {
     }
 }
 
-fn processors() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+/// Of the machine, not those that this process may use: bound to one of them, it still waits for others elsewhere.
+fn processors() -> c_long {
+    static COUNT: OnceLock<c_long> = OnceLock::new();
+    // SAFETY: has no preconditions.
+    *COUNT.get_or_init(|| unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) })
 }
