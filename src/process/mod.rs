@@ -25,8 +25,6 @@ mod protocol;
 mod registry;
 mod stdio;
 mod test_support;
-#[cfg(test)]
-mod tests;
 mod trampoline;
 mod unwinding;
 
