@@ -1,8 +1,6 @@
 //! Ten processes take turns at printing, and nobody joins them: the parent waits for them at its exit. Prints
 //! `hello word 0` to `hello word 9`, in any order, each line in one piece.
 
-#![allow(clippy::needless_pass_by_value, reason = "a process's function owns its arguments")]
-
 use std::io::{Write, stdout};
 use std::thread::sleep;
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! Two processes add to one value, ten times 1 and ten times 3; each holds a lock over all of its additions. Prints
 //! 1 to 10 and then 13, 16 ... 40, or 3, 6 ... 30 and then 31 to 40: whoever comes first, it ends at 40.
 
-#![allow(clippy::needless_pass_by_value, reason = "a process's function owns its arguments")]
-
 use std::thread::sleep;
 use std::time::Duration;
 

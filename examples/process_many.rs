@@ -1,8 +1,6 @@
 //! Ten processes that sleep for two seconds, all at the same time. Prints `hello QQ0` to `hello QQ9`, in any order, and
 //! takes about two seconds.
 
-#![allow(clippy::needless_pass_by_value, reason = "a process's function owns its arguments")]
-
 use std::thread::sleep;
 use std::time::Duration;
 

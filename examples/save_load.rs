@@ -1,8 +1,6 @@
 //! A mapping with keys and values of several types, written to a file by one process and read back by another. Prints
 //! `{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}` before and after.
 
-#![allow(clippy::needless_pass_by_value, reason = "a process's function owns its arguments")]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::{env, fmt, fs, process};

@@ -1,7 +1,6 @@
 //! A number and a row of numbers in shared memory, changed by a child: all of the row, then one element of another.
 //! Prints `3.1415927`, `[0, -1, -2, -3, -4, -5, -6, -7, -8, -9]`, `3.14` and `[5, 1, 2, 3, 4, 5, 6, 7, 8, 9]`.
 
-#![allow(clippy::needless_pass_by_value, reason = "a process's function owns its arguments")]
 #![expect(clippy::approx_constant, reason = "any number would do")]
 
 use crossproc::{Array, Process, Result, Value};

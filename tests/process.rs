@@ -1,6 +1,5 @@
 //! Starting processes, and what comes back from them.
 
-#![allow(clippy::needless_pass_by_value, reason = "functions of processes own their parameters")]
 
 mod common;
 
@@ -268,7 +267,7 @@ fn arguments_that_cannot_be_encoded_are_an_error() {
 fn processes_start_processes() {
     let _watchdog = watchdog();
     fn nested(depth: u32) -> crossproc::Result<Vec<(String, u32, u32)>> {
-        let own = (current().name, current().pid, parent().unwrap().pid());
+        let own = (current().name().to_string(), current().pid(), parent().unwrap().pid());
         let mut below = match depth {
             0 => Vec::new(),
             _ => Process::spawn(nested, (depth - 1,))?.join()??,
@@ -312,4 +311,15 @@ fn many_threads_wait_for_one_process() {
             assert_eq!(thread.join().unwrap(), Exit::Signal(libc::SIGKILL));
         }
     });
+}
+
+#[test]
+fn a_process_whose_function_fails_exits_with_code_1() {
+    let _watchdog = watchdog();
+    let half = |number: u32| if number % 2 == 0 { Ok(number / 2) } else { Err(format!("{number} is odd")) };
+    for (number, exit, half_of_it) in [(4, 0, Ok(2)), (5, 1, Err("5 is odd".to_string()))] {
+        let process = Process::spawn(half, (number,)).unwrap();
+        assert_eq!(process.wait(), Exit::Code(exit));
+        assert_eq!(process.join().unwrap(), half_of_it);
+    }
 }

@@ -1,6 +1,5 @@
 //! What a child starts with: its environment, directory, streams, descriptors and signals.
 
-#![allow(clippy::needless_pass_by_value, reason = "functions of processes own their parameters")]
 
 mod common;
 
@@ -209,7 +208,7 @@ fn a_child_inherits_mask_and_affinity_of_the_thread_that_starts_it() {
 fn a_process_knows_itself_and_its_parent() {
     let _watchdog = watchdog();
     assert_eq!(
-        (current().name.as_str(), current().pid, current().is_daemon),
+        (current().name(), current().pid(), current().is_daemon()),
         ("MainProcess", std::process::id(), false)
     );
     assert_eq!(parent(), None);
@@ -217,7 +216,7 @@ fn a_process_knows_itself_and_its_parent() {
         || {
             let parent = parent().unwrap();
             let current = current();
-            (current.name, current.pid, current.is_daemon, parent.name().to_string(), parent.pid(), parent.is_alive())
+            (current.name().to_string(), current.pid(), current.is_daemon(), parent.name().to_string(), parent.pid(), parent.is_alive())
         },
         (),
     );

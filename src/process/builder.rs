@@ -20,7 +20,7 @@ use crate::error::Result;
 ///     let process = Process::builder()
 ///         .name("greeter")
 ///         .env("GREETING", "hello")
-///         .spawn(|| std::env::var("GREETING").unwrap() + " from " + &crossproc::current().name, ())?;
+///         .spawn(|| std::env::var("GREETING").unwrap() + " from " + crossproc::current().name(), ())?;
 ///     assert_eq!(process.join()?, "hello from greeter");
 ///     Ok(())
 /// }

@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::{Once, OnceLock};
 
-use super::function::Encoded;
+use super::function::{Encoded, Returned};
 use super::message::{self, MAGIC, Received};
 use super::own;
 use super::protocol::{ANSWER, Answer, REQUEST, Request};
@@ -123,8 +123,8 @@ fn run(control: OwnedFd) -> ! {
         let _ = answer(&Answer::Panicked(panic), None);
     });
     let failed = match panic::catch_unwind(AssertUnwindSafe(serve)) {
-        Ok(Ok(result)) => match answer(&Answer::Returned, Some(result)) {
-            Ok(()) => process::exit(0),
+        Ok(Ok(Returned { result, is_err })) => match answer(&Answer::Returned, Some(result)) {
+            Ok(()) => process::exit(i32::from(is_err)),
             Err(error) => error,
         },
         Ok(Err(error)) => error,
@@ -138,7 +138,7 @@ fn run(control: OwnedFd) -> ! {
 }
 
 /// Does what the parent asked for.
-fn serve() -> Result<Encoded> {
+fn serve() -> Result<Returned> {
     let parent = PARENT.get().ok_or(Error::NotInitialised)?;
     let malformed = |reason: String| Error::Decode { what: REQUEST.into(), reason };
     let Some(request) = message::receive::<Request>(REQUEST, parent.as_fd())? else {

@@ -1,5 +1,6 @@
 //! What can be run in another process, and with which arguments.
 
+use std::any::type_name;
 use std::os::fd::OwnedFd;
 
 use serde::Serialize;
@@ -71,6 +72,10 @@ impl<T: Serialize + DeserializeOwned + Clone> Sends<Vec<T>> for &[T] {}
 /// let process = crossproc::Process::spawn(length, ("text",));
 /// ```
 ///
+/// A function that fails returns a `Result` whose error is serialisable, too: this crate's [`Error`](crate::Error), a
+/// `String`, an enum of the program's own; `std::io::Error` is not (its [`OsError`](crate::OsError) is). The process of
+/// one that returned an `Err` ends with exit code 1.
+///
 /// One that never returns must say so by returning `()`, as the type `!` is not `Serialize`.
 ///
 /// A zero-sized `Copy + Send` value that a closure captures by `move` is recreated out of nothing in the child.
@@ -112,7 +117,14 @@ pub trait Function<S, P>: Copy + Send + 'static {
 #[derive(Clone, Copy)]
 pub struct Entry(pub(super) Run);
 
-pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Encoded>;
+pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Returned>;
+
+/// What a function returned.
+pub(super) struct Returned {
+    pub(super) result: Encoded,
+    /// It is an `Err`, so that the process ends with code 1, as one whose `main` returns an `Err`.
+    pub(super) is_err: bool,
+}
 
 /// Encoded arguments, or an encoded result.
 #[doc(hidden)]
@@ -121,6 +133,14 @@ pub struct Encoded(pub(super) Parcel);
 /// Names of the two things that are encoded, for errors.
 pub(super) const ARGUMENTS: &str = "the arguments";
 pub(super) const RESULT: &str = "the result";
+
+/// Whether encoded bytes of an `R` are those of a `Result` that is an `Err`.
+///
+/// There is no way to ask a type without a bound that it is a `Result`. The name of the type tells; and an encoded enum
+/// begins with its variant's number.
+fn is_err<R>(bytes: &[u8]) -> bool {
+    type_name::<R>().starts_with("core::result::Result<") && bytes.first() == Some(&1)
+}
 
 macro_rules! functions {
     ($($sent:ident $parameter:ident $value:ident),*) => {
@@ -133,7 +153,7 @@ macro_rules! functions {
             type Output = Output;
 
             fn entry(self) -> Entry {
-                fn run<Callable, Output, $($parameter),*>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<Encoded>
+                fn run<Callable, Output, $($parameter),*>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<Returned>
                 where
                     Callable: Fn($($parameter),*) -> Output + Copy + Send + 'static,
                     Output: Serialize,
@@ -142,7 +162,8 @@ macro_rules! functions {
                     let ($($value,)*): ($($parameter,)*) = unpack(ARGUMENTS, bytes, descriptors)?;
                     let function = trampoline::conjure::<Callable>();
                     let result = function($($value),*);
-                    pack(RESULT, &result).map(Encoded)
+                    let parcel = pack(RESULT, &result)?;
+                    Ok(Returned { is_err: is_err::<Output>(&parcel.bytes), result: Encoded(parcel) })
                 }
                 const { trampoline::assert_captures_nothing::<Callable>() };
                 Entry(run::<Callable, Output, $($parameter),*>)

@@ -49,14 +49,27 @@ pub(super) fn next_child(name: Option<String>) -> Identity {
 ///
 /// See [`current`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Current {
+    pid: u32,
+    name: String,
+    is_daemon: bool,
+}
+
+impl Current {
     /// Its process id.
-    pub pid: u32,
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Its name; `MainProcess` if crossproc did not start it.
-    pub name: String,
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether it ends with its parent.
-    pub is_daemon: bool,
+    pub fn is_daemon(&self) -> bool {
+        self.is_daemon
+    }
 }
 
 /// The process that runs this.
@@ -68,8 +81,8 @@ pub struct Current {
 ///
 /// fn main() -> crossproc::Result<()> {
 ///     crossproc::init();
-///     assert_eq!(current().name, "MainProcess");
-///     let process = Process::spawn(|| (current().name, current().pid), ())?;
+///     assert_eq!(current().name(), "MainProcess");
+///     let process = Process::spawn(|| (current().name().to_string(), current().pid()), ())?;
 ///     let pid = process.pid();
 ///     assert_eq!(process.join()?, ("Process-1".to_string(), pid));
 ///     Ok(())

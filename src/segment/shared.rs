@@ -44,8 +44,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not plain data that processes can share",
-    note = "use an integer of fixed width, `f32`, `f64`, an array of these, or a `#[repr(C)]` struct that derives \
-            zerocopy's `FromBytes`, `IntoBytes` and `Immutable`, with `impl crossproc::Shared for {Self} {{}}`"
+    note = "use an integer of fixed width, `f32`, `f64` or an array of these (for a `bool`, a `u8`)",
+    note = "a `#[repr(C)]` struct of these can be shared once it derives zerocopy's traits: see `crossproc::Shared`"
 )]
 pub trait Shared: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static {}
 
