@@ -107,9 +107,9 @@ fn a_killed_parent_takes_its_daemons_along() {
                 Process::builder().daemon(true).spawn(say, ()).unwrap();
             };
             if from_main_thread {
-                start()
+                start();
             } else {
-                thread::spawn(start).join().unwrap()
+                thread::spawn(start).join().unwrap();
             }
             park();
         };

@@ -15,7 +15,7 @@ use super::unwinding;
 use crate::error::{Error, Result};
 use crate::fault::crash_point;
 use crate::sys::spawn::CONTROL;
-use crate::sys::{exit, fork, program, socket};
+use crate::sys::{exit, program, socket};
 
 /// How this program came to recognise its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     let mut control = None;
     START.call_once(|| {
         control = socket::take_inherited(CONTROL, &MAGIC);
-        let ready = fork::prepare().and_then(|()| exit::at_exit(registry::at_exit)).map(|()| mode);
-        let _ = MODE.set(ready);
+        let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.
     if let Some(control) = control {

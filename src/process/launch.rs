@@ -6,8 +6,9 @@ use std::env;
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::child::Child;
 use super::entry;
@@ -21,8 +22,8 @@ use super::stdio::{Stdio, Streams};
 use super::trampoline;
 use crate::error::{Error, Result};
 use crate::segment::handle::Parcel;
-use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step};
-use crate::sys::{program, socket};
+use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step, Strings};
+use crate::sys::{fork, program, socket};
 
 /// What the builder collects.
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ pub(super) fn check_ready() -> Result<()> {
 /// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors.
 pub(super) fn launch(options: Options, entry: Entry, function: &'static str, parcel: &Parcel) -> Result<Child> {
     entry::mode()?;
+    fork::prepare()?;
     let starting = registry::begin()?;
     let child = own::next_child(options.name);
     let request = Request {
@@ -63,8 +65,8 @@ pub(super) fn launch(options: Options, entry: Entry, function: &'static str, par
     let [input, output, errors] = options.streams;
     let through_launcher = options.daemon && !spawn::on_main_thread();
     let prepared = Prepared {
-        arguments: env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect(),
-        environment: environment(options.clear, options.variables)?,
+        arguments: arguments(),
+        environment: environment(options.clear, &options.variables)?,
         directory: options.directory.clone().map(directory).transpose()?,
         streams: Streams([input.open()?, output.open()?, errors.open()?]),
         control: there,
@@ -80,8 +82,8 @@ pub(super) fn launch(options: Options, entry: Entry, function: &'static str, par
 
 /// All that the system call needs, in a form that another thread can take over.
 struct Prepared {
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
+    arguments: &'static Strings,
+    environment: Strings,
     directory: Option<CString>,
     streams: Streams,
     control: OwnedFd,
@@ -92,7 +94,7 @@ struct Prepared {
 impl Prepared {
     fn start(&self) -> Result<Started, Failure> {
         spawn::spawn(&Command {
-            arguments: &self.arguments,
+            arguments: self.arguments,
             environment: &self.environment,
             directory: self.directory.as_deref(),
             streams: self.streams.borrow(),
@@ -103,20 +105,37 @@ impl Prepared {
     }
 }
 
-fn environment(clear: bool, changes: BTreeMap<OsString, Option<OsString>>) -> Result<Vec<CString>> {
-    let inherited = if clear { Vec::new() } else { env::vars_os().collect() };
-    let kept = inherited.into_iter().filter(|(name, _)| !changes.contains_key(name)).collect::<Vec<_>>();
-    let set = changes.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    kept.into_iter()
-        .chain(set)
-        .map(|(name, value)| {
-            let whole = [name.clone().into_vec(), b"=".to_vec(), value.into_vec()].concat();
-            match CString::new(whole) {
-                Ok(whole) if !name.is_empty() && !name.as_encoded_bytes()[1..].contains(&b'=') => Ok(whole),
-                _ => Err(invalid(format!("set environment variable {name:?} in a new process"))),
-            }
-        })
-        .collect()
+/// This program's arguments, which are its children's, too.
+fn arguments() -> &'static Strings {
+    static ARGUMENTS: OnceLock<Strings> = OnceLock::new();
+    ARGUMENTS.get_or_init(|| {
+        let mut arguments = Strings::new();
+        for argument in env::args_os() {
+            arguments.push(&[argument.as_bytes()]);
+        }
+        arguments
+    })
+}
+
+fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
+    let mut environment = Strings::new();
+    if !clear {
+        for (name, value) in env::vars_os().filter(|(name, _)| !changes.contains_key(name)) {
+            environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
+        }
+    }
+    for (name, value) in changes.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        // A name may begin with an equals sign; std takes it for part of the name, too.
+        let valid = !name.is_empty()
+            && !name.as_bytes()[1..].contains(&b'=')
+            && !name.as_bytes().contains(&0)
+            && !value.as_bytes().contains(&0);
+        if !valid {
+            return Err(invalid(format!("set environment variable {name:?} in a new process")));
+        }
+        environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
+    }
+    Ok(environment)
 }
 
 fn directory(path: PathBuf) -> Result<CString> {

@@ -12,7 +12,7 @@ use crate::sys::clock::Deadline;
 use crate::sys::fork;
 
 struct Registry {
-    /// Whose children these are: not those of a forked copy of that process.
+    /// Whose children these are: not those of a forked copy of that process. 0 until the first start.
     generation: u32,
     exiting: bool,
     /// How many threads are between [`begin`] and the registration of their child.
@@ -33,7 +33,9 @@ fn with<R>(work: impl FnOnce(&mut Registry) -> R) -> R {
     let _no_fork = fork::exclude();
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     let generation = fork::generation();
-    if registry.generation != generation {
+    if registry.generation == 0 {
+        registry.generation = generation;
+    } else if registry.generation != generation {
         *registry = Registry::of(generation);
     }
     work(&mut registry)

@@ -80,6 +80,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], descriptors: 
 
 /// The next message, if there is one: its bytes, and its descriptors, close-on-exec.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    // A look at its length costs less than a buffer for the longest message.
     let Some(length) = peek(socket, &mut [])? else { return Ok(None) };
     let mut bytes = vec![0; length];
     let mut control = Control::empty();

@@ -7,11 +7,12 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::exec::{self, Plan};
 use super::pidfd;
@@ -23,8 +24,8 @@ pub(crate) const PROGRAM: &CStr = c"/proc/self/exe";
 pub(crate) const CONTROL: RawFd = 3;
 
 pub(crate) struct Command<'a> {
-    pub(crate) arguments: &'a [CString],
-    pub(crate) environment: &'a [CString],
+    pub(crate) arguments: &'a Strings,
+    pub(crate) environment: &'a Strings,
     /// `None`: the parent's.
     pub(crate) directory: Option<&'a CStr>,
     /// Standard input, output and error; `None`: the parent's.
@@ -33,6 +34,34 @@ pub(crate) struct Command<'a> {
     /// Whether the kernel kills the child when the *thread* that calls [`spawn`] ends.
     pub(crate) dies_with_thread: bool,
     pub(crate) caller: &'a Caller,
+}
+
+/// C strings, one after the other: an allocation for each would cost as much as the rest of a start.
+pub(crate) struct Strings {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// None yet; with room for a common environment (a guess).
+    pub(crate) fn new() -> Self {
+        Strings { bytes: Vec::with_capacity(8 << 10), starts: Vec::with_capacity(128) }
+    }
+
+    /// Adds the string made of `pieces`, without a zero byte in them.
+    pub(crate) fn push(&mut self, pieces: &[&[u8]]) {
+        self.starts.push(self.bytes.len());
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece);
+        }
+        self.bytes.push(0);
+    }
+
+    /// The list that execve(2) takes; valid as long as nothing is added.
+    fn pointers(&self) -> Vec<*const c_char> {
+        let place = |&start: &usize| self.bytes[start..].as_ptr().cast();
+        self.starts.iter().map(place).chain([ptr::null()]).collect()
+    }
 }
 
 pub(crate) struct Started {
@@ -126,8 +155,12 @@ impl Drop for Blocked {
 
 /// Memory for the child's calls, with a page below it that cannot be touched.
 struct Stack {
-    lowest: *mut libc::c_void,
+    lowest: NonNull<libc::c_void>,
 }
+
+/// A stack that is not in use; one is enough for a process that does not start several children at the same instant.
+/// Unmapping it each time would have to interrupt the processor that the child runs on.
+static SPARE: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
 
 impl Stack {
     /// The child makes a few dozen plain calls, without signal handlers; a debug build of them needs less than 4 KiB.
@@ -136,40 +169,58 @@ impl Stack {
     const GUARD: usize = 64 << 10;
 
     fn new() -> io::Result<Self> {
+        // Acquire: pairs with the Release in `drop`; the child that last ran on it is done.
+        match NonNull::new(SPARE.swap(ptr::null_mut(), Ordering::Acquire)) {
+            Some(lowest) => Ok(Stack { lowest }),
+            None => Self::map(),
+        }
+    }
+
+    fn map() -> io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at a place of the kernel's choice disturbs nobody.
         let lowest = unsafe { libc::mmap(ptr::null_mut(), Self::GUARD + Self::SIZE, libc::PROT_NONE, flags, -1, 0) };
         if lowest == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let stack = Stack { lowest };
         let usable = lowest.wrapping_byte_add(Self::GUARD);
         // SAFETY: the upper part of the mapping just made.
         if unsafe { libc::mprotect(usable, Self::SIZE, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            unmap(lowest);
+            return Err(error);
         }
-        Ok(stack)
+        NonNull::new(lowest).map(|lowest| Stack { lowest }).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
     }
 
     /// Stacks grow downwards on both of our architectures.
     fn top(&self) -> *mut libc::c_void {
-        self.lowest.wrapping_byte_add(Self::GUARD + Self::SIZE)
+        self.lowest.as_ptr().wrapping_byte_add(Self::GUARD + Self::SIZE)
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made; the child that ran on it has done its exec, or has ended.
-        unsafe { libc::munmap(self.lowest, Self::GUARD + Self::SIZE) };
+        // Release: pairs with the Acquire in `new`.
+        let other = SPARE.swap(self.lowest.as_ptr(), Ordering::Release);
+        if !other.is_null() {
+            unmap(other);
+        }
     }
+}
+
+fn unmap(lowest: *mut libc::c_void) {
+    // SAFETY: a mapping that `Stack::map` made and nobody has any more: the child that ran on it has done its exec, or
+    // has ended.
+    unsafe { libc::munmap(lowest, Stack::GUARD + Stack::SIZE) };
 }
 
 /// Runs this process's program in a new process, whose descriptors are 0, 1, 2 and [`CONTROL`].
 pub(crate) fn spawn(command: &Command<'_>) -> Result<Started, Failure> {
     let clone_failure = |error| Failure { step: Step::Clone, error };
     let stack = Stack::new().map_err(clone_failure)?;
-    let arguments = null_terminated(command.arguments);
-    let environment = null_terminated(command.environment);
+    let arguments = command.arguments.pointers();
+    let environment = command.environment.pointers();
     let plan = Plan {
         program: PROGRAM.as_ptr(),
         arguments: arguments.as_ptr(),
@@ -220,8 +271,4 @@ pub(crate) fn spawn(command: &Command<'_>) -> Result<Started, Failure> {
             Err(Failure { step, error })
         }
     }
-}
-
-fn null_terminated(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
