@@ -54,6 +54,35 @@ pub(super) fn mode() -> Result<Mode> {
 ///     Ok(())
 /// }
 /// ```
+///
+/// A process that has nothing more to do waits for its children, here for one that waits for input:
+///
+/// ```
+/// use std::time::Duration;
+/// use crossproc::{Process, TryJoinError};
+///
+/// fn wait_for_input() {
+///     std::io::read_to_string(std::io::stdin()).unwrap();
+/// }
+///
+/// fn leave_a_child() -> crossproc::Result<()> {
+///     Process::spawn(wait_for_input, ()).map(drop)
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     crossproc::init();
+///     let (input, to_child) = std::io::pipe()?;
+///     let process = Process::builder().stdin(input).spawn(leave_a_child, ())?;
+///     match process.join_timeout(Duration::from_millis(100)) {
+///         Err(TryJoinError::Running(process)) => {
+///             drop(to_child);
+///             process.join()??;
+///         }
+///         other => panic!("did not wait: {other:?}"),
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn init() {
     start(Mode::Program, || ());
 }
