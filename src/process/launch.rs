@@ -109,29 +109,31 @@ impl Prepared {
 fn arguments() -> &'static Strings {
     static ARGUMENTS: OnceLock<Strings> = OnceLock::new();
     ARGUMENTS.get_or_init(|| {
-        let mut arguments = Strings::default();
+        let mut arguments = Strings::new();
         for argument in env::args_os() {
-            // It cannot fail: this process was given them as C strings.
-            let _ = arguments.push(&[argument.as_bytes()]);
+            arguments.push(&[argument.as_bytes()]);
         }
         arguments
     })
 }
 
 fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
-    let mut environment = Strings::default();
+    let mut environment = Strings::new();
     if !clear {
         for (name, value) in env::vars_os().filter(|(name, _)| !changes.contains_key(name)) {
-            let _ = environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
+            environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
         }
     }
     for (name, value) in changes.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         // A name may begin with an equals sign; std takes it for part of the name, too.
-        let valid = !name.is_empty() && !name.as_bytes()[1..].contains(&b'=');
-        let pushed = environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
-        if !valid || pushed.is_err() {
+        let valid = !name.is_empty()
+            && !name.as_bytes()[1..].contains(&b'=')
+            && !name.as_bytes().contains(&0)
+            && !value.as_bytes().contains(&0);
+        if !valid {
             return Err(invalid(format!("set environment variable {name:?} in a new process")));
         }
+        environment.push(&[name.as_bytes(), b"=", value.as_bytes()]);
     }
     Ok(environment)
 }

@@ -30,9 +30,6 @@ pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
 /// reads (net.core.wmem_default), and both of a child's messages must fit.
 const INLINE: usize = 64 << 10;
 
-/// The most bytes of a packet: what is inline, and generously the magic and an envelope.
-const PACKET: usize = INLINE + 64;
-
 /// What a packet of further descriptors contains.
 const MORE: &[u8] = b"+";
 
@@ -109,7 +106,7 @@ pub(super) fn send<H: Serialize>(
 pub(super) fn receive<H: DeserializeOwned>(what: &'static str, socket: BorrowedFd<'_>) -> Result<Option<Received<H>>> {
     let malformed = |reason: String| Error::Decode { what: what.into(), reason };
     let failed = |error: io::Error| Error::os(format!("receive {what}"), error);
-    let Some((mut packet, mut descriptors)) = socket::receive(socket, PACKET).map_err(failed)? else { return Ok(None) };
+    let Some((mut packet, mut descriptors)) = socket::receive(socket).map_err(failed)? else { return Ok(None) };
     let Some(rest) = packet.strip_prefix(&MAGIC) else {
         return Err(malformed(format!("magic {:02x?}, expected {MAGIC:02x?}", &packet[..packet.len().min(8)])));
     };
@@ -119,7 +116,7 @@ pub(super) fn receive<H: DeserializeOwned>(what: &'static str, socket: BorrowedF
 
     let expected = envelope.descriptors as usize + usize::from(envelope.sealed.is_some());
     while descriptors.len() < expected {
-        let Some((more, further)) = socket::receive(socket, PACKET).map_err(failed)? else {
+        let Some((more, further)) = socket::receive(socket).map_err(failed)? else {
             return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
         };
         if more != MORE || further.is_empty() {

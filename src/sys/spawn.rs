@@ -36,25 +36,25 @@ pub(crate) struct Command<'a> {
     pub(crate) caller: &'a Caller,
 }
 
-/// C strings, one after the other: hundreds of small allocations would cost as much as the rest of a start.
-#[derive(Default)]
+/// C strings, one after the other: an allocation for each would cost as much as the rest of a start.
 pub(crate) struct Strings {
     bytes: Vec<u8>,
     starts: Vec<usize>,
 }
 
 impl Strings {
-    /// Adds the string made of `pieces`; fails if there is a zero byte in it.
-    pub(crate) fn push(&mut self, pieces: &[&[u8]]) -> Result<(), ContainsZero> {
-        if pieces.iter().any(|piece| piece.contains(&0)) {
-            return Err(ContainsZero);
-        }
+    /// None yet; with room for a common environment (a guess).
+    pub(crate) fn new() -> Self {
+        Strings { bytes: Vec::with_capacity(8 << 10), starts: Vec::with_capacity(128) }
+    }
+
+    /// Adds the string made of `pieces`, without a zero byte in them.
+    pub(crate) fn push(&mut self, pieces: &[&[u8]]) {
         self.starts.push(self.bytes.len());
         for piece in pieces {
             self.bytes.extend_from_slice(piece);
         }
         self.bytes.push(0);
-        Ok(())
     }
 
     /// The list that execve(2) takes; valid as long as nothing is added.
@@ -63,8 +63,6 @@ impl Strings {
         self.starts.iter().map(place).chain([ptr::null()]).collect()
     }
 }
-
-pub(crate) struct ContainsZero;
 
 pub(crate) struct Started {
     pub(crate) pid: u32,
