@@ -1,1 +1,69 @@
-fn main() {}
+//! The command line program: shows what the library does, on the library's public API.
+
+mod corpus;
+mod demo;
+mod report;
+mod table;
+mod words;
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::demo::Failure;
+
+/// Python's multiprocessing for Rust, on shared memory.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Counts the words in files, in several processes over shared memory, and checks the result in one.
+    ///
+    /// A word is a longest run of ASCII letters, digits and bytes from 0x80; ASCII case does not matter. Left out are
+    /// hidden entries, directories with a CACHEDIR.TAG, symbolic links to directories, and files that are not text,
+    /// which have a NUL among their first 8 KiB.
+    ///
+    /// Exits with 1 if the results differ or something else fails, with 2 if PATH cannot be counted at all.
+    Demo {
+        /// A directory or a file; if not given, the files of this package.
+        path: Option<PathBuf>,
+        /// How many processes count; if not given, as many as can run at the same time.
+        #[arg(long, value_name = "N")]
+        workers: Option<NonZeroUsize>,
+        /// Kills one of them half-way through its share.
+        #[arg(long)]
+        kill: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    crossproc::init();
+    let Command::Demo { path, workers, kill } = Arguments::parse().command;
+    let path = path.unwrap_or_else(own_files);
+    let workers = workers.map_or_else(crossproc::cpu_count, NonZeroUsize::get);
+    let failure = match demo::run(&path, workers, kill) {
+        Ok(()) => return ExitCode::SUCCESS,
+        // Whoever read the report has seen enough.
+        Err(Failure::Report { source }) if source.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(failure) => failure,
+    };
+    let _ = writeln!(io::stderr(), "crossproc: {}", report::with_sources(&failure));
+    match failure {
+        Failure::Corpus(corpus::Failure::Path { .. } | corpus::Failure::OtherKind { .. }) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// What this program was built from, if that is still there.
+fn own_files() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if package.is_dir() { package.into() } else { ".".into() }
+}
