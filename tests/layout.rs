@@ -1,0 +1,137 @@
+//! Golden images: what stands in a segment, word by word. Whoever changes one raises `FORMAT` in `segment/header.rs`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::AtomicU32;
+
+use crossproc::{Arena, Array, Lock, RawArray, RawValue, Value};
+
+/// The words of a segment that are not zero, but for those that tell who made it and when.
+fn words(handle: &impl AsFd) -> Vec<(usize, u64)> {
+    let mut bytes = Vec::new();
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    // Creator and uid; time; the first peer's process id.
+    bytes[40..56].fill(0);
+    bytes[132..136].fill(0);
+    let words = bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word));
+    words.enumerate().map(|(index, word)| (index * 8, word)).filter(|&(_, word)| word != 0).collect()
+}
+
+/// Text as it stands in a word.
+fn text(text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    u64::from_le_bytes(bytes)
+}
+
+const OBJECT: usize = 128 + 256 * 8;
+
+/// The header of every segment of one page with one peer, in which objects end at `used`.
+fn header(used: usize) -> Vec<(usize, u64)> {
+    vec![
+        (0, text("crossprc")),
+        (8, 1 | 256 << 32),          // format, peers
+        (16, 0xe367_bf87_b11c_bc3d), // stamp
+        (24, 4096),                  // length
+        (32, used as u64),
+        (128, 1 << 2 | 2), // place 0: generation 1, ACTIVE
+    ]
+}
+
+#[test]
+fn a_value_is_laid_out_as_ever() {
+    let value = Value::new(0x1122_3344_5566_7788_u64).unwrap();
+    value.set(5);
+    let mut golden = header(OBJECT + 256);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 2 | 8 << 32),            // a Value; alignment 8
+        (OBJECT + 16, 0x48f7_6a19_cd4e_630f), // stamp
+        (OBJECT + 24, 256),                   // bytes
+        (OBJECT + 32, 1),                     // length
+        (OBJECT + 40, 8),                     // size of the type
+        (OBJECT + 48, 0x4d35_d319_3e8d_66f2), // hash of its name
+        (OBJECT + 56, text("u64")),
+        (OBJECT + 128 + 64, 2),                     // sequence: two commits
+        (OBJECT + 128 + 72, 5),                     // copy 0, active
+        (OBJECT + 128 + 80, 0x1122_3344_5566_7788), // copy 1
+    ]);
+    assert_eq!(words(&value), golden);
+}
+
+#[test]
+fn an_array_is_laid_out_as_ever() {
+    let array = Array::from_iter([1_u64, 2, 3]).unwrap();
+    array.set(1, 7).unwrap();
+    let mut golden = header(OBJECT + 256);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 3 | 8 << 32),
+        (OBJECT + 16, 0x03ab_ca19_a60e_ccdf),
+        (OBJECT + 24, 256),
+        (OBJECT + 32, 3),
+        (OBJECT + 40, 8),
+        (OBJECT + 48, 0x4d35_d319_3e8d_66f2),
+        (OBJECT + 56, text("u64")),
+        (OBJECT + 128 + 64, 1),
+        (OBJECT + 128 + 72, 7),
+        (OBJECT + 128 + 80, 3),
+        (OBJECT + 128 + 88, 2), // the old value of what was set last
+    ]);
+    assert_eq!(words(&array), golden);
+}
+
+#[test]
+fn a_held_lock_is_laid_out_as_ever() {
+    let lock = Lock::new().unwrap();
+    let _guard = lock.lock().unwrap();
+    let mut found = words(&lock);
+    let (offset, word) = found.pop().unwrap();
+    assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
+    assert!((1..1 << 30).contains(&(word >> 32)), "and a thread, neither WHOLE nor DIRTY");
+    let mut golden = header(OBJECT + 256);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 6 | 1 << 32),
+        (OBJECT + 16, 0xaf63_c54c_8601_c577),
+        (OBJECT + 24, 256),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+    ]);
+    assert_eq!(found, golden);
+}
+
+#[test]
+fn atomics_and_arenas_are_laid_out_as_ever() {
+    let arena = Arena::new(1024).unwrap();
+    let value = RawValue::new_in(&arena, AtomicU32::new(9)).unwrap();
+    let array = RawArray::<AtomicU32>::new_in(&arena, 2).unwrap();
+    array[1].store(4, std::sync::atomic::Ordering::Relaxed);
+    let [first, second] = [OBJECT + 128, OBJECT + 128 + 256];
+    let mut golden = header(second + 256);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 1 | 1 << 32),
+        (OBJECT + 16, 0xaf63_bd4c_8601_b7df),
+        (OBJECT + 24, 128),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+    ]);
+    for (object, kind, length, content) in [(first, 4, 1, (0, 9)), (second, 5, 2, (0, 4 << 32))] {
+        golden.extend([
+            (object, text("object  ")),
+            (object + 8, kind | 4 << 32),
+            (object + 16, 0xaf63_bd4c_8601_b7df),
+            (object + 24, 256),
+            (object + 32, length),
+            (object + 40, 4),
+            (object + 48, 0x7df2_5860_7e91_da52),
+            (object + 56, text("AtomicU3")),
+            (object + 64, text("2")),
+            (object + 128 + content.0, content.1),
+        ]);
+    }
+    assert_eq!(words(&value), golden);
+}

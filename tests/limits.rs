@@ -1,0 +1,142 @@
+//! Too little memory, too few descriptors, too many peers: typed errors that name both sides.
+
+mod common;
+
+use common::watchdog;
+use crossproc::{Arena, Array, Error, Lock, Process, Value};
+
+crossproc::test_support!();
+
+/// Runs `f` in a process of its own, whose limits it may lower.
+macro_rules! elsewhere {
+    ($f:expr) => {{
+        let _watchdog = watchdog();
+        Process::spawn($f, ()).unwrap().join().unwrap()
+    }};
+}
+
+/// setrlimit(2), for the soft limit of this process.
+fn limit(resource: libc::__rlimit_resource_t, most: u64) {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes to a live rlimit.
+    assert_eq!(unsafe { libc::getrlimit(resource, &mut now) }, 0);
+    now.rlim_cur = most;
+    // SAFETY: reads a live rlimit.
+    assert_eq!(unsafe { libc::setrlimit(resource, &now) }, 0);
+}
+
+const MEBIBYTE: usize = 1 << 20;
+
+#[test]
+fn more_memory_than_there_is_is_no_space() {
+    for length in [1 << 44, usize::MAX / 2, usize::MAX] {
+        match Array::<u8>::new(length) {
+            Err(Error::NoSpace { needed, available }) => assert!(needed > available),
+            other => panic!("{other:?}"),
+        }
+    }
+    let machine: u64 =
+        std::fs::read_to_string("/proc/meminfo").unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(matches!(Array::<u8>::new(machine as usize * 1024), Err(Error::NoSpace { .. })));
+}
+
+#[test]
+fn a_limit_of_the_address_space_is_no_space() {
+    let refused = || {
+        limit(libc::RLIMIT_AS, 1 << 30);
+        matches!(Array::<u8>::new(1 << 30), Err(Error::NoSpace { .. })) && Array::<u8>::new(MEBIBYTE).is_ok()
+    };
+    assert!(elsewhere!(refused));
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_no_space_and_no_signal() {
+    let refused = || {
+        limit(libc::RLIMIT_FSIZE, MEBIBYTE as u64);
+        let error = Array::<u8>::new(2 * MEBIBYTE).unwrap_err();
+        assert!(Array::<u8>::new(MEBIBYTE / 2).is_ok());
+        error
+    };
+    match elsewhere!(refused) {
+        Error::NoSpace { needed, available } => assert!(needed > 2 << 20 && available == 1 << 20),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_limit_of_a_control_group_is_no_space() {
+    let _watchdog = watchdog();
+    let group = std::path::Path::new("/sys/fs/cgroup/memory").join(format!("crossproc-{}", std::process::id()));
+    let limit = group.join("memory.limit_in_bytes");
+    if std::fs::create_dir(&group).is_err() || std::fs::write(limit, (256 * MEBIBYTE).to_string()).is_err() {
+        let _ = std::fs::remove_dir(&group);
+        return eprintln!("not checked: this user cannot make a memory control group of version 1");
+    }
+    let refused = |tasks: String| {
+        std::fs::write(tasks, std::process::id().to_string()).unwrap();
+        let refused = matches!(Array::<u8>::new(512 * MEBIBYTE), Err(Error::NoSpace { .. }));
+        refused && Array::<u8>::new(64 * MEBIBYTE).is_ok()
+    };
+    let tasks = group.join("cgroup.procs").to_str().unwrap().to_string();
+    let outcome = Process::spawn(refused, (tasks,)).unwrap().join();
+    std::fs::remove_dir(&group).unwrap();
+    assert_eq!(outcome, Ok(true));
+}
+
+#[test]
+fn no_descriptor_left_is_an_error_of_the_system() {
+    let refused = || {
+        limit(libc::RLIMIT_NOFILE, 40);
+        let values: Vec<_> = std::iter::repeat_with(|| Value::new(1)).take_while(Result::is_ok).take(100).collect();
+        let count = values.len();
+        let error = Value::new(1).unwrap_err();
+        drop(values);
+        assert!(Value::new(1).is_ok(), "all descriptors have come back");
+        (count, error)
+    };
+    let (count, error) = elsewhere!(refused);
+    assert!((20..40).contains(&count));
+    match error {
+        Error::Os { source, .. } => assert_eq!(source.code(), libc::EMFILE),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_full_arena_is_no_space_and_goes_on_working() {
+    let arena = Arena::new(1024).unwrap();
+    let locks: Vec<Lock> = std::iter::from_fn(|| Lock::new_in(&arena).ok()).take(1_000).collect();
+    assert!(locks.len() >= 1024 / 256 && locks.len() < 1_000);
+    match Value::new_in(&arena, [0_u8; 4096]) {
+        Err(Error::NoSpace { needed, available }) => assert!(needed > 4096 && available < 256),
+        other => panic!("{other:?}"),
+    }
+    assert!(locks.iter().all(|lock| lock.lock().is_ok()));
+}
+
+#[test]
+fn one_peer_too_many_is_refused_until_another_leaves() {
+    let _watchdog = watchdog();
+    let value = Value::new(0_u32).unwrap();
+    let (enter, leave) = (common::locking::Stage::new(), common::locking::Stage::new());
+    let stay = |value: Value<u32>, enter: common::locking::Stage, leave: common::locking::Stage| {
+        value.update(|n| n + 1);
+        enter.advance();
+        leave.wait_for_asleep(1);
+    };
+    // This process is the first of 256 peers; the stages have a segment of their own each, and the same peers.
+    let start = || Process::builder().daemon(true).spawn(stay, (&value, &enter, &leave)).unwrap();
+    let peers: Vec<_> = (0..255).map(|_| start()).collect();
+    enter.wait_for(255);
+    let refused = start().join().unwrap_err();
+    assert!(refused.to_string().contains("all 256 peers of the segment are taken"), "{refused}");
+    peers[7].kill().unwrap();
+    peers[7].wait();
+    let newcomer = start();
+    enter.wait_for(256);
+    leave.advance();
+    newcomer.join().unwrap();
+    assert_eq!(value.get(), 256);
+    let ended = peers.into_iter().map(|peer| peer.join()).filter(Result::is_ok).count();
+    assert_eq!(ended, 254);
+}
