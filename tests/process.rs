@@ -1,6 +1,5 @@
 //! Starting processes, and what comes back from them.
 
-
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! What a child starts with: its environment, directory, streams, descriptors and signals.
 
-
 mod common;
 
 use std::collections::BTreeMap;
@@ -207,16 +206,20 @@ fn a_child_inherits_mask_and_affinity_of_the_thread_that_starts_it() {
 #[test]
 fn a_process_knows_itself_and_its_parent() {
     let _watchdog = watchdog();
-    assert_eq!(
-        (current().name(), current().pid(), current().is_daemon()),
-        ("MainProcess", std::process::id(), false)
-    );
+    assert_eq!((current().name(), current().pid(), current().is_daemon()), ("MainProcess", std::process::id(), false));
     assert_eq!(parent(), None);
     let process = Process::builder().name("child").daemon(true).spawn(
         || {
             let parent = parent().unwrap();
             let current = current();
-            (current.name().to_string(), current.pid(), current.is_daemon(), parent.name().to_string(), parent.pid(), parent.is_alive())
+            (
+                current.name().to_string(),
+                current.pid(),
+                current.is_daemon(),
+                parent.name().to_string(),
+                parent.pid(),
+                parent.is_alive(),
+            )
         },
         (),
     );

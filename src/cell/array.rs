@@ -48,7 +48,6 @@ use crate::word::lock::LockWord;
 /// ```
 /// use crossproc::{Array, Process};
 ///
-/// # crossproc::test_support!();
 /// fn negate(array: Array<i32>) -> crossproc::Result<()> {
 ///     for item in array.lock()?.iter_mut() {
 ///         *item = -*item;
@@ -105,7 +104,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let array = crossproc::Array::<u16>::new(3)?;
     /// assert_eq!(array.to_vec(), [0, 0, 0]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(length: usize) -> Result<Self> {
         Self::create(Home::Own, length, |_| ())
@@ -122,7 +121,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let arena = crossproc::Arena::new(4096)?;
     /// assert_eq!(crossproc::Array::<f64>::new_in(&arena, 10)?.len(), 10);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, length: usize) -> Result<Self> {
         Self::create(arena.home(), length, |_| ())
@@ -139,7 +138,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let array = crossproc::Array::from_iter([1.5, 2.5])?;
     /// assert_eq!(array.get(1)?, 2.5);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     #[expect(clippy::should_implement_trait, reason = "it can fail, and `FromIterator` cannot")]
     pub fn from_iter(items: impl IntoIterator<Item = T>) -> Result<Self> {
@@ -189,7 +188,7 @@ impl<T: Shared> Array<T> {
     /// let array = crossproc::Array::from_iter([10, 20])?;
     /// assert_eq!(array.get(1)?, 20);
     /// assert_eq!(array.get(2).unwrap_err().to_string(), "index 2 is out of range for an array of length 2");
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get(&self, index: usize) -> Result<T> {
         self.read(index, Wait::Until(Deadline::NEVER))
@@ -205,7 +204,7 @@ impl<T: Shared> Array<T> {
     ///
     /// ```
     /// assert_eq!(crossproc::Array::from_iter([10, 20])?.try_get(0)?, 10);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_get(&self, index: usize) -> Result<T> {
         self.read(index, Wait::No)
@@ -222,7 +221,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let array = crossproc::Array::from_iter([10, 20])?;
     /// assert_eq!(array.get_timeout(0, std::time::Duration::from_secs(1))?, 10);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get_timeout(&self, index: usize, timeout: Duration) -> Result<T> {
         self.read(index, Wait::Until(Deadline::after(timeout)))
@@ -246,7 +245,7 @@ impl<T: Shared> Array<T> {
     /// let array = crossproc::Array::from_iter([10, 20])?;
     /// array.set(0, 11)?;
     /// assert_eq!(array.to_vec(), [11, 20]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set(&self, index: usize, value: T) -> Result<()> {
         self.write(index, value, Wait::Until(Deadline::NEVER))
@@ -262,7 +261,7 @@ impl<T: Shared> Array<T> {
     ///
     /// ```
     /// crossproc::Array::from_iter([10, 20])?.try_set(0, 11)?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_set(&self, index: usize, value: T) -> Result<()> {
         self.write(index, value, Wait::No)
@@ -278,7 +277,7 @@ impl<T: Shared> Array<T> {
     ///
     /// ```
     /// crossproc::Array::from_iter([10, 20])?.set_timeout(0, 11, std::time::Duration::from_secs(1))?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set_timeout(&self, index: usize, value: T, timeout: Duration) -> Result<()> {
         self.write(index, value, Wait::Until(Deadline::after(timeout)))
@@ -333,7 +332,7 @@ impl<T: Shared> Array<T> {
     /// let array = crossproc::Array::from_iter([3, 1, 2])?;
     /// array.lock()?.sort();
     /// assert_eq!(array.to_vec(), [1, 2, 3]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, LockError<ArrayGuard<'_, T>>> {
         let turn = self.acquire(Section::Open, Wait::Until(Deadline::NEVER)).map_err(Failure::into_lock_error)?;
@@ -350,7 +349,7 @@ impl<T: Shared> Array<T> {
     ///
     /// ```
     /// assert_eq!(crossproc::Array::from_iter([1, 2])?.try_lock()?.to_vec(), [1, 2]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
         let turn = self.acquire(Section::Open, Wait::No).map_err(Failure::into_try_lock_error)?;
@@ -368,7 +367,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let array = crossproc::Array::from_iter([1, 2])?;
     /// array.lock_timeout(std::time::Duration::from_secs(1))?[0] = 5;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
         let wait = Wait::Until(Deadline::after(timeout));

@@ -26,7 +26,6 @@ use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// use crossproc::{Process, RawValue};
 ///
-/// # crossproc::test_support!();
 /// fn count(total: RawValue<AtomicU64>) {
 ///     for _ in 0..1_000 {
 ///         total.fetch_add(1, Relaxed);
@@ -72,7 +71,7 @@ pub struct RawValue<T: Atomics> {
 /// let hits = RawArray::<AtomicU32>::new(3)?;
 /// hits[1].fetch_add(5, Relaxed);
 /// assert_eq!(hits.iter().map(|hit| hit.load(Relaxed)).collect::<Vec<_>>(), [0, 5, 0]);
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 pub struct RawArray<T: Atomics> {
     placed: Placed<RawBody<{ Kind::RawArray as u32 }>>,
@@ -123,7 +122,7 @@ impl<T: Atomics> RawValue<T> {
     ///
     /// let arena = Arena::new(4096)?;
     /// let balance = RawValue::new_in(&arena, AtomicI64::new(-3))?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, value: T) -> Result<Self> {
         Self::create(arena.home(), value)
@@ -175,7 +174,7 @@ impl<T: Atomics> RawArray<T> {
     ///
     /// let arena = Arena::new(4096)?;
     /// assert_eq!(RawArray::<AtomicU8>::new_in(&arena, 100)?.len(), 100);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, length: usize) -> Result<Self> {
         Self::create(arena.home(), length)

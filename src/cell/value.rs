@@ -43,7 +43,6 @@ use crate::word::lock::LockWord;
 /// ```
 /// use crossproc::{Process, Value};
 ///
-/// # crossproc::test_support!();
 /// fn count(total: Value<u32>) {
 ///     for _ in 0..1_000 {
 ///         total.update(|n| n + 1);
@@ -103,7 +102,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let pi = crossproc::Value::new(3.14_f64)?;
     /// assert_eq!(pi.get(), 3.14);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(value: T) -> Result<Self> {
         Self::create(Home::Own, &value)
@@ -191,7 +190,7 @@ impl<T: Shared> Value<T> {
     /// let value = crossproc::Value::new([0_u16; 100])?;
     /// value.set([7; 100]);
     /// assert_eq!(value.get(), [7; 100]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set(&self, value: T) {
         self.update(|_| value);
@@ -210,7 +209,7 @@ impl<T: Shared> Value<T> {
     /// let value = crossproc::Value::new(1)?;
     /// value.try_set(2)?;
     /// assert_eq!(value.get(), 2);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_set(&self, value: T) -> Result<()> {
         self.try_update(|_| value).map(|_| ())
@@ -227,7 +226,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let value = crossproc::Value::new(1)?;
     /// value.set_timeout(2, std::time::Duration::from_secs(1))?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set_timeout(&self, value: T, timeout: Duration) -> Result<()> {
         self.update_timeout(|_| value, timeout).map(|_| ())
@@ -246,7 +245,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let value = crossproc::Value::new(20)?;
     /// assert_eq!(value.update(|n| n + 1), 21);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn update(&self, change: impl FnOnce(T) -> T) -> T {
         match self.change(change, Wait::Until(Deadline::NEVER)) {
@@ -266,7 +265,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let value = crossproc::Value::new(20)?;
     /// assert_eq!(value.try_update(|n| n + 1)?, 21);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_update(&self, change: impl FnOnce(T) -> T) -> Result<T> {
         self.change(change, Wait::No)
@@ -283,7 +282,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let value = crossproc::Value::new(20)?;
     /// assert_eq!(value.update_timeout(|n| n + 1, std::time::Duration::from_secs(1))?, 21);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn update_timeout(&self, change: impl FnOnce(T) -> T, timeout: Duration) -> Result<T> {
         self.change(change, Wait::Until(Deadline::after(timeout)))
@@ -316,7 +315,7 @@ impl<T: Shared> Value<T> {
     /// assert_eq!(value.get(), [1, 2, 3]);
     /// drop(guard);
     /// assert_eq!(value.get(), [10, 2, 3]);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, LockError<ValueGuard<'_, T>>> {
         let turn = self.acquire(Section::Open, Wait::Until(Deadline::NEVER)).map_err(Failure::into_lock_error)?;
@@ -335,7 +334,7 @@ impl<T: Shared> Value<T> {
     /// let value = crossproc::Value::new(1)?;
     /// *value.try_lock()? += 1;
     /// assert_eq!(value.get(), 2);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
         let turn = self.acquire(Section::Open, Wait::No).map_err(Failure::into_try_lock_error)?;
@@ -353,7 +352,7 @@ impl<T: Shared> Value<T> {
     /// ```
     /// let value = crossproc::Value::new(1)?;
     /// *value.lock_timeout(std::time::Duration::from_secs(1))? += 1;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
         let wait = Wait::Until(Deadline::after(timeout));
@@ -406,7 +405,7 @@ impl<'a, T: Shared> ValueGuard<'a, T> {
     /// guard.commit();
     /// assert_eq!(value.get(), 2);
     /// # drop(guard);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn commit(&mut self) {
         if self.is_changed && self.turn.is_ours() {

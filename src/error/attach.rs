@@ -55,7 +55,7 @@ impl fmt::Display for Kind {
 /// let refused = Value::<i64>::from_fd(descriptor).unwrap_err();
 /// assert!(matches!(refused, Error::Attach(AttachError::WrongType { .. })));
 /// assert_eq!(refused.to_string(), "cannot attach: type u64 (8 bytes, alignment 8), expected i64 (8 bytes, alignment 8)");
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 /// let lock = Lock::new()?;
 /// let mut guard = lock.lock()?;
 /// guard.repair(); // nothing to repair: no effect
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 pub trait Guard {
     /// The kind of object that it guards.
@@ -32,7 +32,6 @@ pub trait Guard {
 /// ```
 /// use crossproc::{Lock, LockError, Process};
 ///
-/// # crossproc::test_support!();
 /// fn die_with(lock: Lock) {
 ///     let _guard = lock.lock();
 ///     std::process::abort();
@@ -77,7 +76,7 @@ pub enum LockError<G> {
 /// .join()
 /// .unwrap();
 /// # drop(guard);
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 pub enum TryLockError<G> {
     /// Somebody else holds the lock, and did so until the time was up.
@@ -125,7 +124,7 @@ impl<G: Guard> TryLockError<G> {
     ///
     /// let lock = Lock::new()?;
     /// let _guard = lock.try_lock().or_else(TryLockError::repair)?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn repair(self) -> Result<G, Error> {
         match self {

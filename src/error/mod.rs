@@ -29,7 +29,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Examples
 ///
-/// ```
+/// ```standalone_crate
 /// use crossproc::{Error, Process};
 ///
 /// // Neither `init` nor `test_support!` has run in this program.

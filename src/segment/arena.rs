@@ -33,7 +33,7 @@ use crate::error::{Kind, Result};
 ///
 /// let _guard = locks[7].lock()?;
 /// counter.update(|n| n + 1);
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Arena {
@@ -78,7 +78,7 @@ impl Arena {
     /// let before = arena.remaining();
     /// let _lock = crossproc::Lock::new_in(&arena)?;
     /// assert!(before >= 1 << 16 && arena.remaining() < before);
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remaining(&self) -> usize {
         self.placed.segment().remaining() as usize

@@ -34,7 +34,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// let point = Value::new(Point { x: 1.0, y: 2.0 })?;
 /// point.update(|p| Point { x: p.x + 1.0, ..p });
 /// assert_eq!(point.get().x, 2.0);
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 ///
 /// A `usize` is refused:
@@ -77,7 +77,7 @@ pub trait Shared: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'stat
 /// let counters = RawValue::new(Counters::default())?;
 /// counters.hits.fetch_add(1, Relaxed);
 /// assert_eq!(counters.hits.load(Relaxed), 1);
-/// # crossproc::Result::Ok(())
+/// # Ok::<(), crossproc::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not made of atomics",

@@ -37,7 +37,6 @@ use crate::word::lock::LockWord;
 /// ```
 /// use crossproc::{Lock, Process, Value};
 ///
-/// # crossproc::test_support!();
 /// fn add(lock: Lock, total: Value<u64>) -> crossproc::Result<()> {
 ///     for _ in 0..100 {
 ///         let _guard = lock.lock()?;
@@ -129,7 +128,7 @@ impl Lock {
     /// assert!(matches!(lock.lock(), Err(crossproc::LockError::AlreadyHeld)));
     /// drop(guard);
     /// assert!(lock.lock().is_ok());
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     #[inline]
     pub fn lock(&self) -> Result<LockGuard<'_>, LockError<LockGuard<'_>>> {
@@ -148,7 +147,7 @@ impl Lock {
     /// ```
     /// let lock = crossproc::Lock::new()?;
     /// assert!(lock.try_lock().is_ok());
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
@@ -167,7 +166,7 @@ impl Lock {
     /// ```
     /// let lock = crossproc::Lock::new()?;
     /// let _guard = lock.lock_timeout(std::time::Duration::from_secs(1))?;
-    /// # crossproc::Result::Ok(())
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let ownership = self.acquire(Wait::Until(Deadline::after(timeout))).map_err(Failure::into_try_lock_error)?;
