@@ -22,10 +22,12 @@ fn descriptors() -> Vec<String> {
     names
 }
 
+type Numbered = Vec<(u8, Option<Value<u32>>)>;
+
 #[derive(Serialize, Deserialize)]
 struct Deep {
     first: Option<Value<u32>>,
-    by_name: BTreeMap<String, Vec<(u8, Option<Value<u32>>)>>,
+    by_name: BTreeMap<String, Numbered>,
 }
 
 #[test]

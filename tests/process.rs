@@ -315,7 +315,7 @@ fn many_threads_wait_for_one_process() {
 #[test]
 fn a_process_whose_function_fails_exits_with_code_1() {
     let _watchdog = watchdog();
-    let half = |number: u32| if number % 2 == 0 { Ok(number / 2) } else { Err(format!("{number} is odd")) };
+    let half = |number: u32| if number.is_multiple_of(2) { Ok(number / 2) } else { Err(format!("{number} is odd")) };
     for (number, exit, half_of_it) in [(4, 0, Ok(2)), (5, 1, Err("5 is odd".to_string()))] {
         let process = Process::spawn(half, (number,)).unwrap();
         assert_eq!(process.wait(), Exit::Code(exit));
