@@ -9,9 +9,9 @@ use crossproc::{Process, Result, cpu_count, current};
 
 fn info() {
     let me = current();
-    println!("{}: parent process {}, process id {}", me.name, parent_id(), me.pid);
+    println!("{}: parent process {}, process id {}", me.name(), parent_id(), me.pid());
     sleep(scaled(3.0));
-    println!("hello {}", me.name);
+    println!("hello {}", me.name());
 }
 
 fn main() -> Result<()> {

@@ -18,7 +18,7 @@ pub(crate) fn at_exit(handler: extern "C" fn()) -> Result<()> {
 #[cfg(crash_points)]
 pub(crate) fn kill_self() -> ! {
     // SAFETY: kill has no memory arguments.
-    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    unsafe { libc::kill(std::process::id().cast_signed(), libc::SIGKILL) };
     loop {
         std::thread::park();
     }
