@@ -3,13 +3,13 @@
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
-use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Guard, Kind, LockError, Result, TryLockError};
+use super::array_guard::ArrayGuard;
+use crate::error::{Error, Kind, LockError, Result, TryLockError};
 use crate::fault::crash_point;
 use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, Placed};
@@ -411,7 +411,7 @@ impl<T: Shared> Array<T> {
     /// A1. A pointer from here to an element up to and including `len()` is in bounds and aligned, for as long as the
     /// handle lives; who reads or writes through it holds the lock, so that nobody who keeps to it does so meanwhile;
     /// and any bytes are a T.
-    fn at(&self, index: usize) -> NonNull<T> {
+    pub(super) fn at(&self, index: usize) -> NonNull<T> {
         debug_assert!(index <= self.len());
         // SAFETY: the tail was laid out, and checked at attach, for `len() + 1` elements.
         unsafe { self.placed.tail().cast::<T>().add(index) }
@@ -419,58 +419,3 @@ impl<T: Shared> Array<T> {
 }
 
 impl_handle!(Array<T: Shared>, "Array");
-
-/// The lock of an [`Array`], and its elements in place, until it is dropped, also by a panic. It stays on its thread.
-///
-/// # Examples
-///
-/// See [`Array::lock`]. Indexing is a slice's, with a slice's panic:
-///
-/// ```should_panic
-/// let array = crossproc::Array::from_iter([1, 2]).unwrap();
-/// array.lock().unwrap()[2] = 3; // index out of bounds: the len is 2 but the index is 2
-/// ```
-#[must_use = "the array is locked only as long as its guard lives"]
-pub struct ArrayGuard<'a, T: Shared> {
-    array: &'a Array<T>,
-    turn: Ownership<'a>,
-}
-
-impl<'a, T: Shared> ArrayGuard<'a, T> {
-    /// The guard, as an error if an owner died.
-    fn new(array: &'a Array<T>, turn: Ownership<'a>) -> Result<Self, Self> {
-        let is_dirty = turn.is_dirty();
-        let guard = ArrayGuard { array, turn };
-        if is_dirty { Err(guard) } else { Ok(guard) }
-    }
-}
-
-impl<T: Shared> Guard for ArrayGuard<'_, T> {
-    const KIND: Kind = Kind::Array;
-
-    fn repair(&mut self) {
-        self.turn.repair();
-    }
-}
-
-impl<T: Shared> Deref for ArrayGuard<'_, T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        // SAFETY: A1, for all elements; the lock is ours as long as `self` lives.
-        unsafe { slice::from_raw_parts(self.array.at(0).as_ptr(), self.array.len()) }
-    }
-}
-
-impl<T: Shared> DerefMut for ArrayGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`; and `&mut self` is the only way to the elements through this guard.
-        unsafe { slice::from_raw_parts_mut(self.array.at(0).as_ptr(), self.array.len()) }
-    }
-}
-
-impl<T: Shared + std::fmt::Debug> std::fmt::Debug for ArrayGuard<'_, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}

@@ -21,7 +21,10 @@ struct Guarded {
 
 impl Guarded {
     fn new() -> Arc<Self> {
-        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one, and checks the rest")]
+        #[expect(
+            clippy::arc_with_non_send_sync,
+            reason = "loom runs all threads of a model on one, and checks the rest"
+        )]
         Arc::new(Guarded { word: LockWord::from(AtomicU64::new(0)), entries: Cell::new(0) })
     }
 
