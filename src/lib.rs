@@ -1,4 +1,42 @@
-//! Python's `multiprocessing` for Rust, rebuilt on shared memory.
+//! Python's `multiprocessing` for Rust, rebuilt on shared memory: any process may be `kill -9`ed at any instruction, and
+//! nobody else hangs, loses a lock, sees a torn value or leaks memory.
+//!
+//! | | |
+//! |---|---|
+//! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
+//! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
+//! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`Arena`] | many objects behind one descriptor |
+//! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
+//!
+//! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
+//! them in its arguments, at any depth. What they refer to lives as long as anybody has a handle.
+//!
+//! Children are this same program, started anew. So [`init`] is the first line of `main`: in a child it runs the child's
+//! function and never returns. In a test binary, where `main` is not yours, [`test_support!`] stands in for it.
+//!
+//! ```
+//! use crossproc::{Array, Process, Result, Value};
+//!
+//! fn job(number: Value<f64>, array: Array<i32>) -> Result<()> {
+//!     number.set(3.1415927);
+//!     for item in array.lock()?.iter_mut() {
+//!         *item = -*item;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     crossproc::init();
+//!     let number = Value::new(0.0)?;
+//!     let array = Array::from_iter(0..4)?;
+//!     Process::spawn(job, (&number, &array))?.join()??;
+//!     assert_eq!((number.get(), array.to_vec()), (3.1415927, vec![0, -1, -2, -3]));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Linux 5.10 or newer, x86-64 and aarch64.
 
 #![deny(unsafe_code)]
 // Under loom only the words are built, which do not use everything below them.

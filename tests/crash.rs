@@ -8,7 +8,7 @@ mod common;
 
 use common::locking::{Stage, wait_for_state};
 use common::watchdog;
-use crossproc::{Array, Exit, Guard, Lock, LockError, Process, ProcessError, Value};
+use crossproc::{Arena, Array, Exit, Guard, Lock, LockError, Process, ProcessError, Value};
 
 crossproc::test_support!();
 
@@ -140,6 +140,29 @@ fn an_array_after_a_death_at_each_point_of_a_set() {
         assert_eq!(told(array.lock()), Told::Nothing, "{point}");
         assert_eq!(array.to_vec(), [OLD, expected, OLD], "{point}");
     }
+}
+
+/// A death while the element that a dead process was replacing is put back leaves the same to do.
+#[test]
+fn an_array_after_a_death_while_it_is_mended() {
+    let _watchdog = watchdog();
+    let array = Array::from_iter([OLD; 3]).unwrap();
+    dies_at!("array.written", 0, |array: Array<[u64; 4]>| array.set(1, NEW).unwrap(), (&array,));
+    for _ in 0..2 {
+        dies_at!("array.restored", 0, |array: Array<[u64; 4]>| array.get(0).unwrap(), (&array,));
+    }
+    assert_eq!(array.to_vec(), [OLD; 3]);
+    assert_eq!(told(array.lock()), Told::Nothing);
+}
+
+#[test]
+fn an_arena_after_a_death_while_an_object_is_made() {
+    let _watchdog = watchdog();
+    let arena = Arena::new(4096).unwrap();
+    let before = arena.remaining();
+    dies_at!("create.allocated", 0, |arena: Arena| drop(Lock::new_in(&arena)), (&arena,));
+    assert_eq!(before - arena.remaining(), 256, "the room of that one object is lost, and no more");
+    assert!(Lock::new_in(&arena).unwrap().lock().is_ok());
 }
 
 /// More deaths than places: a dead peer's place is given away again, wherever it died.

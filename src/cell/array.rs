@@ -4,7 +4,6 @@ use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ptr::NonNull;
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +11,12 @@ use super::array_guard::ArrayGuard;
 use crate::error::{Error, Kind, LockError, Result, TryLockError};
 use crate::fault::crash_point;
 use crate::segment::handle::impl_handle;
-use crate::segment::place::{Body, Home, Placed};
+use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
-use crate::sys::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, Release},
-};
-use crate::sys::clock::Deadline;
+use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
+use crate::word::undo::UndoWord;
 
 /// A row of plain data, shared by processes under one lock.
 ///
@@ -73,14 +69,15 @@ pub struct Array<T: Shared> {
 /// | offset | size          | field | meaning                                                            |
 /// |--------|---------------|-------|--------------------------------------------------------------------|
 /// | 0      | 8             | lock  | `word/lock.rs`                                                     |
-/// | 8      | 8             | undo  | 0, or 1 + the index of an element that the last element replaces   |
-/// | 64     | (len + 1) x n |       | the elements, and the old value of the one that is being set       |
+/// | 8      | 8             | undo  | which element is being replaced: `word/undo.rs`                    |
+/// | 16     | 48            | line  | 0: the elements have cache lines of their own                      |
+/// | 64     | (len + 1) x n |       | the elements, and the old value of the one that is being replaced  |
 ///
-/// `undo` changes only under the lock. An owner that finds it set took the lock from one that was killed within `set`.
+/// The elements begin at the first multiple of their alignment from 64.
 #[repr(C, align(64))]
 struct ArrayBody {
     lock: LockWord,
-    undo: AtomicU64,
+    undo: UndoWord,
     line: [AtomicU64; 6],
 }
 
@@ -142,9 +139,31 @@ impl<T: Shared> Array<T> {
     /// ```
     #[expect(clippy::should_implement_trait, reason = "it can fail, and `FromIterator` cannot")]
     pub fn from_iter(items: impl IntoIterator<Item = T>) -> Result<Self> {
+        Self::create_from(Home::Own, items)
+    }
+
+    /// The items, in an arena.
+    ///
+    /// # Errors
+    ///
+    /// As [`new_in`](Self::new_in).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let arena = crossproc::Arena::new(4096)?;
+    /// let array = crossproc::Array::from_iter_in(&arena, 1..=3)?;
+    /// assert_eq!(array.to_vec(), [1, 2, 3]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn from_iter_in(arena: &Arena, items: impl IntoIterator<Item = T>) -> Result<Self> {
+        Self::create_from(arena.home(), items)
+    }
+
+    fn create_from(home: Home<'_>, items: impl IntoIterator<Item = T>) -> Result<Self> {
         let items: Vec<T> = items.into_iter().collect();
-        Self::create(Home::Own, items.len(), |elements| {
-            // SAFETY: the tail was laid out for so many T and one more, and nobody else can see it yet.
+        Self::create(home, items.len(), |elements| {
+            // SAFETY: the tail was laid out for so many T and one more, and nobody has a handle to the object yet.
             unsafe { elements.as_ptr().copy_from_nonoverlapping(items.as_ptr(), items.len()) };
         })
     }
@@ -162,6 +181,7 @@ impl<T: Shared> Array<T> {
 
     fn tail(length: u64) -> Option<Layout> {
         const { assert!(size_of::<T>() > 0, "an array's elements have a size") };
+        const { assert_alignment::<T>() };
         Layout::array::<T>(usize::try_from(length).ok()?.checked_add(1)?).ok()
     }
 
@@ -191,7 +211,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get(&self, index: usize) -> Result<T> {
-        self.read(index, Wait::Until(Deadline::NEVER))
+        self.read(index, Wait::FOR_EVER)
     }
 
     /// [`get`](Self::get), if nobody else has the lock.
@@ -224,7 +244,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get_timeout(&self, index: usize, timeout: Duration) -> Result<T> {
-        self.read(index, Wait::Until(Deadline::after(timeout)))
+        self.read(index, Wait::at_most(timeout))
     }
 
     fn read(&self, index: usize, wait: Wait) -> Result<T> {
@@ -248,7 +268,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set(&self, index: usize, value: T) -> Result<()> {
-        self.write(index, value, Wait::Until(Deadline::NEVER))
+        self.write(index, value, Wait::FOR_EVER)
     }
 
     /// [`set`](Self::set), if nobody else has the lock.
@@ -280,21 +300,20 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set_timeout(&self, index: usize, value: T, timeout: Duration) -> Result<()> {
-        self.write(index, value, Wait::Until(Deadline::after(timeout)))
+        self.write(index, value, Wait::at_most(timeout))
     }
 
     fn write(&self, index: usize, value: T, wait: Wait) -> Result<()> {
         let (_turn, element) = self.element(index, wait)?;
         let undo = &self.placed.body().undo;
-        // SAFETY: A1 for both; an element and the one behind all elements do not overlap.
-        unsafe { self.at(self.len()).copy_from_nonoverlapping(element, 1) };
+        self.copy(element, self.at(self.len()));
         crash_point!("array.saved");
-        undo.store(index as u64 + 1, Release); // the old value comes first: pairs with the lock's Acquire
+        undo.begin(index);
         crash_point!("array.writing");
         // SAFETY: A1.
         unsafe { element.write_volatile(value) };
         crash_point!("array.written");
-        undo.store(0, Release); // the new value comes first
+        undo.end();
         Ok(())
     }
 
@@ -312,9 +331,9 @@ impl<T: Shared> Array<T> {
     ///
     /// See [`set`](Self::set).
     pub fn to_vec(&self) -> Vec<T> {
-        match self.acquire(Section::Whole, Wait::Until(Deadline::NEVER)) {
-            // SAFETY: A1, for all elements.
-            Ok(_turn) => unsafe { slice::from_raw_parts(self.at(0).as_ptr(), self.len()) }.to_vec(),
+        match self.acquire(Section::Whole, Wait::FOR_EVER) {
+            // SAFETY: A1; volatile as in `read`.
+            Ok(_turn) => (0..self.len()).map(|index| unsafe { self.at(index).read_volatile() }).collect(),
             Err(failure) => panic!("{}", failure.into_error(Kind::Array)),
         }
     }
@@ -335,7 +354,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, LockError<ArrayGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::Until(Deadline::NEVER)).map_err(Failure::into_lock_error)?;
+        let turn = self.acquire(Section::Open, Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
         ArrayGuard::new(self, turn).map_err(LockError::OwnerDied)
     }
 
@@ -370,7 +389,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
-        let wait = Wait::Until(Deadline::after(timeout));
+        let wait = Wait::at_most(timeout);
         let turn = self.acquire(Section::Open, wait).map_err(Failure::into_try_lock_error)?;
         ArrayGuard::new(self, turn).map_err(TryLockError::OwnerDied)
     }
@@ -379,24 +398,29 @@ impl<T: Shared> Array<T> {
     fn acquire(&self, section: Section, wait: Wait) -> Result<Ownership<'_>, Failure> {
         let body = self.placed.body();
         let turn = Ownership::acquire(self.placed.segment(), &body.lock, &self.spin, section, wait)?;
-        // Relaxed: ordered by the lock.
-        let undo = body.undo.load(Relaxed);
-        if undo != 0 {
-            self.roll_back(undo);
+        if let Some(index) = body.undo.pending() {
+            self.roll_back(index);
         }
         Ok(turn)
     }
 
-    /// Puts the old value of a half-written element back. Killed within, it leaves the same to do again.
+    /// Puts the old value of a half-written element back (U2).
     #[cold]
-    fn roll_back(&self, undo: u64) {
-        let index = usize::try_from(undo - 1).unwrap_or(usize::MAX);
+    fn roll_back(&self, index: u64) {
         // A hostile index names nothing that was written.
-        if index < self.len() {
-            // SAFETY: A1 for both; they do not overlap.
-            unsafe { self.at(index).copy_from_nonoverlapping(self.at(self.len()), 1) };
+        if let Some(index) = usize::try_from(index).ok().filter(|&index| index < self.len()) {
+            self.copy(self.at(self.len()), self.at(index));
         }
-        self.placed.body().undo.store(0, Release); // the old value comes first
+        crash_point!("array.restored");
+        self.placed.body().undo.end();
+    }
+
+    /// Copies one element; the lock is ours.
+    fn copy(&self, from: NonNull<T>, to: NonNull<T>) {
+        // SAFETY: A1; volatile as in `read`.
+        let value = unsafe { from.read_volatile() };
+        // SAFETY: A1.
+        unsafe { to.write_volatile(value) };
     }
 
     /// The lock, and a pointer to an element that is good as long as the lock is held.

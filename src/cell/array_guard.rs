@@ -27,9 +27,7 @@ pub struct ArrayGuard<'a, T: Shared> {
 impl<'a, T: Shared> ArrayGuard<'a, T> {
     /// The guard, as an error if an owner died.
     pub(super) fn new(array: &'a Array<T>, turn: Ownership<'a>) -> Result<Self, Self> {
-        let is_dirty = turn.is_dirty();
-        let guard = ArrayGuard { array, turn };
-        if is_dirty { Err(guard) } else { Ok(guard) }
+        turn.hand_out(|turn| ArrayGuard { array, turn })
     }
 }
 
@@ -45,6 +43,7 @@ impl<T: Shared> Deref for ArrayGuard<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
+        assert!(self.turn.is_ours(), "a forked copy of a guard holds nothing");
         // SAFETY: A1 (`Array::at`), for all elements; the lock is ours as long as `self` lives.
         unsafe { slice::from_raw_parts(self.array.at(0).as_ptr(), self.array.len()) }
     }
@@ -52,6 +51,7 @@ impl<T: Shared> Deref for ArrayGuard<'_, T> {
 
 impl<T: Shared> DerefMut for ArrayGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut [T] {
+        assert!(self.turn.is_ours(), "a forked copy of a guard holds nothing");
         // SAFETY: as in `deref`; and `&mut self` is the only way to the elements through this guard.
         unsafe { slice::from_raw_parts_mut(self.array.at(0).as_ptr(), self.array.len()) }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
-use crate::segment::place::{Body, Home, Placed};
+use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
 
 /// Atomics in shared memory, without a lock: derefs to `&T`.
@@ -47,7 +47,7 @@ use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
 /// let value = crossproc::RawValue::new(0_u64);
 /// ```
 pub struct RawValue<T: Atomics> {
-    placed: Placed<RawBody<{ Kind::RawValue as u32 }>>,
+    placed: Placed<RawValueBody>,
     element: PhantomData<T>,
 }
 
@@ -74,24 +74,28 @@ pub struct RawValue<T: Atomics> {
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub struct RawArray<T: Atomics> {
-    placed: Placed<RawBody<{ Kind::RawArray as u32 }>>,
+    placed: Placed<RawArrayBody>,
     element: PhantomData<T>,
 }
 
-/// No words of its own: all is in the tail. The number is that of the kind.
+/// No words of its own: all is in the tail.
 #[repr(C)]
-struct RawBody<const KIND: u32> {}
+struct RawValueBody {}
+
+/// No words of its own: all is in the tail.
+#[repr(C)]
+struct RawArrayBody {}
 
 // SAFETY: a struct without fields has no bytes.
-unsafe impl Body for RawBody<{ Kind::RawValue as u32 }> {
+unsafe impl Body for RawValueBody {
     const KIND: Kind = Kind::RawValue;
-    const STAMP: u64 = stamp(&[0]);
+    const STAMP: u64 = stamp(&[size_of::<Self>()]);
 }
 
 // SAFETY: as above.
-unsafe impl Body for RawBody<{ Kind::RawArray as u32 }> {
+unsafe impl Body for RawArrayBody {
     const KIND: Kind = Kind::RawArray;
-    const STAMP: u64 = stamp(&[0]);
+    const STAMP: u64 = stamp(&[size_of::<Self>()]);
 }
 
 impl<T: Atomics> RawValue<T> {
@@ -130,7 +134,7 @@ impl<T: Atomics> RawValue<T> {
 
     fn create(home: Home<'_>, value: T) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<T>(), 1, Self::tail(1), |placed| {
-            // SAFETY: the tail was laid out for one T, and nobody else can see it yet.
+            // SAFETY: the tail was laid out for one T, and nobody has a handle to the object yet.
             unsafe { placed.tail().cast::<T>().write(value) };
         })?;
         Ok(RawValue { placed, element: PhantomData })
@@ -142,6 +146,7 @@ impl<T: Atomics> RawValue<T> {
     }
 
     fn tail(length: u64) -> Option<Layout> {
+        const { assert_alignment::<T>() };
         (length == 1).then(Layout::new::<T>)
     }
 }
@@ -192,6 +197,7 @@ impl<T: Atomics> RawArray<T> {
     }
 
     fn tail(length: u64) -> Option<Layout> {
+        const { assert_alignment::<T>() };
         Layout::array::<T>(usize::try_from(length).ok()?).ok()
     }
 }

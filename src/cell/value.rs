@@ -12,7 +12,6 @@ use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
-use crate::sys::clock::Deadline;
 use crate::sys::spin::Spin;
 use crate::word::flip::Sequence;
 use crate::word::lock::LockWord;
@@ -21,7 +20,8 @@ use crate::word::lock::LockWord;
 ///
 /// # Concurrency
 ///
-/// [`get`](Self::get) takes a copy without waiting for any writer. Writers ([`set`](Self::set),
+/// [`get`](Self::get) takes a copy without waiting for any writer: one that holds the value, even one that is stopped, does
+/// not keep it; only where commits overtake it, it reads again. Writers ([`set`](Self::set),
 /// [`update`](Self::update), [`lock`](Self::lock)) take turns; what they change becomes visible in one step. A `get`
 /// that follows an `update` of another process in time sees it.
 ///
@@ -35,7 +35,7 @@ use crate::word::lock::LockWord;
 ///
 /// # Layout
 ///
-/// Shape (); two copies, each of `size_of::<T>()` rounded up to 8 bytes: see `word/flip.rs`.
+/// Shape (); two copies, each of `size_of::<T>()` rounded up to 8 bytes, and a number that says which of them counts.
 ///
 /// # Examples
 ///
@@ -135,7 +135,7 @@ impl<T: Shared> Value<T> {
         (length == 1).then(|| Layout::array::<AtomicU64>(Self::WORDS).ok())?
     }
 
-    /// A copy of the value. Never waits for a writer, and never sees one half done.
+    /// A copy of the value. Never waits for a writer, and never sees one half done; reads again while commits overtake it.
     ///
     /// # Examples
     ///
@@ -160,13 +160,13 @@ impl<T: Shared> Value<T> {
     #[cold]
     fn read_between_commits(&self) -> T {
         loop {
+            if let Some(value) = self.spin.until(|| self.read()) {
+                return value;
+            }
             // Behind the writers' lock nothing moves, if it can be had: a writer that holds it may be stopped.
-            let turn = self.acquire(Section::Whole, Wait::No);
-            match self.read() {
-                Some(value) => return value,
-                // Somebody commits without the lock: it does not follow the protocol, and no copy is better than another.
-                None if turn.is_ok() => return self.read().unwrap_or_else(T::new_zeroed),
-                None => {}
+            if let Ok(_turn) = self.acquire(Section::Whole, Wait::No) {
+                // Where it moves even so, somebody does not follow the protocol, and zeros are as good as a torn copy.
+                return self.read().unwrap_or_else(T::new_zeroed);
             }
         }
     }
@@ -251,7 +251,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn update(&self, change: impl FnOnce(T) -> T) -> T {
-        match self.change(change, Wait::Until(Deadline::NEVER)) {
+        match self.change(change, Wait::FOR_EVER) {
             Ok(value) => value,
             Err(error) => panic!("{error}"),
         }
@@ -288,7 +288,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn update_timeout(&self, change: impl FnOnce(T) -> T, timeout: Duration) -> Result<T> {
-        self.change(change, Wait::Until(Deadline::after(timeout)))
+        self.change(change, Wait::at_most(timeout))
     }
 
     fn change(&self, change: impl FnOnce(T) -> T, wait: Wait) -> Result<T> {
@@ -321,7 +321,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, LockError<ValueGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::Until(Deadline::NEVER)).map_err(Failure::into_lock_error)?;
+        let turn = self.acquire(Section::Open, Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
         ValueGuard::new(self, turn).map_err(LockError::OwnerDied)
     }
 
@@ -358,7 +358,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
-        let wait = Wait::Until(Deadline::after(timeout));
+        let wait = Wait::at_most(timeout);
         let turn = self.acquire(Section::Open, wait).map_err(Failure::into_try_lock_error)?;
         ValueGuard::new(self, turn).map_err(TryLockError::OwnerDied)
     }

@@ -27,10 +27,8 @@ pub struct ValueGuard<'a, T: Shared> {
 impl<'a, T: Shared> ValueGuard<'a, T> {
     /// The guard, as an error if an owner died.
     pub(super) fn new(value: &'a Value<T>, turn: Ownership<'a>) -> Result<Self, Self> {
-        let is_dirty = turn.is_dirty();
-        let was_panicking = thread::panicking();
-        let guard = ValueGuard { value, copy: value.get(), is_changed: false, was_panicking, turn };
-        if is_dirty { Err(guard) } else { Ok(guard) }
+        let (copy, was_panicking) = (value.get(), thread::panicking());
+        turn.hand_out(|turn| ValueGuard { value, copy, is_changed: false, was_panicking, turn })
     }
 
     /// Makes the changes so far visible to everybody, and keeps the turn.

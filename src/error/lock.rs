@@ -192,6 +192,20 @@ impl<G: Guard> fmt::Debug for TryLockError<G> {
     }
 }
 
-impl<G: Guard> std::error::Error for LockError<G> {}
+impl<G: Guard> std::error::Error for LockError<G> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LockError::Failed(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
-impl<G: Guard> std::error::Error for TryLockError<G> {}
+impl<G: Guard> std::error::Error for TryLockError<G> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TryLockError::Failed(error) => error.source(),
+            _ => None,
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! What can go wrong in set-up, in one type.
 //!
-//! Outcomes a caller branches on have small enums of their own next to their operation
-//! ([`LockError`](crate::LockError), [`ProcessError`]); each of them converts into [`Error`], so that `?` works in a
-//! function that returns [`Result`].
+//! Outcomes that come with something (a guard, a process) have small enums of their own ([`LockError`],
+//! [`ProcessError`]); each of them converts into [`Error`], so that `?` works in a function that returns [`Result`]. The
+//! short forms of `Value` and `Array` give nothing back and so fail with [`Error`] itself.
 
 mod attach;
 mod lock;
@@ -10,6 +10,7 @@ mod os;
 mod process;
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -20,12 +21,21 @@ pub use os::OsError;
 pub use process::{Exit, ProcessError};
 
 /// `std::result::Result` with this crate's [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// fn main() -> crossproc::Result<()> {
+///     let value = crossproc::Value::new(1)?;
+///     value.try_set(2)
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure of set-up: what was attempted, on which object, and why.
+/// A failure: what was attempted, on which object, and why.
 ///
-/// It travels between processes: a function that a child runs may return it. `Debug` prints what `Display` prints, so
-/// that `fn main() -> crossproc::Result<()>` fails readably.
+/// It travels between processes: a function that a child runs may return it. `Debug` prints what `Display` prints and the
+/// errors behind it, so that `fn main() -> crossproc::Result<()>` fails readably.
 ///
 /// # Examples
 ///
@@ -78,8 +88,8 @@ pub enum Error {
     #[error("cannot attach: {0}")]
     Attach(#[from] AttachError),
 
-    /// The previous owner of a lock died while it held it; the guard was dropped without repair.
-    #[error("the previous owner of {object} died while holding it")]
+    /// An owner of a lock died while it held it, and the guard that said so was dropped without repair.
+    #[error("an owner of {object} died while holding it, and nobody has repaired it since")]
     OwnerDied {
         /// The kind of object.
         object: Kind,
@@ -171,12 +181,15 @@ impl Error {
     }
 }
 
-/// Prints what `Display` prints, followed by the OS error where there is one.
+/// Prints what `Display` prints, followed by the errors behind it: what a `main` that returns an `Err` prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Os { source, .. } => write!(f, "{self}: {source}"),
-            _ => write!(f, "{self}"),
+        write!(f, "{self}")?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
         }
+        Ok(())
     }
 }

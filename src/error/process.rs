@@ -102,13 +102,14 @@ pub enum ProcessError {
     },
 
     /// Its arguments or its result did not survive the journey.
-    #[error("process {name} ({pid}): {reason}")]
+    #[error("process {name} ({pid}) could not hand over its arguments or its result")]
     Failed {
         /// The process's name.
         name: String,
         /// Its process id.
         pid: u32,
         /// What went wrong.
-        reason: Box<crate::Error>,
+        #[source]
+        source: Box<crate::Error>,
     },
 }

@@ -2,6 +2,7 @@ use std::any::type_name;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use super::entry;
 use super::function::{Encoded, Function};
 use super::handle::Process;
 use super::launch::{self, Options};
@@ -32,7 +33,7 @@ pub struct ProcessBuilder {
 }
 
 impl ProcessBuilder {
-    /// A child like any other: the same as [`Process::builder`].
+    /// A builder that changes nothing yet; the same as [`Process::builder`].
     pub fn new() -> Self {
         ProcessBuilder::default()
     }
@@ -45,8 +46,8 @@ impl ProcessBuilder {
 
     /// Whether the process ends with this one (default: no).
     ///
-    /// When this process exits, it sends its daemon children SIGTERM, and SIGKILL after a second, where it waits for
-    /// others. When this process is killed, the kernel kills its daemon children, too, at once. That holds however
+    /// When this process exits, it sends its daemon children SIGTERM and, to those that remain after a second, SIGKILL;
+    /// other children it waits for. When this process is killed, the kernel kills its daemon children, too, at once. That holds however
     /// soon it dies, and whichever thread started them; those started by other threads than the main one are started
     /// through one thread that lives as long as the process. Only a child that changes its credentials escapes
     /// (see `PR_SET_PDEATHSIG` in prctl(2)).
@@ -82,7 +83,7 @@ impl ProcessBuilder {
     /// Starts from an empty environment; variables set before are forgotten, too.
     pub fn env_clear(mut self) -> Self {
         self.options.variables.clear();
-        self.options.clear = true;
+        self.options.clear_environment = true;
         self
     }
 
@@ -147,7 +148,8 @@ impl ProcessBuilder {
     where
         F: Function<S, P>,
     {
-        launch::check_ready()?;
+        // First of all: it is the plainest of errors.
+        entry::mode()?;
         let Encoded(parcel) = F::encode(&args)?;
         let child = launch::launch(self.options, f.entry(), type_name::<F>(), &parcel)?;
         // Only now: a handle among them may be the last that keeps what the child has just been sent.

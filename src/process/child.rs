@@ -15,8 +15,8 @@ use crate::sys::pidfd::{self, Seen};
 /// Clones stand for the same process. It is known by a descriptor (a pidfd), never by its number, so that no signal
 /// reaches a stranger who has got the same number later.
 ///
-/// Any number of threads may wait and ask at the same time. Its status is collected once, by whoever asks first after
-/// its end, and kept.
+/// Any number of threads may wait and ask at the same time. Whoever asks first after its end collects its status; all
+/// later answers are the same.
 ///
 /// # Examples
 ///
@@ -73,7 +73,7 @@ impl ExitWord {
         }
     }
 
-    /// The first answer stays, unless it was that nobody knows.
+    /// Known answers are all the same; `Unknown` replaces none.
     fn set(&self, exit: Exit) -> Exit {
         let (kind, value) = match exit {
             Exit::Code(code) => (1, code),

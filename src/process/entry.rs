@@ -1,12 +1,13 @@
 //! Where a process finds out whether it is a child, and if so, runs what it was started for.
 
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::{Once, OnceLock};
 
 use super::function::{Encoded, Returned};
-use super::message::{self, MAGIC, Received};
+use super::message::{self, MAGIC};
 use super::own;
 use super::protocol::{ANSWER, Answer, REQUEST, Request};
 use super::registry;
@@ -15,7 +16,7 @@ use super::unwinding;
 use crate::error::{Error, Result};
 use crate::fault::crash_point;
 use crate::sys::spawn::CONTROL;
-use crate::sys::{exit, program, socket};
+use crate::sys::{exit, socket};
 
 /// How this program came to recognise its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub(super) fn mode() -> Result<Mode> {
 /// never returns; what stands before it in `main` runs in every child, too. In every other process it returns at once.
 /// Further calls do nothing.
 ///
-/// It also has this process wait for its children when it exits, in whatever way but by a signal; daemon children are
-/// ended instead.
+/// It also has this process wait for its children when it exits, by a return from `main` or by `exit`; daemon children
+/// are ended instead.
 ///
 /// A child recognises itself by what its parent left for it in a socket at descriptor 3; no environment variable and
 /// no argument is involved. A program that runs with privileges of another user (`AT_SECURE`) is never a child.
@@ -102,12 +103,8 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     }
 }
 
-/// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
-static PARENT: OnceLock<OwnedFd> = OnceLock::new();
-
 /// Sends an answer to the parent, with the encoded result if there is one.
-fn answer(answer: &Answer, result: Option<Encoded>) -> Result<()> {
-    let Some(parent) = PARENT.get() else { return Ok(()) };
+fn send_answer(parent: &OwnedFd, answer: &Answer, result: Option<Encoded>) -> Result<()> {
     let (bytes, segments) = result.map(|Encoded(parcel)| (parcel.bytes, parcel.segments)).unwrap_or_default();
     match message::send(ANSWER, parent.as_fd(), answer, &bytes, &segments) {
         // The parent is gone, and with it everybody who could have missed the answer.
@@ -117,46 +114,41 @@ fn answer(answer: &Answer, result: Option<Encoded>) -> Result<()> {
 }
 
 fn run(control: OwnedFd) -> ! {
-    let _ = PARENT.set(control);
-    let _ = answer(&Answer::Hello, None);
+    /// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
+    static PARENT: OnceLock<OwnedFd> = OnceLock::new();
+    let parent: &'static OwnedFd = PARENT.get_or_init(|| control);
+    let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {
-        let _ = answer(&Answer::Panicked(panic), None);
+        let _ = send_answer(parent, &Answer::Panicked(panic), None);
     });
-    let failed = match panic::catch_unwind(AssertUnwindSafe(serve)) {
-        Ok(Ok(Returned { result, is_err })) => match answer(&Answer::Returned, Some(result)) {
+    let failed = match panic::catch_unwind(AssertUnwindSafe(|| serve(parent))) {
+        Ok(Ok(Returned { result, is_err })) => match send_answer(parent, &Answer::Returned, Some(result)) {
             Ok(()) => process::exit(i32::from(is_err)),
             Err(error) => error,
         },
         Ok(Err(error)) => error,
         Err(payload) => {
-            let _ = answer(&Answer::Panicked(unwinding::describe(&*payload)), None);
+            let _ = send_answer(parent, &Answer::Panicked(unwinding::describe(&*payload)), None);
             process::exit(101);
         }
     };
-    let _ = answer(&Answer::Failed(failed), None);
+    let _ = send_answer(parent, &Answer::Failed(failed), None);
     process::exit(1)
 }
 
 /// Does what the parent asked for.
-fn serve() -> Result<Returned> {
-    let parent = PARENT.get().ok_or(Error::NotInitialised)?;
-    let malformed = |reason: String| Error::Decode { what: REQUEST.into(), reason };
-    let Some(request) = message::receive::<Request>(REQUEST, parent.as_fd())? else {
-        return Err(malformed("there is none".into()));
+fn serve(parent: &OwnedFd) -> Result<Returned> {
+    let Some(mut request) = message::receive::<Request>(REQUEST, parent.as_fd())? else {
+        return Err(Error::Decode { what: REQUEST.into(), reason: "there is none".into() });
     };
-    let Received { head, .. } = &request;
-    let build = &program::own()?.build;
-    if head.build != *build {
-        return Err(malformed(format!("made by {:?}, this is {build:?}", head.build)));
-    }
-    let entry = trampoline::at(head.function)?;
+    let head = &request.head;
+    let entry = trampoline::at(&head.build, head.function)?;
     own::become_child(head);
     #[cfg(crash_points)]
     if let Some((point, passes)) = &head.crash {
         crate::fault::arm(point.clone(), *passes);
     }
     crash_point!("process.called");
-    let mut request = request;
-    let descriptors = std::mem::take(&mut request.descriptors);
+    let descriptors = mem::take(&mut request.descriptors);
     (entry.0)(request.body(), descriptors)
 }

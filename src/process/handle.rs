@@ -172,16 +172,16 @@ impl<R: DeserializeOwned> Process<R> {
 
     fn outcome(self, exit: Exit) -> Result<R, ProcessError> {
         registry::forget(&self.child);
-        let mut received = answer(&self.child, exit)?;
+        let mut received = receive_answer(&self.child, exit)?;
         let descriptors = mem::take(&mut received.descriptors);
-        unpack(RESULT, received.body(), descriptors).map_err(|reason| failed(&self.child, reason))
+        unpack(RESULT, received.body(), descriptors).map_err(|error| failed(&self.child, error))
     }
 }
 
 /// What a process that has ended left behind in the socket: the message that it returned, or why there is none.
-fn answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
+fn receive_answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
     let (name, pid) = (child.name().to_string(), child.pid());
-    let receive = || message::receive::<Answer>(ANSWER, child.control()).map_err(|reason| failed(child, reason));
+    let receive = || message::receive::<Answer>(ANSWER, child.control()).map_err(|error| failed(child, error));
     match receive()? {
         None => return Err(ProcessError::NeverStarted { name, pid, exit }),
         Some(Received { head: Answer::Hello, .. }) => {}
@@ -197,13 +197,13 @@ fn answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
             location: panic.location,
             backtrace: panic.backtrace,
         }),
-        Answer::Failed(reason) => Err(failed(child, reason)),
+        Answer::Failed(error) => Err(failed(child, error)),
         Answer::Hello => Err(out_of_order(child, &received.head)),
     }
 }
 
-fn failed(child: &Child, reason: Error) -> ProcessError {
-    ProcessError::Failed { name: child.name().to_string(), pid: child.pid(), reason: Box::new(reason) }
+fn failed(child: &Child, source: Error) -> ProcessError {
+    ProcessError::Failed { name: child.name().to_string(), pid: child.pid(), source: Box::new(source) }
 }
 
 fn out_of_order(child: &Child, head: &Answer) -> ProcessError {
@@ -274,7 +274,15 @@ impl<R> fmt::Debug for TryJoinError<R> {
     }
 }
 
-impl<R> std::error::Error for TryJoinError<R> {}
+impl<R> std::error::Error for TryJoinError<R> {
+    /// That of the failure, whose words are this error's, too.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TryJoinError::Running(_) => None,
+            TryJoinError::Failed(error) => error.source(),
+        }
+    }
+}
 
 impl<R> From<TryJoinError<R>> for Error {
     fn from(error: TryJoinError<R>) -> Self {

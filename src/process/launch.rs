@@ -1,6 +1,7 @@
 //! The parent's half of a start: everything is made ready, the request is put into the child's socket, and only then
 //! is there a child.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsString};
@@ -11,7 +12,6 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::child::Child;
-use super::entry;
 use super::function::Entry;
 use super::launcher;
 use super::message;
@@ -31,7 +31,7 @@ pub(super) struct Options {
     pub(super) name: Option<String>,
     pub(super) daemon: bool,
     /// Whether to start from an empty environment.
-    pub(super) clear: bool,
+    pub(super) clear_environment: bool,
     /// Variables to set, or to remove: `None`.
     pub(super) variables: BTreeMap<OsString, Option<OsString>>,
     pub(super) directory: Option<PathBuf>,
@@ -39,19 +39,13 @@ pub(super) struct Options {
     pub(super) crash: Option<(String, u32)>,
 }
 
-/// Fails early where [`launch`] would fail anyway, before arguments are encoded.
-pub(super) fn check_ready() -> Result<()> {
-    entry::mode().map(drop)
-}
-
 /// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors.
 pub(super) fn launch(options: Options, entry: Entry, function: &'static str, parcel: &Parcel) -> Result<Child> {
-    entry::mode()?;
     fork::prepare()?;
     let starting = registry::begin()?;
     let child = own::next_child(options.name);
     let request = Request {
-        build: program::own()?.build.clone(),
+        build: program::this()?.build.clone(),
         function: trampoline::offset_of(entry, function)?,
         child,
         daemon: options.daemon,
@@ -66,7 +60,7 @@ pub(super) fn launch(options: Options, entry: Entry, function: &'static str, par
     let through_launcher = options.daemon && !spawn::on_main_thread();
     let prepared = Prepared {
         arguments: arguments(),
-        environment: environment(options.clear, &options.variables)?,
+        environment: environment(options.clear_environment, &options.variables)?,
         directory: options.directory.clone().map(directory).transpose()?,
         streams: Streams([input.open()?, output.open()?, errors.open()?]),
         control: there,
@@ -148,13 +142,12 @@ fn invalid(attempt: String) -> Error {
 }
 
 fn explain(failure: Failure, directory: Option<PathBuf>) -> Error {
-    let attempt = match failure.step {
+    let attempt: Cow<'static, str> = match failure.step {
         Step::Clone => "create a process".into(),
         Step::DeathSignal => "tie a new process to this one".into(),
         Step::Descriptors => "arrange the descriptors of a new process".into(),
         Step::Directory => format!("enter directory {:?} in a new process", directory.unwrap_or_default()).into(),
         Step::Execute => format!("execute {}", spawn::PROGRAM.to_string_lossy()).into(),
     };
-    let attempt: std::borrow::Cow<'static, str> = attempt;
     Error::os(attempt, failure.error)
 }

@@ -28,7 +28,7 @@ impl Registry {
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry::of(0));
 
-/// Works on this process's registry, in which no fork can happen meanwhile: a forked copy must not find it locked.
+/// Works on this process's registry; no fork can happen meanwhile, so that no copy finds it locked.
 fn with<R>(work: impl FnOnce(&mut Registry) -> R) -> R {
     let _no_fork = fork::exclude();
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +123,7 @@ pub(super) extern "C" fn at_exit() {
     let children = with(|registry| registry.children.clone());
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(Child::is_daemon);
 
-    // Errors: one that may not be signalled any more cannot be waited for, either.
+    // Errors: one that we may not signal might never end, so nobody waits for it.
     let asked: Vec<_> = daemons.into_iter().filter(|daemon| daemon.terminate().is_ok()).collect();
     let deadline = Deadline::after(GRACE);
     for daemon in &asked {

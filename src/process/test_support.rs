@@ -1,5 +1,7 @@
 //! Recognising children in test binaries, whose `main` belongs to libtest.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{c_char, c_int};
 
 use super::entry::{self, Mode};
@@ -43,12 +45,13 @@ macro_rules! test_support {
             #[unsafe(link_section = ".init_array")]
             static ENTRY: $crate::__Constructor = enter;
 
-            extern "C" fn enter(
+            unsafe extern "C" fn enter(
                 count: ::core::ffi::c_int,
                 arguments: *const *const ::core::ffi::c_char,
                 environment: *const *const ::core::ffi::c_char,
             ) {
-                $crate::__enter_test_binary(&ENTRY, count, arguments, environment);
+                // SAFETY: `ENTRY` is where the C library found this function, which it calls with these arguments.
+                unsafe { $crate::__enter_test_binary(&ENTRY, count, arguments, environment) };
             }
         };
     };
@@ -56,8 +59,12 @@ macro_rules! test_support {
 
 /// What the constructor of [`test_support!`](crate::test_support) does; `place` is its entry in the list of
 /// constructors.
+///
+/// # Safety
+///
+/// `place` is an entry of this executable's `.init_array`; the C library has just called it, with the other arguments.
 #[doc(hidden)]
-pub fn enter_test_binary(
+pub unsafe fn enter_test_binary(
     place: &'static Constructor,
     count: c_int,
     arguments: *const *const c_char,
@@ -65,7 +72,8 @@ pub fn enter_test_binary(
 ) {
     entry::start(Mode::Test, || {
         // Left out, they would leave a child with less than its parent has: whatever registers itself before `main`.
-        constructors::run_after(place, count, arguments, environment);
+        // SAFETY: what this function, too, asks for.
+        unsafe { constructors::run_after(place, count, arguments, environment) };
         constructors::ignore_broken_pipes();
     });
 }

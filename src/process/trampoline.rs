@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use super::function::{Entry, Run};
 use crate::error::{Error, Result};
-use crate::sys::program;
+use crate::sys::program::{self, Build};
 
 /// Fails the build, in words, for a function that has a value of its own.
 pub(super) const fn assert_captures_nothing<F>() {
@@ -29,16 +29,21 @@ pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
 
 /// Where `entry` is in the program; `function` names it in the error.
 pub(super) fn offset_of(entry: Entry, function: &'static str) -> Result<u64> {
-    program::own()?.offset_of(entry.0 as usize).ok_or_else(|| Error::ForeignFunction { function: function.to_string() })
+    program::this()?
+        .offset_of(entry.0 as usize)
+        .ok_or_else(|| Error::ForeignFunction { function: function.to_string() })
 }
 
-/// The function at an offset that [`offset_of`] gave to a process of the same build, which the caller has checked.
-pub(super) fn at(offset: u64) -> Result<Entry> {
-    let address = program::own()?.address_of(offset).ok_or_else(|| Error::Decode {
-        what: "a function".into(),
-        reason: format!("offset {offset:#x} is outside the program"),
-    })?;
+/// The function at an offset that [`offset_of`] gave to a process of `build`, if this is one, too.
+pub(super) fn at(build: &Build, offset: u64) -> Result<Entry> {
+    let malformed = |reason| Error::Decode { what: "a function".into(), reason };
+    let program = program::this()?;
+    if *build != program.build {
+        return Err(malformed(format!("from {build:?}, this is {:?}", program.build)));
+    }
+    let outside = || malformed(format!("offset {offset:#x} is outside the program"));
+    let address = program.address_of(offset).ok_or_else(outside)?;
     // SAFETY: the address is one of the program's own code. The parent, which is this user's process and runs the same
-    // build, took it from a function of this type.
+    // build, as just compared, took it from a function of this type.
     Ok(Entry(unsafe { mem::transmute::<usize, Run>(address) }))
 }

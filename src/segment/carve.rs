@@ -24,8 +24,10 @@ impl Geometry {
         let (with_body, body) = Layout::new::<ObjectHeader>().extend(body).ok()?;
         let (with_tail, tail) = with_body.extend(tail).ok()?;
         let whole = with_tail.align_to(OBJECT_ALIGN as usize).ok()?;
-        // Beyond this alignment an object's offset would no longer align its parts.
-        debug_assert_eq!(whole.align() as u64, OBJECT_ALIGN);
+        // An offset that is a multiple of OBJECT_ALIGN aligns nothing beyond that.
+        if whole.align() as u64 > OBJECT_ALIGN {
+            return None;
+        }
         Some(Geometry { body: body as u64, tail: tail as u64, bytes: whole.pad_to_align().size() as u64 })
     }
 }
@@ -67,6 +69,8 @@ mod tests {
         assert_eq!(Geometry::of(body, tail), Some(Geometry { body: 128, tail: 256, bytes: 384 }));
         let huge = Layout::from_size_align(isize::MAX as usize - 63, 64).unwrap();
         assert_eq!(Geometry::of(body, huge), None);
+        let page = Layout::from_size_align(4096, 4096).unwrap();
+        assert_eq!(Geometry::of(body, page), None);
     }
 
     #[test]

@@ -130,12 +130,19 @@ macro_rules! impl_handle {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that [`AsFd`](std::os::fd::AsFd) gave, in this process")]
             /// or in one that sent it over a socket.
             ///
-            /// It needs no common ancestor, only a descriptor. What the descriptor refers to is checked, not trusted.
+            /// It needs no common ancestor, only a descriptor. What the descriptor refers to is checked, not trusted. An
+            /// object in an arena is not found this way: its descriptor is the arena's.
             ///
             /// # Errors
             ///
             /// [`Attach`](crate::Error::Attach) if it is something else, with both sides of the mismatch;
-            /// [`TooManyPeers`](crate::Error::TooManyPeers) if too many processes are attached already.
+            /// [`TooManyPeers`](crate::Error::TooManyPeers) if too many processes are attached already;
+            /// [`NoSpace`](crate::Error::NoSpace) if it has holes and there is no memory to fill them;
+            /// [`Unsupported`](crate::Error::Unsupported) without `/proc`.
+            ///
+            /// # Examples
+            ///
+            /// See [`AttachError`](crate::AttachError).
             pub fn from_fd(descriptor: std::os::fd::OwnedFd) -> crate::Result<Self> {
                 let segment = crate::segment::Segment::attach(descriptor)?;
                 let offset = segment.first_object();

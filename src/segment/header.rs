@@ -96,7 +96,8 @@ impl Header {
 
     /// From here on, whoever maps the file has a segment before it.
     pub(crate) fn complete(&self) {
-        self.magic.store(MAGIC, Release); // publishes the header and the first object to the Acquire in `check`
+        // Release: publishes the header to the Acquire in `check`; objects have states of their own.
+        self.magic.store(MAGIC, Release);
     }
 
     /// Checks that this is the header of a segment in a file of `size` bytes, and gives its number of peers.

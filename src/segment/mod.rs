@@ -81,7 +81,7 @@ impl Segment {
         }
         let file = liveness.file();
         file.check_seals()?;
-        let size = file.size_without_holes()?;
+        let size = file.fill_holes()?;
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
         }

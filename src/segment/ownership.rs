@@ -1,6 +1,7 @@
 //! A lock word of a segment, held by this thread: acquired through one of the three forms, given back by drop.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use super::Segment;
 use crate::error::{Error, LockError, TryLockError};
@@ -23,6 +24,15 @@ pub(crate) enum Section {
 pub(crate) enum Wait {
     No,
     Until(Deadline),
+}
+
+impl Wait {
+    pub(crate) const FOR_EVER: Wait = Wait::Until(Deadline::NEVER);
+
+    /// `timeout` from now; nothing to wait for is a try.
+    pub(crate) fn at_most(timeout: Duration) -> Self {
+        if timeout.is_zero() { Wait::No } else { Wait::Until(Deadline::after(timeout)) }
+    }
 }
 
 /// Why a lock was not got.
@@ -72,9 +82,9 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// Whether an owner died and nobody has repaired since.
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.is_dirty
+    /// The guard that is made of this, as an error if an owner died.
+    pub(crate) fn hand_out<G>(self, guard: impl FnOnce(Self) -> G) -> Result<G, G> {
+        if self.is_dirty { Err(guard(self)) } else { Ok(guard(self)) }
     }
 
     pub(crate) fn repair(&mut self) {

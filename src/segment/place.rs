@@ -1,10 +1,12 @@
 //! From offsets to references: the one place at which an offset becomes a pointer.
 //!
 //! S1. What is referred to lies within the mapping, at an offset that is a multiple of its alignment: a fixed offset
-//!     into a file whose size was checked, or one that [`carve`](super::carve) computed and [`is_inside`] checked.
+//!     into a file whose size was checked, or one that [`carve`](super::carve) computed and [`is_inside`] checked. Objects
+//!     begin at multiples of 128, and no part of one has a larger alignment (`Geometry::of`).
 //! S2. The mapping lives as long as the segment, which whoever holds the reference keeps alive.
 //! S3. The type consists of atomics: peers may write at any time, and any bytes are a value.
-//! S4. The file cannot shrink (sealed) and has no holes (filled at attach), so that no touch is a SIGBUS.
+//! S4. The file cannot shrink (sealed) and had no holes at attach. A peer that punches one later costs memory at the next
+//!     touch, and a SIGBUS only where there is none left.
 
 #![allow(unsafe_code)]
 
@@ -18,6 +20,7 @@ use super::header::Header;
 use super::object::{Facts, ObjectHeader};
 use super::{Atomics, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
+use crate::fault::crash_point;
 use crate::sys::map::Mapping;
 use crate::word::peers::PeerSlot;
 
@@ -37,6 +40,15 @@ pub(super) fn peers(mapping: &Mapping, count: u32) -> &[PeerSlot] {
     unsafe { slice::from_raw_parts(first.cast().as_ptr(), count as usize) }
 }
 
+/// The header of the object at `offset`, which lies inside the mapping with all of its header.
+fn object_header(mapping: &Mapping, offset: u64) -> &ObjectHeader {
+    debug_assert!(is_inside(offset, size_of::<ObjectHeader>() as u64, 0, mapping.len()));
+    // SAFETY: S1: both callers have checked the offset.
+    let header = unsafe { mapping.start().add(offset as usize) };
+    // SAFETY: S1, S2, S3, S4.
+    unsafe { header.cast().as_ref() }
+}
+
 /// The fixed part of a kind of object: what its words are.
 ///
 /// # Safety
@@ -46,6 +58,11 @@ pub(crate) unsafe trait Body: Send + Sync + 'static {
     const KIND: Kind;
     /// [`stamp`](super::stamp) of its sizes and offsets.
     const STAMP: u64;
+}
+
+/// Fails the build for a type that no object can be aligned for.
+pub(crate) const fn assert_alignment<T>() {
+    assert!(align_of::<T>() as u64 <= OBJECT_ALIGN, "shared objects are aligned to 128 bytes at most");
 }
 
 /// Where a new object is to lie.
@@ -75,7 +92,8 @@ unsafe impl<B: Body> Send for Placed<B> {}
 unsafe impl<B: Body> Sync for Placed<B> {}
 
 impl<B: Body> Placed<B> {
-    /// Makes an object of `length` elements, all zero, and calls `fill` before it can be seen complete.
+    /// Makes an object of `length` elements, all zero (room is never used twice: `Header::used` only grows), and calls
+    /// `fill` before it can be seen complete.
     ///
     /// `tail`: its size and alignment; `None` where that is more than memory can hold.
     pub(crate) fn create(
@@ -91,9 +109,10 @@ impl<B: Body> Placed<B> {
             Home::In(segment) => Arc::clone(segment),
         };
         let offset = segment.allocate(geometry.bytes)?;
+        crash_point!("create.allocated");
         let facts = Facts { kind: B::KIND, stamp: B::STAMP, element, length, bytes: geometry.bytes };
         let placed = Placed::at(segment, offset, length, geometry);
-        let header = placed.object_header();
+        let header = object_header(&placed.segment.mapping, offset);
         header.initialise(&facts);
         fill(&placed);
         header.complete();
@@ -125,11 +144,7 @@ impl<B: Body> Placed<B> {
         if !is_inside(least) {
             return Err(out_of_bounds(least));
         }
-        // SAFETY: S1: just checked.
-        let header = unsafe { segment.mapping.start().add(offset as usize) };
-        // SAFETY: S1, S2, S3, S4.
-        let header = unsafe { header.cast::<ObjectHeader>().as_ref() };
-        let (length, bytes) = header.check(offset, B::KIND, B::STAMP, element)?;
+        let (length, bytes) = object_header(&segment.mapping, offset).check(offset, B::KIND, B::STAMP, element)?;
         if !is_inside(bytes) {
             return Err(out_of_bounds(bytes));
         }
@@ -148,13 +163,6 @@ impl<B: Body> Placed<B> {
         // SAFETY: S1, as above.
         let tail = unsafe { start.add((offset + geometry.tail) as usize) };
         Placed { segment, offset, length, body, tail }
-    }
-
-    fn object_header(&self) -> &ObjectHeader {
-        // SAFETY: S1: every object begins with its header.
-        let header = unsafe { self.segment.mapping.start().add(self.offset as usize) };
-        // SAFETY: S1, S2, S3, S4.
-        unsafe { header.cast().as_ref() }
     }
 
     #[inline]

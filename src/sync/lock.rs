@@ -7,7 +7,6 @@ use crate::error::{Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
-use crate::sys::clock::Deadline;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 
@@ -30,7 +29,7 @@ use crate::word::lock::LockWord;
 ///
 /// # Layout
 ///
-/// One word of 64 bits in its own pair of cache lines: see `word/lock.rs`.
+/// One word of 64 bits in its own pair of cache lines: owner, thread, whether somebody waits, whether an owner died.
 ///
 /// # Examples
 ///
@@ -132,8 +131,8 @@ impl Lock {
     /// ```
     #[inline]
     pub fn lock(&self) -> Result<LockGuard<'_>, LockError<LockGuard<'_>>> {
-        let ownership = self.acquire(Wait::Until(Deadline::NEVER)).map_err(Failure::into_lock_error)?;
-        LockGuard::new(ownership).map_err(LockError::OwnerDied)
+        let turn = self.acquire(Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
+        LockGuard::new(turn).map_err(LockError::OwnerDied)
     }
 
     /// Takes the lock if nobody holds it, or if its owner is dead.
@@ -151,8 +150,8 @@ impl Lock {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
-        let ownership = self.acquire(Wait::No).map_err(Failure::into_try_lock_error)?;
-        LockGuard::new(ownership).map_err(TryLockError::OwnerDied)
+        let turn = self.acquire(Wait::No).map_err(Failure::into_try_lock_error)?;
+        LockGuard::new(turn).map_err(TryLockError::OwnerDied)
     }
 
     /// Waits for the lock, `timeout` at most (monotonic; never shorter). Zero is a [`try_lock`](Self::try_lock).
@@ -169,8 +168,8 @@ impl Lock {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
-        let ownership = self.acquire(Wait::Until(Deadline::after(timeout))).map_err(Failure::into_try_lock_error)?;
-        LockGuard::new(ownership).map_err(TryLockError::OwnerDied)
+        let turn = self.acquire(Wait::at_most(timeout)).map_err(Failure::into_try_lock_error)?;
+        LockGuard::new(turn).map_err(TryLockError::OwnerDied)
     }
 
     #[inline]
@@ -196,16 +195,14 @@ impl_handle!(Lock, "Lock");
 /// ```
 #[must_use = "the lock is held only as long as its guard lives"]
 pub struct LockGuard<'a> {
-    ownership: Ownership<'a>,
+    turn: Ownership<'a>,
 }
 
 impl<'a> LockGuard<'a> {
     /// The guard, as an error if an owner died.
     #[inline]
-    fn new(ownership: Ownership<'a>) -> Result<Self, Self> {
-        let dirty = ownership.is_dirty();
-        let guard = LockGuard { ownership };
-        if dirty { Err(guard) } else { Ok(guard) }
+    fn new(turn: Ownership<'a>) -> Result<Self, Self> {
+        turn.hand_out(|turn| LockGuard { turn })
     }
 }
 
@@ -213,7 +210,7 @@ impl Guard for LockGuard<'_> {
     const KIND: Kind = Kind::Lock;
 
     fn repair(&mut self) {
-        self.ownership.repair();
+        self.turn.repair();
     }
 }
 

@@ -3,10 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
-use std::ptr;
+use std::{mem, ptr};
 
 /// A constructor, as glibc calls it: with the arguments of `main`.
-pub type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+pub type Constructor = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
 unsafe extern "C" {
     /// The end of the executable's list of constructors; the linker defines it.
@@ -15,7 +15,11 @@ unsafe extern "C" {
 }
 
 /// Runs the constructors that come after the one in `place`, as the C library would have done had that one returned.
-pub(crate) fn run_after(
+///
+/// # Safety
+///
+/// `place` is an entry of this executable's `.init_array`; the C library has just called it, with the other arguments.
+pub(crate) unsafe fn run_after(
     place: &'static Constructor,
     count: c_int,
     arguments: *const *const c_char,
@@ -24,7 +28,7 @@ pub(crate) fn run_after(
     let end: *const *const () = (&raw const END).cast();
     let mut next: *const *const () = ptr::from_ref(place).cast::<*const ()>().wrapping_add(1);
     while next < end {
-        // SAFETY: between two entries and the end of the list that the linker made of `.init_array`.
+        // SAFETY: between `place`, which is in the list that the linker made of `.init_array`, and the end of that.
         let entry = unsafe { *next };
         next = next.wrapping_add(1);
         // The System V ABI has these two stand for no constructor.
@@ -33,8 +37,9 @@ pub(crate) fn run_after(
         }
         // SAFETY: entries are constructors; that they take these three arguments, or ignore them, is what glibc, too,
         // relies on.
-        let constructor: Constructor = unsafe { std::mem::transmute(entry) };
-        constructor(count, arguments, environment);
+        let constructor: Constructor = unsafe { mem::transmute(entry) };
+        // SAFETY: its turn has come, with the arguments that the C library would have passed.
+        unsafe { constructor(count, arguments, environment) };
     }
 }
 

@@ -97,6 +97,7 @@ fn execute(plan: &Plan) -> Result<Never, Failed> {
 
 /// A handler of the parent's must not run here. Exec resets handlers, too, but signals are let in before it.
 fn forget_handlers() {
+    // The kernel's _NSIG on both of our architectures.
     for signal in 1..=64 {
         // SAFETY: integers and a pointer; all zeroes is a value: the default action, no flags.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };

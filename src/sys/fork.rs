@@ -14,9 +14,11 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::error::{Error, Result};
+use libc::c_int;
+
+use crate::error::{Error, OsError, Result};
 
 /// The wiped page, null until `prepare`.
 static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
@@ -26,9 +28,16 @@ static LAST: AtomicU32 = AtomicU32::new(0);
 
 /// Makes [`generation`] work. Everything that stores a generation has called this first.
 pub(crate) fn prepare() -> Result<()> {
-    static HANDLERS: Once = Once::new();
     if !PAGE.load(Ordering::Acquire).is_null() {
-        return Ok(());
+        return Ok(()); // Acquire: pairs with the Release below
+    }
+    // Before the page can be seen: whoever finds it counts on forks being kept away.
+    static HANDLERS: OnceLock<c_int> = OnceLock::new();
+    // SAFETY: the three handlers are `extern "C"`, take no argument and live as long as the program.
+    let register = || unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+    let code = *HANDLERS.get_or_init(register);
+    if code != 0 {
+        return Err(Error::os("register fork handlers", OsError::from_code(code)));
     }
     let page = super::map::anonymous_page().map_err(|error| Error::os("map a page", error))?;
     // SAFETY: the page was just mapped, private and anonymous, and nobody else knows it.
@@ -38,17 +47,13 @@ pub(crate) fn prepare() -> Result<()> {
     // Release: publishes the mapped and advised page to the Acquire in `generation`. A thread that loses the race
     // leaks its page, once in a process's life.
     let _ = PAGE.compare_exchange(ptr::null_mut(), page.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
-    HANDLERS.call_once(|| {
-        // SAFETY: the three handlers are `extern "C"`, take no argument and live as long as the program.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
-    });
     Ok(())
 }
 
 /// A number that differs between this process and every process it was forked from; 0 before [`prepare`].
 #[inline]
 pub(crate) fn generation() -> u32 {
-    let page = PAGE.load(Ordering::Acquire);
+    let page = PAGE.load(Ordering::Acquire); // pairs with the Release in `prepare`
     if page.is_null() {
         return 0;
     }

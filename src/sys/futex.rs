@@ -14,9 +14,9 @@ use super::clock::Deadline;
 /// waker was killed between its store and its wake-up.
 const BOUND: Duration = Duration::from_millis(50);
 
-/// The first sleep of a wait; each one is twice as long as the one before, up to the bound. So a death is noticed within
-/// about the time that its victim has been waited for, and a long wait costs twenty looks a second. A guess: a hundred
-/// times what a look costs.
+/// The first sleep of a wait; each one is twice as long as the one before, up to the bound. So a death is noticed after at
+/// most about as long again as this waiter has slept already, and a long wait costs twenty looks a second. A guess: a
+/// hundred times what waking up for a look costs (10 us).
 const FIRST: Duration = Duration::from_millis(1);
 
 /// One wait, which may take several sleeps.

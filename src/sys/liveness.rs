@@ -47,7 +47,8 @@ impl Liveness {
         self.key
     }
 
-    /// F_OFD_GETLK: whether the owner of identity `id` can no longer run. Once true, always true.
+    /// F_OFD_GETLK: whether the owner of identity `id` can no longer run. Final for an identity that has been ACTIVE (see
+    /// `word/peers.rs`, I3).
     pub(crate) fn is_dead(&self, id: u32) -> bool {
         let mut lock = write_lock(id);
         // SAFETY: `lock` is a live flock; if the descriptor is closed the call fails.

@@ -34,7 +34,7 @@ const RESERVE_STEP: u64 = 64 << 20;
 const WORTH_A_LOOK: u64 = 16 << 20;
 
 impl MemoryFile {
-    /// memfd_create(2): an anonymous file, empty, close-on-exec, never executable.
+    /// memfd_create(2): an anonymous file, empty, close-on-exec, and not executable where the kernel can say so (6.3).
     pub(crate) fn anonymous() -> Result<Self> {
         let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
         // MFD_NOEXEC_SEAL came with Linux 6.3; older kernels refuse what they do not know.
@@ -44,13 +44,17 @@ impl MemoryFile {
 
     /// Gives an empty file `length` bytes of zeroed memory that are really there.
     pub(crate) fn reserve(&self, length: u64) -> Result<()> {
-        let available = || capacity::available(&self.file);
-        // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
+        self.fill(length, length)
+    }
+
+    /// Backs the first `length` bytes with memory, of which `missing` are not yet.
+    fn fill(&self, length: u64, missing: u64) -> Result<()> {
         let within =
-            |available| if length <= available { Ok(()) } else { Err(Error::NoSpace { needed: length, available }) };
-        within(capacity::file_size_limit())?;
-        if length > WORTH_A_LOOK {
-            within(available())?;
+            |needed, available| if needed <= available { Ok(()) } else { Err(Error::NoSpace { needed, available }) };
+        // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
+        within(length, capacity::file_size_limit())?;
+        if missing > WORTH_A_LOOK {
+            within(missing, capacity::available(&self.file))?;
         }
         let mut reserved = 0;
         while reserved < length {
@@ -59,7 +63,8 @@ impl MemoryFile {
                 Ok(()) => reserved += step,
                 Err(libc::EINTR) => {}
                 Err(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => {
-                    return Err(Error::NoSpace { needed: length, available: available().min(length - 1) });
+                    let available = capacity::available(&self.file).min(missing - 1);
+                    return Err(Error::NoSpace { needed: missing, available });
                 }
                 Err(code) => return Err(Error::os("reserve shared memory", OsError::from_code(code))),
             }
@@ -96,12 +101,13 @@ impl MemoryFile {
         Err(AttachError::NotSealed { found: found.cast_unsigned(), required: REQUIRED_SEALS.cast_unsigned() })
     }
 
-    /// The file's size, with all its bytes backed by memory: a hole that somebody left or punched is filled, since
-    /// touching one when memory is out is a SIGBUS.
-    pub(crate) fn size_without_holes(&self) -> Result<u64> {
+    /// Backs all bytes of the file with memory: touching a hole that somebody left when memory is out is a SIGBUS. Gives
+    /// the file's size.
+    pub(crate) fn fill_holes(&self) -> Result<u64> {
         let metadata = self.metadata()?;
-        if metadata.blocks().saturating_mul(512) < metadata.size() {
-            self.reserve(metadata.size())?;
+        let missing = metadata.size().saturating_sub(metadata.blocks().saturating_mul(512));
+        if missing > 0 {
+            self.fill(metadata.size(), missing)?;
         }
         Ok(metadata.size())
     }
@@ -216,7 +222,7 @@ mod tests {
         let file = MemoryFile::anonymous().unwrap();
         file.file.set_len(1 << 20).unwrap();
         assert_eq!(file.metadata().unwrap().blocks(), 0);
-        assert_eq!(file.size_without_holes(), Ok(1 << 20));
+        assert_eq!(file.fill_holes(), Ok(1 << 20));
         assert_eq!(file.metadata().unwrap().blocks() * 512, 1 << 20);
     }
 

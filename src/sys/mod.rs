@@ -12,6 +12,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod liveness;
 pub(crate) mod map;
+mod memfd;
 pub(crate) mod memory;
 pub(crate) mod pidfd;
 pub(crate) mod program;
@@ -19,6 +20,7 @@ pub(crate) mod sealed;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod spin;
+mod stack;
 pub(crate) mod thread;
 
 /// The atomics of shared memory.

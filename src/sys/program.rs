@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 pub(crate) enum Build {
     /// The linker's build id.
     Id(Vec<u8>),
-    /// The executable file, and how far [`own`] lies from the start of the program.
+    /// The executable file, and how far [`this`] lies from the start of the program.
     File { device: u64, inode: u64, size: u64, modified: (i64, i64), anchor: u64 },
 }
 
@@ -35,13 +35,13 @@ pub(crate) struct Program {
 }
 
 /// The program of this process.
-pub(crate) fn own() -> Result<&'static Program> {
-    static OWN: OnceLock<Program> = OnceLock::new();
-    if let Some(program) = OWN.get() {
+pub(crate) fn this() -> Result<&'static Program> {
+    static THIS: OnceLock<Program> = OnceLock::new();
+    if let Some(program) = THIS.get() {
         return Ok(program);
     }
     let program = look()?;
-    Ok(OWN.get_or_init(|| program))
+    Ok(THIS.get_or_init(|| program))
 }
 
 impl Program {
@@ -81,7 +81,7 @@ fn look() -> Result<Program> {
                 inode: file.ino(),
                 size: file.size(),
                 modified: (file.mtime(), file.mtime_nsec()),
-                anchor: (own as fn() -> Result<&'static Program> as usize).wrapping_sub(base) as u64,
+                anchor: (this as fn() -> Result<&'static Program> as usize).wrapping_sub(base) as u64,
             }
         }
     };
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn only_functions_of_the_executable_have_an_offset() {
-        let program = own().unwrap();
-        let inside = own as fn() -> Result<&'static Program> as usize;
+        let program = this().unwrap();
+        let inside = this as fn() -> Result<&'static Program> as usize;
         let offset = program.offset_of(inside).unwrap();
         assert_eq!(program.address_of(offset), Some(inside));
         assert_eq!(program.offset_of(libc::getpid as unsafe extern "C" fn() -> libc::pid_t as usize), None);

@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use memmap2::{Mmap, MmapOptions};
 
+use super::memfd::memfd;
 use crate::error::{Error, Result};
 
 /// Nobody can change such a file any more: not its bytes, not its length, not this list.
@@ -15,7 +16,7 @@ const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW 
 
 /// A file that holds `pieces`, one after the other, and can never be changed.
 pub(crate) fn write(pieces: &[&[u8]]) -> io::Result<OwnedFd> {
-    let mut file = File::from(create()?);
+    let mut file = File::from(memfd(c"crossproc message")?);
     for piece in pieces {
         file.write_all(piece)?;
     }
@@ -24,24 +25,6 @@ pub(crate) fn write(pieces: &[&[u8]]) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     Ok(file.into())
-}
-
-fn create() -> io::Result<OwnedFd> {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    memfd(flags | libc::MFD_NOEXEC_SEAL).or_else(|error| match error.raw_os_error() {
-        // Before Linux 6.3 this flag is unknown.
-        Some(libc::EINVAL) => memfd(flags),
-        _ => Err(error),
-    })
-}
-
-fn memfd(flags: libc::c_uint) -> io::Result<OwnedFd> {
-    // SAFETY: the name is a C string, and the kernel copies it.
-    match unsafe { libc::memfd_create(c"crossproc message".as_ptr(), flags) } {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: the kernel just made this descriptor for us.
-        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
-    }
 }
 
 /// Maps a file that another process [wrote](write): `length` bytes, which must be all of it.
@@ -79,7 +62,7 @@ mod tests {
         let refused = map(write(&[b"three"]).unwrap(), 6).unwrap_err();
         assert_eq!(refused.to_string(), "cannot decode the file of a message: a file of 5 bytes for 6");
         assert!(matches!(map(write(&[]).unwrap(), 0), Err(Error::Decode { .. })));
-        assert!(matches!(map(create().unwrap(), 0), Err(Error::Decode { .. })));
+        assert!(matches!(map(memfd(c"unsealed").unwrap(), 0), Err(Error::Decode { .. })));
         assert!(matches!(map(File::open("/dev/null").unwrap().into(), 1), Err(Error::Decode { .. })));
     }
 }

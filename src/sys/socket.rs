@@ -8,6 +8,8 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use super::memory::user;
+
 /// The most descriptors that one message carries: the kernel's SCM_MAX_FD.
 pub(crate) const MOST_DESCRIPTORS: usize = 253;
 
@@ -19,13 +21,11 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     {
         return Err(io::Error::last_os_error());
     }
-    Ok((own(ends[0]), own(ends[1])))
-}
-
-/// A descriptor that the kernel has just made for us.
-fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: every caller passes a descriptor that a system call just returned, so nobody else has it.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
+    // SAFETY: the kernel just made it for us.
+    let here = unsafe { OwnedFd::from_raw_fd(ends[0]) };
+    // SAFETY: as above.
+    let there = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+    Ok((here, there))
 }
 
 /// A control message with room for all the descriptors it can carry. The data begin right after the header, which is
@@ -65,17 +65,10 @@ pub(crate) fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], descriptors: 
         message.msg_control = (&raw mut control).cast();
         message.msg_controllen = length.next_multiple_of(8) as _;
     }
-    loop {
-        // SAFETY: `message` points to `pieces` and `control`, which outlive the call; the kernel only reads them, and
-        // `IoSlice` has the layout of `iovec`.
-        let sent =
-            unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
-        match retriable(sent) {
-            Ok(_) => return Ok(()),
-            Err(None) => {}
-            Err(Some(error)) => return Err(error),
-        }
-    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `message` points to `pieces` and `control`, which outlive the call; the kernel only reads them, and
+    // `IoSlice` has the layout of `iovec`.
+    retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
 }
 
 /// The next message, if there is one: its bytes, and its descriptors, close-on-exec.
@@ -91,22 +84,18 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = mem::size_of::<Control>() as _;
-    let received = loop {
-        // SAFETY: `message` points to `bytes` and `control`, with their lengths; they outlive the call, and nothing
-        // else uses them meanwhile. `IoSliceMut` has the layout of `iovec`.
-        let received =
-            unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) };
-        match retriable(received) {
-            Ok(received) => break received,
-            Err(None) => {}
-            Err(Some(error)) => return Err(error),
-        }
-    };
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // A call that fails leaves `message` as it was, for the next.
+    // SAFETY: `message` points to `bytes` and `control`, with their lengths; they outlive the call, and nothing else
+    // uses them meanwhile. `IoSliceMut` has the layout of `iovec`.
+    let received = retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
     let rights = message.msg_controllen as usize >= CONTROL_HEADER
         && control.header.cmsg_level == libc::SOL_SOCKET
         && control.header.cmsg_type == libc::SCM_RIGHTS;
     let count = if rights { control.header.cmsg_len.saturating_sub(CONTROL_HEADER) / 4 } else { 0 };
-    let descriptors = control.descriptors.iter().take(count).map(|&descriptor| own(descriptor)).collect();
+    // SAFETY: the kernel just put these descriptors into this process, each once.
+    let take = |&descriptor: &RawFd| unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let descriptors = control.descriptors.iter().take(count).map(take).collect();
     // The kernel drops the descriptors for which this process has no room, and says no more than this.
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(io::Error::from_raw_os_error(libc::EMFILE));
@@ -118,55 +107,57 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec
 /// Copies the beginning of the next message without taking it; its whole length, or `None` if there is no message.
 pub(crate) fn peek(socket: BorrowedFd<'_>, beginning: &mut [u8]) -> io::Result<Option<usize>> {
     let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    let (start, room) = (beginning.as_mut_ptr().cast(), beginning.len());
+    // SAFETY: the kernel writes at most as many bytes as `beginning` has.
+    match retry(|| unsafe { libc::recv(socket.as_raw_fd(), start, room, flags) }) {
+        // No message of ours is empty: that is the end of the stream.
+        Ok(0) => Ok(None),
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Repeats a system call that a signal interrupted, or that failed with ECONNRESET: a peer that closed its end, or died,
+/// before it had read everything leaves this error once, in front of the messages it had sent.
+fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
-        // SAFETY: the kernel writes at most as many bytes as `beginning` has.
-        let length = unsafe { libc::recv(socket.as_raw_fd(), beginning.as_mut_ptr().cast(), beginning.len(), flags) };
-        match retriable(length) {
-            // No message of ours is empty: that is the end of the stream.
-            Ok(0) => return Ok(None),
-            Ok(length) => return Ok(Some(length)),
-            Err(None) => {}
-            Err(Some(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(Some(error)) => return Err(error),
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if !matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNRESET)) {
+            return Err(error);
         }
     }
 }
 
-/// `Err(None)`: try again. Among the reasons is ECONNRESET: a peer that closed its end, or died, before it had read
-/// everything leaves this error once, in front of the messages it had sent.
-fn retriable(result: isize) -> Result<usize, Option<io::Error>> {
-    usize::try_from(result).map_err(|_| {
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR | libc::ECONNRESET) => None,
-            _ => Some(error),
-        }
-    })
-}
-
-/// Takes over the socket at `descriptor` if it is one whose next message begins with `magic`, made by a process of
-/// this user; makes it close-on-exec. Whatever else is there, or nothing, stays untouched.
+/// Takes over the socket at `descriptor` if this process inherited one there whose next message begins with `magic`,
+/// made by a process of this user; makes it close-on-exec. Whatever else is there, or nothing, stays untouched.
 pub(crate) fn take_inherited(descriptor: RawFd, magic: &[u8; 8]) -> Option<OwnedFd> {
     // SAFETY: reads a word that the kernel left at the start of the process.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         return None;
     }
-    // SAFETY: the descriptor is used for system calls only, which answer EBADF if it is not open; it is not closed by
-    // anybody meanwhile, because nothing in this process knows of it yet.
+    // What came through exec is not close-on-exec, but everything that Rust's library opens is: such a descriptor has an
+    // owner already.
+    // SAFETY: asks for the flags of a descriptor, or is told EBADF; no memory is involved.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    if flags == -1 || flags & libc::FD_CLOEXEC != 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is open, and nobody in this process, which inherited it, closes what it does not know.
     let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let mut beginning = [0; 8];
     let length = peek(socket, &mut beginning).ok()??;
-    if length < beginning.len() || beginning != *magic || maker_of(socket).ok()? != own_user() {
+    if length < beginning.len() || beginning != *magic || maker_of(socket).ok()? != user() {
         return None;
     }
     // SAFETY: sets a flag of a descriptor; no memory is involved.
     unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
-    Some(own(descriptor))
-}
-
-fn own_user() -> libc::uid_t {
-    // SAFETY: has no preconditions.
-    unsafe { libc::geteuid() }
+    // SAFETY: inherited, and left here for us by a parent, as its message says: nobody else in this process owns it.
+    // Nobody takes it over a second time, either, as it is close-on-exec from now on.
+    Some(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 /// The effective user of the process that made the pair.
@@ -189,7 +180,7 @@ fn maker_of(socket: BorrowedFd<'_>) -> io::Result<libc::uid_t> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, IntoRawFd};
 
     use super::*;
 
@@ -217,16 +208,32 @@ mod tests {
         assert!(receive(there.as_fd()).unwrap().is_none());
     }
 
+    /// Has a descriptor look as if it came through exec.
+    fn inherit(descriptor: OwnedFd) -> RawFd {
+        let descriptor = descriptor.into_raw_fd();
+        // SAFETY: changes a flag of a descriptor; no memory is involved.
+        assert_eq!(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) }, 0);
+        descriptor
+    }
+
     #[test]
     fn only_a_socket_with_the_magic_is_taken_over() {
         let (here, there) = pair().unwrap();
-        assert!(take_inherited(there.as_raw_fd(), b"12345678").is_none());
+        let there = inherit(there);
+        assert!(take_inherited(there, b"12345678").is_none());
         send(here.as_fd(), &[IoSlice::new(b"12345679")], &[]).unwrap();
-        assert!(take_inherited(there.as_raw_fd(), b"12345678").is_none());
-        let null = File::open("/dev/null").unwrap();
-        assert!(take_inherited(null.as_raw_fd(), b"12345678").is_none());
+        assert!(take_inherited(there, b"12345678").is_none());
+        let null = inherit(File::open("/dev/null").unwrap().into());
+        assert!(take_inherited(null, b"12345678").is_none());
         assert!(take_inherited(RawFd::MAX, b"12345678").is_none());
-        let taken = take_inherited(mem::ManuallyDrop::new(there).as_raw_fd(), b"12345679");
-        assert!(taken.is_some());
+        let taken = take_inherited(there, b"12345679").unwrap();
+        assert!(take_inherited(taken.as_raw_fd(), b"12345679").is_none(), "a second time");
+    }
+
+    #[test]
+    fn what_this_process_opened_is_not_taken_over() {
+        let (here, there) = pair().unwrap();
+        send(here.as_fd(), &[IoSlice::new(b"12345678")], &[]).unwrap();
+        assert!(take_inherited(there.as_raw_fd(), b"12345678").is_none());
     }
 }

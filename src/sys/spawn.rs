@@ -10,12 +10,13 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 
+use super::clock::Deadline;
 use super::exec::{self, Plan};
 use super::pidfd;
+use super::stack::Stack;
 
 /// The program that a child runs: the same file as its parent, be it renamed or deleted meanwhile.
 pub(crate) const PROGRAM: &CStr = c"/proc/self/exe";
@@ -153,68 +154,6 @@ impl Drop for Blocked {
     }
 }
 
-/// Memory for the child's calls, with a page below it that cannot be touched.
-struct Stack {
-    lowest: NonNull<libc::c_void>,
-}
-
-/// A stack that is not in use; one is enough for a process that does not start several children at the same instant.
-/// Unmapping it each time would have to interrupt the processor that the child runs on.
-static SPARE: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
-
-impl Stack {
-    /// The child makes a few dozen plain calls, without signal handlers; a debug build of them needs less than 4 KiB.
-    const SIZE: usize = 64 << 10;
-    /// At least a page on every machine that we run on.
-    const GUARD: usize = 64 << 10;
-
-    fn new() -> io::Result<Self> {
-        // Acquire: pairs with the Release in `drop`; the child that last ran on it is done.
-        match NonNull::new(SPARE.swap(ptr::null_mut(), Ordering::Acquire)) {
-            Some(lowest) => Ok(Stack { lowest }),
-            None => Self::map(),
-        }
-    }
-
-    fn map() -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at a place of the kernel's choice disturbs nobody.
-        let lowest = unsafe { libc::mmap(ptr::null_mut(), Self::GUARD + Self::SIZE, libc::PROT_NONE, flags, -1, 0) };
-        if lowest == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let usable = lowest.wrapping_byte_add(Self::GUARD);
-        // SAFETY: the upper part of the mapping just made.
-        if unsafe { libc::mprotect(usable, Self::SIZE, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
-            let error = io::Error::last_os_error();
-            unmap(lowest);
-            return Err(error);
-        }
-        NonNull::new(lowest).map(|lowest| Stack { lowest }).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
-    }
-
-    /// Stacks grow downwards on both of our architectures.
-    fn top(&self) -> *mut libc::c_void {
-        self.lowest.as_ptr().wrapping_byte_add(Self::GUARD + Self::SIZE)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // Release: pairs with the Acquire in `new`.
-        let other = SPARE.swap(self.lowest.as_ptr(), Ordering::Release);
-        if !other.is_null() {
-            unmap(other);
-        }
-    }
-}
-
-fn unmap(lowest: *mut libc::c_void) {
-    // SAFETY: a mapping that `Stack::map` made and nobody has any more: the child that ran on it has done its exec, or
-    // has ended.
-    unsafe { libc::munmap(lowest, Stack::GUARD + Stack::SIZE) };
-}
-
 /// Runs this process's program in a new process, whose descriptors are 0, 1, 2 and [`CONTROL`].
 pub(crate) fn spawn(command: &Command<'_>) -> Result<Started, Failure> {
     let clone_failure = |error| Failure { step: Step::Clone, error };
@@ -264,9 +203,8 @@ pub(crate) fn spawn(command: &Command<'_>) -> Result<Started, Failure> {
     match plan.failure.take() {
         None => Ok(Started { pid: pid as u32, pidfd }),
         Some((step, error)) => {
-            use std::os::fd::AsFd;
             // It has written its report; all it does after that is end.
-            pidfd::wait(pidfd.as_fd(), super::clock::Deadline::NEVER);
+            pidfd::wait(pidfd.as_fd(), Deadline::NEVER);
             pidfd::reap(pidfd.as_fd());
             Err(Failure { step, error })
         }

@@ -48,7 +48,7 @@ impl Spin {
         };
         // A spin that failed says that spinning does not pay now: it counts as none at all.
         let took = if result.is_some() { pauses } else { 0 };
-        self.estimate.store((estimate * 7 + took).div_ceil(8).min(MOST), Ordering::Relaxed);
+        self.estimate.store(((estimate * 7 + took) / 8).min(MOST), Ordering::Relaxed);
         result
     }
 }

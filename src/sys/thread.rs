@@ -10,7 +10,8 @@ thread_local! {
     static TOKEN: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A number of this thread: never 0, fewer than 2^30, and another one than any other thread of this process has.
+/// A number of this thread: never 0, below 2^30, and another one than that of any other thread of this process, until
+/// 2^30 threads have been numbered.
 ///
 /// Not the kernel's thread id: two pid namespaces have equal ones, and asking for it is a system call. The numbers
 /// begin again after 2^30 threads; two threads that share one can at worst be told that they already hold a lock which

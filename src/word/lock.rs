@@ -6,16 +6,16 @@
 //!
 //! | state                    | next, by                                                                  |
 //! |--------------------------|---------------------------------------------------------------------------|
-//! | free (owner = 0)         | anyone: CAS to (me)                                                        |
-//! | owned                    | its owner: swap to free; a sleeper: CAS that sets WAITERS                  |
-//! | owned by a dead peer     | anyone: CAS from exactly this word to (me, WAITERS, DIRTY unless WHOLE)    |
+//! | free (owner = 0)         | anyone: CAS to (me, WAITERS if announced, DIRTY kept)                      |
+//! | owned                    | its owner: swap to free, DIRTY unless repaired; a sleeper: CAS to WAITERS  |
+//! | owned by a dead peer     | anyone: CAS from exactly this word to (me, WAITERS, DIRTY if it was set or WHOLE was not) |
 //!
 //! I1. One compare-exchange claims the lock and says who did: there is no instant at which it is taken by nobody.
 //! I2. A word is taken from an owner only after the kernel has said that this owner can no longer run, and by a CAS
 //!     from the very word that was judged. Identities are never used twice, so that word cannot have come again.
 //! I3. Who is about to sleep has set WAITERS in the futex half of the word it then sleeps on. Whoever unlocks takes
-//!     the bit and wakes one. In the other half the bit would be lost when the same owner unlocks and locks again
-//!     between announcing and sleeping.
+//!     the bit and wakes one. A bit in the other half would not do: the owner may unlock, which clears it, and lock again;
+//!     the futex half is then the expected one, and we would sleep unannounced.
 //! I4. Who has been announced acquires with WAITERS set, and announces before it gives up: others may sleep behind it,
 //!     and its wake-up may have been the only one.
 //! I5. DIRTY outlives owners. Only an owner that has repaired leaves it out when it unlocks.
@@ -87,8 +87,8 @@ impl Word {
         Word(self.0 | Self::WAITERS)
     }
 
-    /// Whether the next owner has to be told, if the owner of this word is dead.
-    fn is_dirty_without_owner(self) -> bool {
+    /// Whether the next owner has to be told, if this owner is dead.
+    fn leaves_dirt(self) -> bool {
         self.is_dirty() || self.0 & Self::WHOLE == 0
     }
 
@@ -240,11 +240,7 @@ impl LockWord {
 
     /// Takes the lock over from exactly this word, free or of a dead owner (I2).
     fn take(&self, word: Word, claim: Claim, announced: bool) -> Option<Acquired> {
-        let (waiters, dirty) = if word.is_free() {
-            (announced || word.has_waiters(), word.is_dirty())
-        } else {
-            (true, word.is_dirty_without_owner())
-        };
+        let (waiters, dirty) = if word.is_free() { (announced, word.is_dirty()) } else { (true, word.leaves_dirt()) };
         // Acquire: pairs with the Release in `release`.
         self.0.compare_exchange(word.0, claim.with(waiters, dirty).0, Acquire, Relaxed).ok()?;
         crash_point!("lock.claimed");

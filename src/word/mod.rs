@@ -8,5 +8,6 @@ pub(crate) mod lock;
 #[cfg(all(test, loom))]
 mod models;
 pub(crate) mod peers;
+pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

@@ -6,7 +6,7 @@
 //! | state       | next, by                                              | if its owner dies                       |
 //! |-------------|-------------------------------------------------------|-----------------------------------------|
 //! | FREE(g)     | a newcomer: CAS to CLAIMING(g + 1)                    | -                                       |
-//! | CLAIMING(g) | its owner, once it holds the byte: CAS to ACTIVE(g)   | a newcomer: CAS to CLAIMING(g + 1)      |
+//! | CLAIMING(g) | its owner: CAS to ACTIVE(g) once it holds the byte, to FREE(g) if it cannot | a newcomer: CAS to CLAIMING(g + 1) |
 //! | ACTIVE(g)   | its owner: store FREE(g)                              | the same                                |
 //!
 //! I1. The generation of a slot only grows, by one at every claim, so (slot, generation) names one claim ever. A slot
@@ -27,7 +27,7 @@ use crate::sys::fork::Exclusion;
 use crate::sys::liveness::{Hold, Liveness};
 
 /// The most peers that a segment can have: what the slot field of an identity can name.
-pub(crate) const MOST_PEERS: u32 = (1 << PeerId::SLOT_BITS) - 1;
+pub(crate) const MOST_PEERS: u32 = 1 << PeerId::SLOT_BITS;
 
 /// One place in the table.
 ///

@@ -92,7 +92,7 @@ fn one_tries() {
     }
 }
 
-/// A victim that dies before its `step`-th step; the two others get through, and are told exactly if it held the lock.
+/// A victim that dies before its `step`-th step; the two others get through, and are told of a death only if there was one.
 fn a_death_at(step: usize) {
     let guarded = Guarded::new();
     let victim = contend(&guarded, 1, Some(step), one_turn);
