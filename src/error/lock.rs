@@ -17,9 +17,17 @@ use crate::error::{Error, Kind};
 /// ```
 pub trait Guard {
     /// The kind of object that it guards.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guard`].
     const KIND: Kind;
 
     /// Says that what a dead owner left half done has been put right: the next owner is no longer told.
+    ///
+    /// # Examples
+    ///
+    /// See [`LockError`].
     fn repair(&mut self);
 }
 

@@ -17,6 +17,10 @@ pub struct OsError(i32);
 
 impl OsError {
     /// The error number (`errno`).
+    ///
+    /// # Examples
+    ///
+    /// See [`OsError`].
     pub fn code(self) -> i32 {
         self.0
     }

@@ -25,6 +25,15 @@ pub enum Exit {
 
 impl Exit {
     /// Whether it exited with code 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Exit;
+    ///
+    /// assert!(Exit::Code(0).success());
+    /// assert!(!Exit::Code(1).success() && !Exit::Signal(15).success() && !Exit::Unknown.success());
+    /// ```
     pub fn success(self) -> bool {
         self == Exit::Code(0)
     }

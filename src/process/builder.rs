@@ -34,11 +34,38 @@ pub struct ProcessBuilder {
 
 impl ProcessBuilder {
     /// A builder that changes nothing yet; the same as [`Process::builder`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::ProcessBuilder;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let builder = ProcessBuilder::new();
+    ///     assert_eq!(builder.spawn(|| 6 * 7, ())?.join()?, 42);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn new() -> Self {
         ProcessBuilder::default()
     }
 
     /// Names the process, for [`current`](crate::current), for errors, and for people. Any text; names need not differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Process, current};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::builder().name("reader").spawn(|| current().name().to_string(), ())?;
+    ///     assert_eq!(process.name(), "reader");
+    ///     assert_eq!(process.join()?, "reader");
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = Some(name.into());
         self
@@ -69,18 +96,50 @@ impl ProcessBuilder {
     }
 
     /// Sets a variable in the child's environment, which otherwise is this process's at the time of `spawn`.
+    ///
+    /// # Examples
+    ///
+    /// See [`ProcessBuilder`].
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.options.variables.insert(name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self
     }
 
     /// Removes a variable from the child's environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let is_set = || std::env::var_os("PATH").is_some();
+    ///     let process = Process::builder().env_remove("PATH").spawn(is_set, ())?;
+    ///     assert!(!process.join()?);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.options.variables.insert(name.as_ref().to_owned(), None);
         self
     }
 
     /// Starts from an empty environment; variables set before are forgotten, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let count = || std::env::vars_os().count();
+    ///     let process = Process::builder().env_clear().env("ONLY", "this").spawn(count, ())?;
+    ///     assert_eq!(process.join()?, 1);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn env_clear(mut self) -> Self {
         self.options.variables.clear();
         self.options.clear_environment = true;
@@ -88,24 +147,72 @@ impl ProcessBuilder {
     }
 
     /// The directory that the child starts in (default: this process's). A relative path is relative to that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let here = || std::env::current_dir().unwrap();
+    ///     let process = Process::builder().current_dir("/").spawn(here, ())?;
+    ///     assert_eq!(process.join()?, Path::new("/"));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.options.directory = Some(directory.into());
         self
     }
 
     /// Where the child's standard input comes from; see [`Stdio`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Process, Stdio};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let read = || std::io::read_to_string(std::io::stdin()).unwrap();
+    ///     let process = Process::builder().stdin(Stdio::null()).spawn(read, ())?;
+    ///     assert_eq!(process.join()?, "");
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn stdin(mut self, stream: impl Into<Stdio>) -> Self {
         self.options.streams[0] = stream.into();
         self
     }
 
     /// Where the child's standard output goes to; see [`Stdio`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Stdio`].
     pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
         self.options.streams[1] = stream.into();
         self
     }
 
     /// Where the child's standard error goes to; see [`Stdio`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     crossproc::init();
+    ///     let (errors, writer) = std::io::pipe()?;
+    ///     let process = Process::builder().stderr(writer).spawn(|| eprint!("careful"), ())?;
+    ///     assert_eq!(std::io::read_to_string(errors)?, "careful");
+    ///     process.join()?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
         self.options.streams[2] = stream.into();
         self

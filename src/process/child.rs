@@ -104,21 +104,78 @@ impl Child {
     }
 
     /// Its process id. Once it has ended and its status has been collected, another process may get the same number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::process::id, ())?;
+    ///     let pid = process.pid();
+    ///     assert_eq!(process.join()?, pid);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn pid(&self) -> u32 {
         self.0.pid
     }
 
     /// Its name: the one given to [`ProcessBuilder::name`](crate::ProcessBuilder::name), or `Process-1` and so on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let first = Process::spawn(|| (), ())?;
+    ///     let second = Process::builder().name("second").spawn(|| (), ())?;
+    ///     assert_eq!((first.name(), second.name()), ("Process-1", "second"));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Whether it ends with this process. See [`ProcessBuilder::daemon`](crate::ProcessBuilder::daemon).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     assert!(!Process::spawn(|| (), ())?.is_daemon());
+    ///     assert!(Process::builder().daemon(true).spawn(|| (), ())?.is_daemon());
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.0.daemon
     }
 
     /// Whether it is still running. "Yes" may be stale the moment it is returned; "no" is final.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Process;
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     assert!(process.is_alive());
+    ///     process.kill()?;
+    ///     process.wait();
+    ///     assert!(!process.is_alive());
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn is_alive(&self) -> bool {
         self.exit().is_none()
     }
@@ -232,6 +289,20 @@ impl Child {
     ///
     /// [`Error::Os`] if this process may not signal it, because it runs as somebody else by now. A process that has
     /// ended already is no error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     process.terminate()?;
+    ///     assert_eq!(process.wait(), Exit::Signal(15));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn terminate(&self) -> Result<()> {
         self.signal(libc::SIGTERM, "terminate")
     }
@@ -241,6 +312,20 @@ impl Child {
     /// # Errors
     ///
     /// As for [`terminate`](Self::terminate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     process.interrupt()?;
+    ///     assert_eq!(process.wait(), Exit::Signal(2));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn interrupt(&self) -> Result<()> {
         self.signal(libc::SIGINT, "interrupt")
     }
@@ -250,6 +335,20 @@ impl Child {
     /// # Errors
     ///
     /// As for [`terminate`](Self::terminate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let process = Process::spawn(std::thread::park, ())?;
+    ///     process.kill()?;
+    ///     assert_eq!(process.wait(), Exit::Signal(9));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn kill(&self) -> Result<()> {
         self.signal(libc::SIGKILL, "kill")
     }

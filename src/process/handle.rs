@@ -52,6 +52,10 @@ pub struct Process<R> {
 
 impl Process<()> {
     /// More about a child than its function and arguments.
+    ///
+    /// # Examples
+    ///
+    /// See [`ProcessBuilder`].
     pub fn builder() -> ProcessBuilder {
         ProcessBuilder::new()
     }
@@ -73,6 +77,25 @@ impl<R> Process<R> {
     /// [`Error::Exiting`] while this process exits, [`Error::ForeignFunction`] if `f` belongs to a shared library,
     /// [`Error::Encode`] if an argument cannot be encoded, [`Error::Os`] if the system refuses: too many processes,
     /// too many descriptors, not enough memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Process, Value};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let lengths = |words: Vec<String>, shared: Value<u64>| {
+    ///         shared.update(|n| n + words.len() as u64);
+    ///         words.iter().map(String::len).collect::<Vec<_>>()
+    ///     };
+    ///     let (words, shared) = (["one".to_string(), "three".to_string()], Value::new(40)?);
+    ///     let process = Process::spawn(lengths, (&words[..], &shared))?;
+    ///     assert_eq!(process.join()?, [3, 5]);
+    ///     assert_eq!(shared.get(), 42);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn spawn<F, S, P>(f: F, args: S) -> Result<Process<R>>
     where
         F: Function<S, P, Output = R>,
@@ -86,6 +109,22 @@ impl<R> Process<R> {
 
     /// The process without the type of its result, for keeping several together; clone it to keep it beyond
     /// [`join`](Self::join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Exit, Process};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let numbers = Process::spawn(|| 7, ())?;
+    ///     let words = Process::spawn(|| "seven".to_string(), ())?;
+    ///     let children = [numbers.child().clone(), words.child().clone()];
+    ///     assert_eq!((numbers.join()?, words.join()?), (7, "seven".to_string()));
+    ///     assert!(children.iter().all(|child| child.exit() == Some(Exit::Code(0))));
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn child(&self) -> &Child {
         &self.child
     }
@@ -130,6 +169,27 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// [`TryJoinError::Running`] gives the process back if it has not ended; [`TryJoinError::Failed`] is what
     /// [`join`](Self::join) fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Process, TryJoinError};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init();
+    ///     let mut process = Process::spawn(|| 7, ())?;
+    ///     let result = loop {
+    ///         match process.try_join() {
+    ///             Ok(result) => break result,
+    ///             Err(TryJoinError::Running(running)) => process = running,
+    ///             Err(TryJoinError::Failed(error)) => return Err(error.into()),
+    ///         }
+    ///         std::thread::yield_now(); // or something useful
+    ///     };
+    ///     assert_eq!(result, 7);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn try_join(self) -> Result<R, TryJoinError<R>> {
         let exit = self.child.exit();
         self.outcome_of(exit)

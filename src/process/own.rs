@@ -57,16 +57,28 @@ pub struct Current {
 
 impl Current {
     /// Its process id.
+    ///
+    /// # Examples
+    ///
+    /// See [`current`].
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Its name; `MainProcess` if crossproc did not start it.
+    ///
+    /// # Examples
+    ///
+    /// See [`current`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it ends with its parent.
+    ///
+    /// # Examples
+    ///
+    /// See [`current`].
     pub fn is_daemon(&self) -> bool {
         self.is_daemon
     }
@@ -82,9 +94,10 @@ impl Current {
 /// fn main() -> crossproc::Result<()> {
 ///     crossproc::init();
 ///     assert_eq!(current().name(), "MainProcess");
-///     let process = Process::spawn(|| (current().name().to_string(), current().pid()), ())?;
+///     let look = || (current().name().to_string(), current().pid(), current().is_daemon());
+///     let process = Process::spawn(look, ())?;
 ///     let pid = process.pid();
-///     assert_eq!(process.join()?, ("Process-1".to_string(), pid));
+///     assert_eq!(process.join()?, ("Process-1".to_string(), pid, false));
 ///     Ok(())
 /// }
 /// ```
@@ -106,17 +119,29 @@ pub struct Parent {
 
 impl Parent {
     /// Its process id; after its end, perhaps another process's.
+    ///
+    /// # Examples
+    ///
+    /// See [`parent`].
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Its name; `MainProcess` if crossproc did not start it.
+    ///
+    /// # Examples
+    ///
+    /// See [`parent`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it is still running. Exact when asked, as a child whose parent ends gets another one; "yes" may be stale
     /// the moment it is returned, "no" is final.
+    ///
+    /// # Examples
+    ///
+    /// See [`parent`].
     pub fn is_alive(&self) -> bool {
         parent_id() == self.pid
     }
@@ -132,8 +157,9 @@ impl Parent {
 /// fn main() -> crossproc::Result<()> {
 ///     crossproc::init();
 ///     assert_eq!(parent(), None);
-///     let process = Process::spawn(|| parent().map(|parent| (parent.pid(), parent.is_alive())), ())?;
-///     assert_eq!(process.join()?, Some((std::process::id(), true)));
+///     let look = || parent().map(|parent| (parent.name().to_string(), parent.pid(), parent.is_alive()));
+///     let process = Process::spawn(look, ())?;
+///     assert_eq!(process.join()?, Some(("MainProcess".to_string(), std::process::id(), true)));
 ///     Ok(())
 /// }
 /// ```

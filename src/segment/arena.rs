@@ -57,6 +57,10 @@ impl Arena {
     ///
     /// [`NoSpace`](crate::Error::NoSpace) if there is not so much shared memory, [`Os`](crate::Error::Os) if the process
     /// has no descriptor left.
+    ///
+    /// # Examples
+    ///
+    /// See [`Arena`] and [`remaining`](Self::remaining).
     pub fn new(bytes: usize) -> Result<Self> {
         let own = Placed::<ArenaBody>::bytes(NO_TAIL)?;
         let segment = Segment::create(own.saturating_add(bytes as u64))?;

@@ -37,6 +37,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 ///
+/// Shared objects are aligned to 128 bytes at most; a type that wants more is refused when the program is built:
+///
+/// ```compile_fail,E0080
+/// use zerocopy::{FromBytes, Immutable, IntoBytes};
+///
+/// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+/// #[repr(C, align(256))]
+/// struct Wide([u8; 256]);
+///
+/// impl crossproc::Shared for Wide {}
+///
+/// let array = crossproc::Array::<Wide>::new(2);
+/// ```
+///
 /// A `usize` is refused:
 ///
 /// ```compile_fail,E0277

@@ -1,14 +1,15 @@
 #![allow(unsafe_code)]
 
+mod guard;
+mod item;
+
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::array_guard::ArrayGuard;
-use crate::error::{Error, Kind, LockError, Result, TryLockError};
+use crate::error::{Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
@@ -17,6 +18,8 @@ use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 use crate::word::undo::UndoWord;
+
+pub use guard::ArrayGuard;
 
 /// A row of plain data, shared by processes under one lock.
 ///
@@ -195,205 +198,6 @@ impl<T: Shared> Array<T> {
         self.placed.length()
     }
 
-    /// A copy of one element.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`](Error::OutOfRange) with index and length; [`AlreadyHeld`](Error::AlreadyHeld) if this thread holds
-    /// the guard, through which it should read.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let array = crossproc::Array::from_iter([10, 20])?;
-    /// assert_eq!(array.get(1)?, 20);
-    /// assert_eq!(array.get(2).unwrap_err().to_string(), "index 2 is out of range for an array of length 2");
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn get(&self, index: usize) -> Result<T> {
-        self.read(index, Wait::FOR_EVER)
-    }
-
-    /// [`get`](Self::get), if nobody else has the lock.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get), and [`Held`](Error::Held) if another thread or process has the lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(crossproc::Array::from_iter([10, 20])?.try_get(0)?, 10);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_get(&self, index: usize) -> Result<T> {
-        self.read(index, Wait::No)
-    }
-
-    /// [`get`](Self::get), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_get`](Self::try_get), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let array = crossproc::Array::from_iter([10, 20])?;
-    /// assert_eq!(array.get_timeout(0, std::time::Duration::from_secs(1))?, 10);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn get_timeout(&self, index: usize, timeout: Duration) -> Result<T> {
-        self.read(index, Wait::at_most(timeout))
-    }
-
-    fn read(&self, index: usize, wait: Wait) -> Result<T> {
-        let (_turn, element) = self.element(index, wait)?;
-        // SAFETY: A1; volatile, because a peer that does not keep to the lock may write meanwhile: any bytes are a T.
-        Ok(unsafe { element.read_volatile() })
-    }
-
-    /// Replaces one element, entirely or not at all.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let array = crossproc::Array::from_iter([10, 20])?;
-    /// array.set(0, 11)?;
-    /// assert_eq!(array.to_vec(), [11, 20]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn set(&self, index: usize, value: T) -> Result<()> {
-        self.write(index, value, Wait::FOR_EVER)
-    }
-
-    /// [`set`](Self::set), if nobody else has the lock.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_get`](Self::try_get).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// crossproc::Array::from_iter([10, 20])?.try_set(0, 11)?;
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_set(&self, index: usize, value: T) -> Result<()> {
-        self.write(index, value, Wait::No)
-    }
-
-    /// [`set`](Self::set), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_get`](Self::try_get), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// crossproc::Array::from_iter([10, 20])?.set_timeout(0, 11, std::time::Duration::from_secs(1))?;
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn set_timeout(&self, index: usize, value: T, timeout: Duration) -> Result<()> {
-        self.write(index, value, Wait::at_most(timeout))
-    }
-
-    fn write(&self, index: usize, value: T, wait: Wait) -> Result<()> {
-        let (_turn, element) = self.element(index, wait)?;
-        let undo = &self.placed.body().undo;
-        self.copy(element, self.at(self.len()));
-        crash_point!("array.saved");
-        undo.begin(index);
-        crash_point!("array.writing");
-        // SAFETY: A1.
-        unsafe { element.write_volatile(value) };
-        crash_point!("array.written");
-        undo.end();
-        Ok(())
-    }
-
-    /// All elements, copied.
-    ///
-    /// Waits for the lock as long as it takes; for a bound, lock with [`try_lock`](Self::try_lock) or
-    /// [`lock_timeout`](Self::lock_timeout) and copy the guard: `array.try_lock()?.to_vec()`.
-    ///
-    /// # Panics
-    ///
-    /// If this thread holds the guard, through which it should read; or in a forked copy that cannot become a peer of
-    /// its own (see [`LockError::Failed`]).
-    ///
-    /// # Examples
-    ///
-    /// See [`set`](Self::set).
-    pub fn to_vec(&self) -> Vec<T> {
-        match self.acquire(Section::Whole, Wait::FOR_EVER) {
-            // SAFETY: A1; volatile as in `read`.
-            Ok(_turn) => (0..self.len()).map(|index| unsafe { self.at(index).read_volatile() }).collect(),
-            Err(failure) => panic!("{}", failure.into_error(Kind::Array)),
-        }
-    }
-
-    /// Waits for the lock and keeps it until the guard is dropped. The guard derefs to `[T]`, in place.
-    ///
-    /// # Errors
-    ///
-    /// [`OwnerDied`](LockError::OwnerDied), with the guard, if a process died with the guard in hand and nobody has
-    /// repaired since; [`AlreadyHeld`](LockError::AlreadyHeld) if this thread has the guard.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let array = crossproc::Array::from_iter([3, 1, 2])?;
-    /// array.lock()?.sort();
-    /// assert_eq!(array.to_vec(), [1, 2, 3]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn lock(&self) -> Result<ArrayGuard<'_, T>, LockError<ArrayGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
-        ArrayGuard::new(self, turn).map_err(LockError::OwnerDied)
-    }
-
-    /// [`lock`](Self::lock), if nobody else has the lock.
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Self::lock), and [`Held`](TryLockError::Held) if another thread or process has it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(crossproc::Array::from_iter([1, 2])?.try_lock()?.to_vec(), [1, 2]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::No).map_err(Failure::into_try_lock_error)?;
-        ArrayGuard::new(self, turn).map_err(TryLockError::OwnerDied)
-    }
-
-    /// [`lock`](Self::lock), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_lock`](Self::try_lock), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let array = crossproc::Array::from_iter([1, 2])?;
-    /// array.lock_timeout(std::time::Duration::from_secs(1))?[0] = 5;
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn lock_timeout(&self, timeout: Duration) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
-        let wait = Wait::at_most(timeout);
-        let turn = self.acquire(Section::Open, wait).map_err(Failure::into_try_lock_error)?;
-        ArrayGuard::new(self, turn).map_err(TryLockError::OwnerDied)
-    }
-
     /// The lock, and all elements whole.
     fn acquire(&self, section: Section, wait: Wait) -> Result<Ownership<'_>, Failure> {
         let body = self.placed.body();
@@ -409,18 +213,18 @@ impl<T: Shared> Array<T> {
     fn roll_back(&self, index: u64) {
         // A hostile index names nothing that was written.
         if let Some(index) = usize::try_from(index).ok().filter(|&index| index < self.len()) {
-            self.copy(self.at(self.len()), self.at(index));
+            self.copy(self.len(), index);
         }
         crash_point!("array.restored");
         self.placed.body().undo.end();
     }
 
-    /// Copies one element; the lock is ours.
-    fn copy(&self, from: NonNull<T>, to: NonNull<T>) {
+    /// Copies one element to the place of another; the lock is ours.
+    fn copy(&self, from: usize, to: usize) {
         // SAFETY: A1; volatile as in `read`.
-        let value = unsafe { from.read_volatile() };
+        let value = unsafe { self.at(from).read_volatile() };
         // SAFETY: A1.
-        unsafe { to.write_volatile(value) };
+        unsafe { self.at(to).write_volatile(value) };
     }
 
     /// The lock, and a pointer to an element that is good as long as the lock is held.
@@ -435,7 +239,7 @@ impl<T: Shared> Array<T> {
     /// A1. A pointer from here to an element up to and including `len()` is in bounds and aligned, for as long as the
     /// handle lives; who reads or writes through it holds the lock, so that nobody who keeps to it does so meanwhile;
     /// and any bytes are a T.
-    pub(super) fn at(&self, index: usize) -> NonNull<T> {
+    fn at(&self, index: usize) -> NonNull<T> {
         debug_assert!(index <= self.len());
         // SAFETY: the tail was laid out, and checked at attach, for `len() + 1` elements.
         unsafe { self.placed.tail().cast::<T>().add(index) }

@@ -1,13 +1,14 @@
 #![allow(unsafe_code)]
 
+mod guard;
+mod update;
+
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::value_guard::ValueGuard;
-use crate::error::{Kind, LockError, Result, TryLockError};
+use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
@@ -15,6 +16,8 @@ use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::flip::Sequence;
 use crate::word::lock::LockWord;
+
+pub use guard::ValueGuard;
 
 /// One value of plain data, shared by processes and never seen half written.
 ///
@@ -172,195 +175,12 @@ impl<T: Shared> Value<T> {
     }
 
     /// Commits a new value; the caller has the writers' lock.
-    pub(super) fn commit(&self, value: &T) {
+    fn commit(&self, value: &T) {
         Self::write(&self.placed, value);
     }
 
     fn write(placed: &Placed<ValueBody>, value: &T) {
         placed.body().sequence.write(placed.tail_of(Self::WORDS), value.as_bytes());
-    }
-
-    /// Replaces the value. Waits for its turn among the writers.
-    ///
-    /// # Panics
-    ///
-    /// If this thread holds the value's guard, through which it should write; or in a forked copy that cannot become a
-    /// peer of its own (see [`LockError::Failed`]).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new([0_u16; 100])?;
-    /// value.set([7; 100]);
-    /// assert_eq!(value.get(), [7; 100]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn set(&self, value: T) {
-        self.update(|_| value);
-    }
-
-    /// [`set`](Self::set), if it is nobody else's turn.
-    ///
-    /// # Errors
-    ///
-    /// [`Held`](crate::Error::Held) if another thread or process is writing, or holds the guard;
-    /// [`AlreadyHeld`](crate::Error::AlreadyHeld) if this thread does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(1)?;
-    /// value.try_set(2)?;
-    /// assert_eq!(value.get(), 2);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_set(&self, value: T) -> Result<()> {
-        self.try_update(|_| value).map(|_| ())
-    }
-
-    /// [`set`](Self::set), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_set`](Self::try_set), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(1)?;
-    /// value.set_timeout(2, std::time::Duration::from_secs(1))?;
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn set_timeout(&self, value: T, timeout: Duration) -> Result<()> {
-        self.update_timeout(|_| value, timeout).map(|_| ())
-    }
-
-    /// Replaces the value by what `change` makes of it, with nobody between, and gives the new one.
-    ///
-    /// `change` runs while other writers wait, so it should be short; if it panics, the value stays as it was.
-    ///
-    /// # Panics
-    ///
-    /// As [`set`](Self::set).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(20)?;
-    /// assert_eq!(value.update(|n| n + 1), 21);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn update(&self, change: impl FnOnce(T) -> T) -> T {
-        match self.change(change, Wait::FOR_EVER) {
-            Ok(value) => value,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// [`update`](Self::update), if it is nobody else's turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_set`](Self::try_set).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(20)?;
-    /// assert_eq!(value.try_update(|n| n + 1)?, 21);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_update(&self, change: impl FnOnce(T) -> T) -> Result<T> {
-        self.change(change, Wait::No)
-    }
-
-    /// [`update`](Self::update), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_set`](Self::try_set), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(20)?;
-    /// assert_eq!(value.update_timeout(|n| n + 1, std::time::Duration::from_secs(1))?, 21);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn update_timeout(&self, change: impl FnOnce(T) -> T, timeout: Duration) -> Result<T> {
-        self.change(change, Wait::at_most(timeout))
-    }
-
-    fn change(&self, change: impl FnOnce(T) -> T, wait: Wait) -> Result<T> {
-        let _turn = self.acquire(Section::Whole, wait).map_err(|failure| failure.into_error(Kind::Value))?;
-        let value = change(self.get());
-        self.commit(&value);
-        Ok(value)
-    }
-
-    /// Waits for its turn as a writer and keeps it until the guard is dropped.
-    ///
-    /// The guard holds a copy of the value; what is changed through it is committed in one step when it is dropped, or
-    /// by [`commit`](ValueGuard::commit).
-    ///
-    /// # Errors
-    ///
-    /// [`OwnerDied`](LockError::OwnerDied), with the guard, if a process died with the guard in hand and nobody has
-    /// repaired since: the value is whole, but what was to follow did not happen.
-    /// [`AlreadyHeld`](LockError::AlreadyHeld) if this thread has the guard.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new([1, 2, 3])?;
-    /// let mut guard = value.lock()?;
-    /// guard[0] = 10;
-    /// assert_eq!(value.get(), [1, 2, 3]);
-    /// drop(guard);
-    /// assert_eq!(value.get(), [10, 2, 3]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn lock(&self) -> Result<ValueGuard<'_, T>, LockError<ValueGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
-        ValueGuard::new(self, turn).map_err(LockError::OwnerDied)
-    }
-
-    /// [`lock`](Self::lock), if it is nobody else's turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Self::lock), and [`Held`](TryLockError::Held) if another thread or process is writing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(1)?;
-    /// *value.try_lock()? += 1;
-    /// assert_eq!(value.get(), 2);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
-        let turn = self.acquire(Section::Open, Wait::No).map_err(Failure::into_try_lock_error)?;
-        ValueGuard::new(self, turn).map_err(TryLockError::OwnerDied)
-    }
-
-    /// [`lock`](Self::lock), waiting `timeout` at most (monotonic; never shorter).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_lock`](Self::try_lock), when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let value = crossproc::Value::new(1)?;
-    /// *value.lock_timeout(std::time::Duration::from_secs(1))? += 1;
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn lock_timeout(&self, timeout: Duration) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
-        let wait = Wait::at_most(timeout);
-        let turn = self.acquire(Section::Open, wait).map_err(Failure::into_try_lock_error)?;
-        ValueGuard::new(self, turn).map_err(TryLockError::OwnerDied)
     }
 
     fn acquire(&self, section: Section, wait: Wait) -> Result<Ownership<'_>, Failure> {
