@@ -4,11 +4,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use common::watchdog;
-use crossproc::{Arena, Array, Error, Lock, Process, RawValue, Value};
-use serde::{Deserialize, Serialize};
+use crossproc::{Arena, Array, AttachError, Error, Lock, Process, ProcessError, RawValue, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 crossproc::test_support!();
 
@@ -50,7 +50,7 @@ fn handles_travel_at_any_depth_once_each_and_bring_nothing_else() {
 #[test]
 fn every_kind_travels() {
     let _watchdog = watchdog();
-    type Kinds = (Arena, Value<f64>, Array<u8>, RawValue<std::sync::atomic::AtomicU64>, Lock, Lock);
+    type Kinds = (Arena, Value<f64>, Array<u8>, RawValue<AtomicU64>, Lock, Lock);
     let arena = Arena::new(1 << 16).unwrap();
     let raw = RawValue::new_in(&arena, 7.into()).unwrap();
     let locks = [Lock::new().unwrap(), Lock::new_in(&arena).unwrap()];
@@ -58,22 +58,12 @@ fn every_kind_travels() {
     let kinds: Kinds = (arena.clone(), Value::new(0.5).unwrap(), Array::from_iter(*b"abc").unwrap(), raw, own, shared);
     let use_all = |(arena, value, array, raw, own, shared): Kinds| -> crossproc::Result<(Value<u32>, String)> {
         let _guards = (own.lock()?, shared.lock()?);
-        let text = format!("{} {:?} {}", value.get(), array.to_vec(), raw.into_inner_text());
+        let text = format!("{} {:?} {}", value.get(), array.to_vec(), raw.load(Relaxed));
         Ok((Value::new_in(&arena, 99)?, text))
     };
     let (made_there, text) = Process::spawn(use_all, (kinds,)).unwrap().join().unwrap().unwrap();
     assert_eq!((made_there.get(), text.as_str()), (99, "0.5 [97, 98, 99] 7"));
     assert!(locks.iter().all(|lock| lock.try_lock().is_ok()));
-}
-
-trait Text {
-    fn into_inner_text(self) -> String;
-}
-
-impl Text for RawValue<std::sync::atomic::AtomicU64> {
-    fn into_inner_text(self) -> String {
-        self.load(std::sync::atomic::Ordering::Relaxed).to_string()
-    }
 }
 
 #[test]
@@ -116,18 +106,32 @@ fn a_handle_dropped_right_after_the_start_arrives() {
     assert_eq!(process.join().unwrap(), 42);
 }
 
+/// What is sent as a `Value<u32>` and received as a `Value<i32>`.
+struct Mistaken(Value<u32>);
+
+impl Serialize for Mistaken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mistaken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::<i32>::deserialize(deserializer).map(|value| panic!("a u32 arrived as {}", value.get()))
+    }
+}
+
 #[test]
 fn a_wrong_type_at_the_other_end_is_an_error_that_names_both() {
     let _watchdog = watchdog();
-    // The same bytes on the way, other types at the ends.
-    #[derive(Serialize, Deserialize)]
-    struct Either {
-        value: Value<u32>,
+    let make = || Mistaken(Value::new(3).unwrap());
+    let there = Process::spawn(|_: Mistaken| (), (make(),)).unwrap().join().unwrap_err();
+    let here = Process::spawn(make, ()).unwrap().join().map(drop).unwrap_err();
+    for error in [there, here] {
+        let ProcessError::Failed { source, .. } = error else { panic!("{error:?}") };
+        let Error::Attach(AttachError::WrongType { found, expected }) = *source else { panic!("{source:?}") };
+        assert_eq!((found.name.as_str(), expected.name.as_str()), ("u32", "i32"));
     }
-    let fd = Value::new(1_u32).unwrap().as_fd().try_clone_to_owned().unwrap();
-    assert!(Value::<i32>::from_fd(fd).unwrap_err().to_string().contains("type u32"));
-    let either = Either { value: Value::new(3).unwrap() };
-    assert_eq!(Process::spawn(|either: Either| either.value.get(), (either,)).unwrap().join().unwrap(), 3);
 }
 
 #[test]
@@ -141,10 +145,12 @@ fn too_many_handles_for_this_process_are_an_error() {
         let hold: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).take(100_000).collect();
         let error = process.join().map(drop).unwrap_err();
         drop(hold);
-        error.to_string()
+        error
     };
     let error = Process::spawn(limited, ()).unwrap().join().unwrap();
-    assert!(error.ends_with("cannot receive the answer of a process"), "{error}");
+    let ProcessError::Failed { source, .. } = error else { panic!("{error:?}") };
+    assert_eq!(source.to_string(), "cannot receive the answer of a process");
+    assert!(matches!(*source, Error::Os { source, .. } if source.code() == libc::EMFILE), "{source:?}");
 }
 
 #[test]

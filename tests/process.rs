@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -255,10 +256,17 @@ fn arguments_that_cannot_be_encoded_are_an_error() {
     let child = process.child().clone();
     let error = process.join().map(drop).unwrap_err();
     assert!(
-        matches!(&error, ProcessError::Failed { reason, .. }
-            if matches!(&**reason, Error::Encode { what, .. } if what == "the result")),
+        matches!(&error, ProcessError::Failed { source, .. }
+            if matches!(&**source, Error::Encode { what, .. } if what == "the result")),
         "{error:?}"
     );
+    let (name, pid) = (child.name(), child.pid());
+    assert_eq!(error.to_string(), format!("process {name} ({pid}) could not hand over its arguments or its result"));
+    let source = error.source().unwrap().to_string();
+    assert!(source.starts_with("cannot encode the result: "), "{source}");
+    let printed_by_main = format!("{:?}", Error::from(error.clone()));
+    assert_eq!(printed_by_main, format!("{error}: {source}"));
+    assert_eq!(TryJoinError::<()>::Failed(error).source().unwrap().to_string(), source);
     assert_eq!(child.exit(), Some(Exit::Code(1)));
 }
 
