@@ -74,10 +74,12 @@ impl ProcessBuilder {
     /// Whether the process ends with this one (default: no).
     ///
     /// When this process exits, it sends its daemon children SIGTERM and, to those that remain after a second, SIGKILL;
-    /// other children it waits for. When this process is killed, the kernel kills its daemon children, too, at once. That holds however
-    /// soon it dies, and whichever thread started them; those started by other threads than the main one are started
-    /// through one thread that lives as long as the process. Only a child that changes its credentials escapes
-    /// (see `PR_SET_PDEATHSIG` in prctl(2)).
+    /// other children it waits for.
+    ///
+    /// When this process is killed, the kernel kills its daemon children, too, at once. That holds however soon it dies,
+    /// and whichever thread started them; those started by other threads than the main one are started through one
+    /// thread that lives as long as the process. Only a child that changes its credentials escapes (see
+    /// `PR_SET_PDEATHSIG` in prctl(2)).
     ///
     /// # Examples
     ///

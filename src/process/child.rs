@@ -33,8 +33,8 @@ use crate::sys::pidfd::{self, Seen};
 ///     let child = process.child().clone();
 ///     let error = process.join().unwrap_err();
 ///     assert_eq!(child.exit(), Some(Exit::Code(3)));
-///     let pid = child.pid();
-///     assert_eq!(error.to_string(), format!("process Process-1 ({pid}) exited with code 3 before it returned a result"));
+///     let expected = format!("process Process-1 ({}) exited with code 3 before it returned a result", child.pid());
+///     assert_eq!(error.to_string(), expected);
 ///     Ok(())
 /// }
 /// ```

@@ -24,7 +24,8 @@ use crate::sys::clock::Deadline;
 /// arguments share. Everything that a [`Child`] can do, a `Process` can.
 ///
 /// A child that is killed takes nothing along: its parent learns of it ([`ProcessError::Ended`]), and so do the next
-/// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go on.
+/// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go
+/// on.
 ///
 /// Dropping a `Process` neither waits nor kills. A child that nobody has joined is waited for when this process exits
 /// (by a return from `main`, or by `exit`), or ended, if it is a daemon.

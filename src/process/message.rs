@@ -7,8 +7,8 @@
 //! ```
 //!
 //! and its first 253 descriptors; further ones follow in packets of one byte. If head and body are too large for a
-//! packet, they travel as a sealed file, whose descriptor is then the first. Nothing here ever waits: what a socket does
-//! not take at once is an error, so that neither end depends on the other's reading.
+//! packet, they travel as a sealed file, whose descriptor is then the first. Nothing here ever waits: what a socket
+//! does not take at once is an error, so that neither end depends on the other's reading.
 
 use std::io::{self, IoSlice};
 use std::ops::Deref;

@@ -21,9 +21,9 @@ pub(super) const fn assert_captures_nothing<F>() {
 /// A function's value, out of nothing.
 pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
     const { assert_captures_nothing::<F>() };
-    // SAFETY: F has no bytes, so that every aligned pointer can be read from. It is inhabited: this code is only reached
-    // through an `Entry`, which was made from a value of F. That a second value does no harm is what `Copy` says, and
-    // that it may appear on another thread, `Send`.
+    // SAFETY: F has no bytes, so that every aligned pointer can be read from. It is inhabited: this code is only
+    // reached through an `Entry`, which was made from a value of F. That a second value does no harm is what `Copy`
+    // says, and that it may appear on another thread, `Send`.
     unsafe { NonNull::<F>::dangling().read() }
 }
 

@@ -118,8 +118,8 @@ pub(crate) fn peek(socket: BorrowedFd<'_>, beginning: &mut [u8]) -> io::Result<O
     }
 }
 
-/// Repeats a system call that a signal interrupted, or that failed with ECONNRESET: a peer that closed its end, or died,
-/// before it had read everything leaves this error once, in front of the messages it had sent.
+/// Repeats a system call that a signal interrupted, or that failed with ECONNRESET: a peer that closed its end, or
+/// died, before it had read everything leaves this error once, in front of the messages it had sent.
 fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
         if let Ok(count) = usize::try_from(call()) {
@@ -139,8 +139,8 @@ pub(crate) fn take_inherited(descriptor: RawFd, magic: &[u8; 8]) -> Option<Owned
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         return None;
     }
-    // What came through exec is not close-on-exec, but everything that Rust's library opens is: such a descriptor has an
-    // owner already.
+    // What came through exec is not close-on-exec, but everything that Rust's library opens is: such a descriptor has
+    // an owner already.
     // SAFETY: asks for the flags of a descriptor, or is told EBADF; no memory is involved.
     let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
     if flags == -1 || flags & libc::FD_CLOEXEC != 0 {

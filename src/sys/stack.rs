@@ -56,8 +56,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // Release: our child is done with it, for the Acquire in `new`. Acquire: so is the child of the one that we unmap,
-        // whose `drop` released it.
+        // Release: our child is done with it, for the Acquire in `new`. Acquire: so is the child of the one that we
+        // unmap, whose `drop` released it.
         let other = SPARE.swap(self.lowest.as_ptr(), Ordering::AcqRel);
         if !other.is_null() {
             // SAFETY: the swap gave it to us alone; the child that ran on it has done its exec, or has ended, before
