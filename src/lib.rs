@@ -36,7 +36,47 @@
 //! }
 //! ```
 //!
-//! Linux 5.10 or newer, x86-64 and aarch64.
+//! # When a process dies
+//!
+//! A lock whose owner was killed goes to the next one as an error that carries the guard, and so on until somebody says that
+//! what it guards is whole again:
+//!
+//! ```
+//! # let lock = crossproc::Lock::new()?;
+//! use crossproc::{Guard, LockError};
+//!
+//! let guard = match lock.lock() {
+//!     Err(LockError::OwnerDied(mut guard)) => {
+//!         // put right what the dead owner may have left half done, then:
+//!         guard.repair();
+//!         guard
+//!     }
+//!     locked => locked?,
+//! };
+//! # drop(guard);
+//! // The same, when nothing has to be put right:
+//! let guard = lock.lock().or_else(LockError::repair)?;
+//! # drop(guard);
+//! # Ok::<(), crossproc::Error>(())
+//! ```
+//!
+//! # Limits
+//!
+//! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
+//! through the stack: for more than some kilobytes use an [`Array`].
+//!
+//! # From Python
+//!
+//! | Python | crossproc |
+//! |---|---|
+//! | `Process(target=f, args=(1, x)).start()` | `Process::spawn(f, (1, &x))?` |
+//! | `p.join()`, `p.exitcode` | `p.join()?` gives the function's result; `p.wait()`, `p.exit()` |
+//! | `p.sentinel` | `AsFd`: a descriptor for `poll` |
+//! | `Value('d', 0.0)`, `v.value` | `Value::new(0.0)?`, `v.get()`, `v.set(..)` |
+//! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
+//! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
+//! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `if __name__ == '__main__':` | `crossproc::init();` |
 
 #![deny(unsafe_code)]
 // Under loom only the words are built, which do not use everything below them.

@@ -1,11 +1,14 @@
 //! Bytes that are not what they should be: an error or a working object, never a panic, a crash or a hang.
 
+mod common;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use common::watchdog;
 use crossproc::{Arena, Array, AttachError, Error, Lock, RawArray, RawValue, Result, TryLockError, Value};
 
 /// All bytes of the file behind a handle.
@@ -85,26 +88,31 @@ fn use_arena(arena: Arena) {
 
 #[test]
 fn a_value_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
     every_flip(&image(&Value::new(1_u64).unwrap()), Value::from_fd, use_value);
 }
 
 #[test]
 fn an_array_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
     every_flip(&image(&Array::from_iter(0..8_u16).unwrap()), Array::from_fd, use_array);
 }
 
 #[test]
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
     every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
 }
 
 #[test]
 fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
     every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
 }
 
 #[test]
 fn raw_atomics_with_any_byte_flipped_are_an_error_or_work() {
+    let _watchdog = watchdog();
     let value = RawValue::new(AtomicU32::new(7)).unwrap();
     every_flip(&image(&value), RawValue::<AtomicU32>::from_fd, |value| value.store(value.load(Relaxed), Relaxed));
     let array = RawArray::<AtomicU32>::new(8).unwrap();
@@ -176,4 +184,93 @@ fn an_owner_that_never_was_does_not_keep_the_lock() {
 /// Header and 256 places for peers.
 fn first_object() -> usize {
     128 + 256 * 8
+}
+
+/// A peer may hold every identity's byte: others are refused, and neither hang nor keep the program from forking.
+#[test]
+fn a_peer_that_locks_all_identities_is_an_error() {
+    let _watchdog = watchdog();
+    let descriptor = file(&image(&Value::new(1_u64).unwrap()), SEALS);
+    let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    let again = File::options().read(true).write(true).open(path).unwrap();
+    let whole = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and the lock outlives the call.
+    assert_eq!(unsafe { libc::fcntl(again.as_raw_fd(), libc::F_OFD_SETLK, &raw const whole) }, 0);
+    assert!(matches!(Value::<u64>::from_fd(descriptor), Err(Error::Unsupported { .. })));
+}
+
+/// A peer may hold a lease, for which an open would wait.
+#[test]
+fn a_leased_file_is_an_error() {
+    let _watchdog = watchdog();
+    let descriptor = file(&image(&Value::new(1_u64).unwrap()), SEALS);
+    let leased =
+        File::options().read(true).write(true).open(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).unwrap();
+    drop(descriptor);
+    // The holder of a lease is told of the open by a signal, and here we are the holder.
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+    // SAFETY: F_SETLEASE takes an int.
+    assert_eq!(unsafe { libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) }, 0);
+    match Value::<u64>::from_fd(leased.into()) {
+        Err(Error::Os { source, .. }) => assert_eq!(source.code(), libc::EWOULDBLOCK),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A huge file that is no segment costs nothing.
+#[test]
+fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
+    let descriptor = file(&[], 0);
+    let sparse = File::from(descriptor);
+    sparse.set_len(1 << 30).unwrap();
+    // SAFETY: F_ADD_SEALS takes an int.
+    assert_eq!(unsafe { libc::fcntl(sparse.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }, 0);
+    let kept = sparse.try_clone().unwrap();
+    assert!(matches!(attach_error(Value::<u64>::from_fd(sparse.into())), AttachError::WrongMagic { found: 0, .. }));
+    assert_eq!(kept.metadata().map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata)).unwrap(), 0);
+}
+
+/// A word that changes for ever keeps no `try_lock` and no timeout.
+#[test]
+fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
+    let _watchdog = watchdog();
+    let lock = Lock::new().unwrap();
+    let map = memmap2::MmapOptions::new().map_raw(&File::from(lock.as_fd().try_clone_to_owned().unwrap())).unwrap();
+    // SAFETY: the word lies within the mapping, aligned, and is used as an atomic by all.
+    let word = unsafe { map.as_mut_ptr().add(first_object() + 128) }.cast::<u64>();
+    // SAFETY: as above; the mapping outlives the scope below.
+    let word = unsafe { std::sync::atomic::AtomicU64::from_ptr(word) };
+    let stop = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0_u64.. {
+                word.store(n << 32 | 0x7fff_ffff & n, Relaxed);
+                if stop.load(Relaxed) == 1 {
+                    break;
+                }
+            }
+        });
+        for _ in 0..200 {
+            let _ = lock.try_lock().or_else(TryLockError::repair);
+            let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+        }
+        stop.store(1, Relaxed);
+    });
+}
+
+#[test]
+fn names_from_shared_memory_are_printed_without_control_characters() {
+    let mut bytes = image(&Value::new(1_u64).unwrap());
+    let name = first_object() + 56;
+    bytes[name..name + 8].copy_from_slice(b"\x1b[2Jevil");
+    bytes[first_object() + 48] ^= 1; // another type by its hash
+    let text = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS))).to_string();
+    assert!(text.contains("evil") && !text.contains('\x1b'), "{text:?}");
 }

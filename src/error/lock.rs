@@ -33,6 +33,10 @@ pub trait Guard {
 
 /// Why [`lock`](crate::Lock::lock) did not simply give a guard.
 ///
+/// In a function that returns this crate's [`Result`](crate::Result), `?` makes an [`Error`] of it. In one that returns a
+/// `Box<dyn std::error::Error>` or the like, the guard in it is in the way: write
+/// `lock.lock().map_err(crossproc::Error::from)?`.
+///
 /// # Examples
 ///
 /// Taking a lock over from a dead owner, when what it guards needs no mending:

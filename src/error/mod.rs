@@ -77,7 +77,8 @@ pub enum Error {
         available: u64,
     },
 
-    /// Every place in a segment's table of peers is taken.
+    /// Every place in a segment's table of peers is taken: 256 processes may be attached to one at a time. In a child, it is
+    /// why its arguments could not be handed over.
     #[error("cannot attach: all {limit} peers of the segment are taken")]
     TooManyPeers {
         /// How many processes may be attached at a time.
@@ -86,7 +87,7 @@ pub enum Error {
 
     /// Bytes that should have been a shared object are not one, or are one of another kind or type.
     #[error("cannot attach: {0}")]
-    Attach(#[from] AttachError),
+    Attach(AttachError),
 
     /// An owner of a lock died while it held it, and the guard that said so was dropped without repair.
     #[error("an owner of {object} died while holding it, and nobody has repaired it since")]
@@ -168,6 +169,12 @@ pub enum Error {
         /// What the kernel said.
         source: OsError,
     },
+}
+
+impl From<AttachError> for Error {
+    fn from(error: AttachError) -> Self {
+        Error::Attach(error)
+    }
 }
 
 impl Error {

@@ -79,6 +79,7 @@ pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], desc
 
 /// A handle in serialised form.
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "a handle of crossproc on its way")]
 struct Wire {
     segment: u32,
     offset: u64,

@@ -80,6 +80,11 @@ pub(crate) fn first_object(peers: u32) -> u64 {
 /// The least that a file must hold to be a segment.
 pub(crate) const LEAST: u64 = size_of::<Header>() as u64;
 
+/// Checks the first word of a file.
+pub(crate) fn check_magic(found: u64) -> Result<(), AttachError> {
+    if found == MAGIC { Ok(()) } else { Err(AttachError::WrongMagic { found, expected: MAGIC }) }
+}
+
 impl Header {
     /// Fills in everything but the magic.
     pub(crate) fn initialise(&self, length: u64, uid: u32) {
@@ -102,10 +107,7 @@ impl Header {
 
     /// Checks that this is the header of a segment in a file of `size` bytes, and gives its number of peers.
     pub(crate) fn check(&self, size: u64) -> Result<u32, AttachError> {
-        let magic = self.magic.load(Acquire); // pairs with the Release in `complete`
-        if magic != MAGIC {
-            return Err(AttachError::WrongMagic { found: magic, expected: MAGIC });
-        }
+        check_magic(self.magic.load(Acquire))?; // pairs with the Release in `complete`
         let format = self.format.load(Relaxed);
         if format != FORMAT {
             return Err(AttachError::WrongFormat { found: format, expected: FORMAT });

@@ -24,7 +24,7 @@ pub(crate) use object::type_stamp;
 pub(crate) use ownership::{Failure, Ownership, Section, Wait};
 pub use shared::{Atomics, Shared};
 
-use self::header::{LEAST, PEERS, first_object};
+use self::header::{LEAST, PEERS, check_magic, first_object};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::fork::{self, Exclusion};
@@ -74,20 +74,28 @@ impl Segment {
     pub(crate) fn attach(descriptor: OwnedFd) -> Result<Arc<Self>> {
         fork::prepare()?;
         let liveness = Liveness::of(descriptor.into())?;
-        let forks = fork::exclude();
-        let known = attached(&forks).get(&liveness.key()).and_then(Weak::upgrade);
-        if let Some(segment) = known {
+        let known = |forks: &Exclusion| attached(forks).get(&liveness.key()).and_then(Weak::upgrade);
+        if let Some(segment) = known(&fork::exclude()) {
             return Ok(segment);
         }
         let file = liveness.file();
+        file.check_pages()?;
         file.check_seals()?;
-        let size = file.fill_holes()?;
+        let size = file.size()?;
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
         }
+        // Before any memory is spent on what may be no segment at all.
+        check_magic(u64::from_le_bytes(file.first_bytes()?))?;
+        file.fill_holes()?;
         let mapping = Mapping::of(file, size)?;
         let peers = place::header(&mapping).check(size)?;
-        Segment::join(mapping, liveness, peers, &forks)
+        let forks = fork::exclude();
+        // Another thread may have been faster.
+        match known(&forks) {
+            Some(segment) => Ok(segment),
+            None => Segment::join(mapping, liveness, peers, &forks),
+        }
     }
 
     /// Becomes a peer. The segment is made last: its drop needs what `forks` stands for.

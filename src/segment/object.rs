@@ -107,7 +107,8 @@ impl ObjectHeader {
         let name: Vec<u8> = self.type_name.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
         let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
         TypeStamp {
-            name: String::from_utf8_lossy(&name[..end]).into_owned(),
+            // It ends up on somebody's terminal.
+            name: String::from_utf8_lossy(&name[..end]).replace(char::is_control, "\u{fffd}"),
             hash: self.type_hash.load(Relaxed),
             size: self.type_size.load(Relaxed),
             align: self.align.load(Relaxed),

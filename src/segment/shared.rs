@@ -95,7 +95,8 @@ pub trait Shared: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'stat
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not made of atomics",
-    note = "a raw object has no lock: use `AtomicU64` and its like, arrays of them, or `Value`/`Array` for plain data"
+    note = "a raw object has no lock: use `AtomicU64` and its like, arrays of them, or `Value`/`Array` for plain data",
+    note = "for an `AtomicBool` use `AtomicU8`, for an `AtomicUsize` `AtomicU64`: any bytes are one, of the same width everywhere"
 )]
 pub unsafe trait Atomics: Send + Sync + 'static {}
 

@@ -1,13 +1,17 @@
-//! Memory files: memfd_create(2), fallocate(2), file seals.
+//! Memory files: fallocate(2), file seals.
 
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::capacity;
+use super::map::page_size;
+use super::memfd::memfd;
 use crate::error::{AttachError, Error, OsError, Result};
 
 /// Which file a descriptor stands for: device and inode.
@@ -25,21 +29,21 @@ pub(crate) struct MemoryFile {
 /// What a file must have so that nobody can take away bytes under a mapping.
 const REQUIRED_SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 
-/// How much is reserved with one call: a signal makes fallocate(2) on tmpfs undo all that the call did, so that one
-/// call for very much might never get through. A guess: some 10 ms of clearing pages.
+/// How much is reserved with one call, and half as much after each signal: a signal makes fallocate(2) on tmpfs undo all
+/// that the call did, so that one call for very much might never get through. A guess: some 10 ms of clearing pages.
 const RESERVE_STEP: u64 = 64 << 20;
 
-/// Above this, a request is compared with the memory there is before any of it is taken: fallocate(2) would rather
-/// have the kernel kill a process than fail. Below, a look at the system's memory costs more than it tells.
+/// How many bytes this process reserves before it compares a request with the memory there is: fallocate(2) would rather
+/// have the kernel kill a process than fail. A look costs some 50 us, which is too much for each small object.
 const WORTH_A_LOOK: u64 = 16 << 20;
 
+/// Bytes reserved since the last look.
+static SINCE_LOOK: AtomicU64 = AtomicU64::new(0);
+
 impl MemoryFile {
-    /// memfd_create(2): an anonymous file, empty, close-on-exec, and not executable where the kernel can say so (6.3).
+    /// An anonymous file, empty.
     pub(crate) fn anonymous() -> Result<Self> {
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-        // MFD_NOEXEC_SEAL came with Linux 6.3; older kernels refuse what they do not know.
-        let created = memfd(flags | libc::MFD_NOEXEC_SEAL).or_else(|_| memfd(flags));
-        created.map(MemoryFile::from).map_err(|error| Error::os("create a memory file", error))
+        memfd(c"crossproc").map(MemoryFile::from).map_err(|error| Error::os("create a memory file", error))
     }
 
     /// Gives an empty file `length` bytes of zeroed memory that are really there.
@@ -53,15 +57,16 @@ impl MemoryFile {
             |needed, available| if needed <= available { Ok(()) } else { Err(Error::NoSpace { needed, available }) };
         // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
         within(length, capacity::file_size_limit())?;
-        if missing > WORTH_A_LOOK {
+        if SINCE_LOOK.fetch_add(missing, Relaxed).saturating_add(missing) > WORTH_A_LOOK {
             within(missing, capacity::available(&self.file))?;
+            SINCE_LOOK.store(0, Relaxed);
         }
-        let mut reserved = 0;
+        let (mut reserved, mut most) = (0, RESERVE_STEP);
         while reserved < length {
-            let step = (length - reserved).min(RESERVE_STEP);
+            let step = (length - reserved).min(most);
             match self.allocate(reserved, step) {
                 Ok(()) => reserved += step,
-                Err(libc::EINTR) => {}
+                Err(libc::EINTR) => most = (most / 2).max(page_size() as u64),
                 Err(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => {
                     let available = capacity::available(&self.file).min(missing - 1);
                     return Err(Error::NoSpace { needed: missing, available });
@@ -101,15 +106,39 @@ impl MemoryFile {
         Err(AttachError::NotSealed { found: found.cast_unsigned(), required: REQUIRED_SEALS.cast_unsigned() })
     }
 
-    /// Backs all bytes of the file with memory: touching a hole that somebody left when memory is out is a SIGBUS. Gives
-    /// the file's size.
-    pub(crate) fn fill_holes(&self) -> Result<u64> {
+    pub(crate) fn size(&self) -> Result<u64> {
+        Ok(self.metadata()?.size())
+    }
+
+    /// Backs all bytes of the file with memory: touching a hole that somebody left when memory is out is a SIGBUS.
+    pub(crate) fn fill_holes(&self) -> Result<()> {
         let metadata = self.metadata()?;
         let missing = metadata.size().saturating_sub(metadata.blocks().saturating_mul(512));
         if missing > 0 {
             self.fill(metadata.size(), missing)?;
         }
-        Ok(metadata.size())
+        Ok(())
+    }
+
+    /// The first bytes of the file, read without mapping it; fewer where it ends before.
+    pub(crate) fn first_bytes(&self) -> Result<[u8; 8]> {
+        let mut bytes = [0; 8];
+        self.file.read_at(&mut bytes, 0).map_err(|error| Error::os("read a memory file", error))?;
+        Ok(bytes)
+    }
+
+    /// Refuses a file in huge pages, of which one page cannot be mapped.
+    pub(crate) fn check_pages(&self) -> Result<()> {
+        let mut facts = MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, the pointer is to a writable statfs.
+        if unsafe { libc::fstatfs(self.file.as_raw_fd(), facts.as_mut_ptr()) } != 0 {
+            return Err(Error::last_os("look at a memory file"));
+        }
+        // SAFETY: the call succeeded, so it has filled the struct.
+        if unsafe { facts.assume_init() }.f_type == libc::HUGETLBFS_MAGIC {
+            return Err(Error::Unsupported { what: "a segment in huge pages".into() });
+        }
+        Ok(())
     }
 
     pub(crate) fn key(&self) -> Result<FileKey> {
@@ -124,7 +153,8 @@ impl MemoryFile {
     /// Opens the same file again, as an open file description of its own.
     pub(super) fn reopen(&self) -> Result<OwnedFd> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let again = match File::options().read(true).write(true).open(&path) {
+        // Not to block: somebody may hold a lease on the file, and forks wait for us.
+        let again = match File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => MemoryFile { file },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Unsupported { what: "a system without /proc".into() });
@@ -148,15 +178,6 @@ impl MemoryFile {
 pub(crate) fn user() -> u32 {
     // SAFETY: geteuid has no preconditions and never fails.
     unsafe { libc::geteuid() }
-}
-
-fn memfd(flags: libc::c_uint) -> io::Result<OwnedFd> {
-    // SAFETY: the name is a C string that outlives the call.
-    match unsafe { libc::memfd_create(c"crossproc".as_ptr(), flags) } {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: the call returned a new descriptor, which nobody else owns.
-        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
-    }
 }
 
 impl From<OwnedFd> for MemoryFile {
@@ -222,7 +243,7 @@ mod tests {
         let file = MemoryFile::anonymous().unwrap();
         file.file.set_len(1 << 20).unwrap();
         assert_eq!(file.metadata().unwrap().blocks(), 0);
-        assert_eq!(file.fill_holes(), Ok(1 << 20));
+        file.fill_holes().unwrap();
         assert_eq!(file.metadata().unwrap().blocks() * 512, 1 << 20);
     }
 

@@ -1,6 +1,8 @@
 //! Numbers for threads.
 
 use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How many bits a thread's number has.
@@ -12,6 +14,8 @@ thread_local! {
 
 /// A number of this thread: never 0, below 2^30, and another one than that of any other thread of this process, until
 /// 2^30 threads have been numbered.
+///
+/// They begin anywhere, so that a segment made by somebody else cannot claim in advance that a thread of ours owns a lock.
 ///
 /// Not the kernel's thread id: two pid namespaces have equal ones, and asking for it is a system call. The numbers
 /// begin again after 2^30 threads; two threads that share one can at worst be told that they already hold a lock which
@@ -26,7 +30,7 @@ pub(crate) fn token() -> u32 {
 
 #[cold]
 fn assign() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one(()) as u32));
     let token = NEXT.fetch_add(1, Ordering::Relaxed) % ((1 << BITS) - 1) + 1;
     TOKEN.set(token);
     token

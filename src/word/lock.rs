@@ -40,6 +40,10 @@ use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
 use crate::sys::{futex, thread};
 
+/// How often who has no time left looks again because the word changed under it. More often than anybody who follows the
+/// protocol could be so unlucky (a guess); a word that changes for ever must not keep a `try_lock` or a timeout.
+const LATE_ATTEMPTS: u32 = 100;
+
 /// A lock, eight bytes of shared memory. All zero: free and clean.
 #[repr(transparent)]
 pub(crate) struct LockWord(AtomicU64);
@@ -187,7 +191,7 @@ impl LockWord {
 
     #[cold]
     fn try_acquire_slow(&self, claim: Claim, liveness: &Liveness) -> Result<Acquired, Refused> {
-        loop {
+        for _ in 0..LATE_ATTEMPTS {
             let word = Word(self.0.load(Relaxed));
             if word.is_held_by(claim) {
                 return Err(Refused::AlreadyHeld);
@@ -199,6 +203,7 @@ impl LockWord {
                 return Ok(acquired);
             }
         }
+        Err(Refused::Held)
     }
 
     #[cold]
@@ -210,8 +215,15 @@ impl LockWord {
         spin: &Spin,
     ) -> Result<Acquired, Refused> {
         let mut announced = false;
+        let mut late_attempts = 0;
         let mut sleeper = futex::Sleeper::new();
         loop {
+            if deadline.has_passed() {
+                if late_attempts == LATE_ATTEMPTS {
+                    return Err(Refused::Held);
+                }
+                late_attempts += 1;
+            }
             let spun = spin.until(|| {
                 let word = Word(self.0.load(Relaxed));
                 (word.is_free() || word.is_held_by(claim)).then_some(word)

@@ -88,8 +88,11 @@ pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Ex
     let is_free = |_: usize, word: Word| word.is_free();
     let is_abandoned =
         |slot: usize, word: Word| !word.is_free() && liveness.is_dead(PeerId::new(slot, word.generation()).get());
-    let mut claim = claim_where(slots, is_free).or_else(|| claim_where(slots, is_abandoned));
-    while let Some(id) = claim {
+    // Whoever keeps all bytes locked does not follow the protocol: an attempt for every place is enough.
+    for _ in 0..=slots.len() {
+        let Some(id) = claim_where(slots, is_free).or_else(|| claim_where(slots, is_abandoned)) else {
+            return Err(Error::TooManyPeers { limit: slots.len() as u32 });
+        };
         crash_point!("attach.claimed");
         let slot = &slots[id.slot()];
         let claimed = Word::new(id.generation(), State::Claiming);
@@ -97,17 +100,14 @@ pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Ex
         crash_point!("attach.held");
         let state = if matches!(held, Ok(Some(_))) { State::Active } else { State::Free };
         let settled = slot.word.compare_exchange(claimed.0, Word::new(id.generation(), state).0, Relaxed, Relaxed);
-        match (held?, settled) {
-            (Some(hold), Ok(_)) => {
-                slot.pid.store(pid, Relaxed);
-                crash_point!("attach.active");
-                return Ok((id, hold));
-            }
-            // Somebody else holds the byte, or took us for dead while we were stopped (I2): this identity is spent.
-            _ => claim = claim_where(slots, is_free).or_else(|| claim_where(slots, is_abandoned)),
+        if let (Some(hold), Ok(_)) = (held?, settled) {
+            slot.pid.store(pid, Relaxed);
+            crash_point!("attach.active");
+            return Ok((id, hold));
         }
+        // Somebody else holds the byte, or took us for dead while we were stopped (I2): this identity is spent.
     }
-    Err(Error::TooManyPeers { limit: slots.len() as u32 })
+    Err(Error::Unsupported { what: "a segment whose identities somebody else has locked".into() })
 }
 
 /// Claims the first place that is `eligible`, if there is one.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::Array;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::segment::{Section, Shared, Wait};
 
@@ -83,7 +83,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set(&self, index: usize, value: T) -> Result<()> {
-        self.write(index, value, Wait::FOR_EVER)
+        self.replace(index, |_| value, Wait::FOR_EVER).map(drop)
     }
 
     /// [`set`](Self::set), if nobody else has the lock.
@@ -99,7 +99,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_set(&self, index: usize, value: T) -> Result<()> {
-        self.write(index, value, Wait::No)
+        self.replace(index, |_| value, Wait::No).map(drop)
     }
 
     /// [`set`](Self::set), waiting `timeout` at most (monotonic; never shorter).
@@ -115,11 +115,17 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set_timeout(&self, index: usize, value: T, timeout: Duration) -> Result<()> {
-        self.write(index, value, Wait::at_most(timeout))
+        self.replace(index, |_| value, Wait::at_most(timeout)).map(drop)
     }
 
-    fn write(&self, index: usize, value: T, wait: Wait) -> Result<()> {
-        let (_turn, element) = self.element(index, wait)?;
+    fn replace(&self, index: usize, change: impl FnOnce(T) -> T, wait: Wait) -> Result<T> {
+        let (turn, element) = self.element(index, wait)?;
+        // SAFETY: A1; volatile as in `read`.
+        let value = change(unsafe { element.read_volatile() });
+        // `change` may have forked, and this may be the copy.
+        if !turn.is_ours() {
+            return Err(Error::Held { object: Kind::Array });
+        }
         let undo = &self.placed.body().undo;
         self.copy(index, self.len());
         crash_point!("array.saved");
@@ -129,7 +135,59 @@ impl<T: Shared> Array<T> {
         unsafe { element.write_volatile(value) };
         crash_point!("array.written");
         undo.end();
-        Ok(())
+        Ok(value)
+    }
+
+    /// Replaces one element by what `change` makes of it, with nobody between, and gives the new one.
+    ///
+    /// `change` runs while others wait for the lock; if it panics, the element stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); [`Held`](crate::Error::Held) in a copy of the process if `change` forks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = crossproc::Array::from_iter([10, 20])?;
+    /// assert_eq!(array.update(1, |n| n + 1)?, 21);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn update(&self, index: usize, change: impl FnOnce(T) -> T) -> Result<T> {
+        self.replace(index, change, Wait::FOR_EVER)
+    }
+
+    /// [`update`](Self::update), if nobody else has the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(crossproc::Array::from_iter([10, 20])?.try_update(1, |n| n + 1)?, 21);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_update(&self, index: usize, change: impl FnOnce(T) -> T) -> Result<T> {
+        self.replace(index, change, Wait::No)
+    }
+
+    /// [`update`](Self::update), waiting `timeout` at most (monotonic; never shorter).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get), when the time is up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = crossproc::Array::from_iter([10, 20])?;
+    /// array.update_timeout(1, |n| n + 1, std::time::Duration::from_secs(1))?;
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn update_timeout(&self, index: usize, change: impl FnOnce(T) -> T, timeout: Duration) -> Result<T> {
+        self.replace(index, change, Wait::at_most(timeout))
     }
 
     /// All elements, copied.
@@ -145,6 +203,7 @@ impl<T: Shared> Array<T> {
     /// # Examples
     ///
     /// See [`set`](Self::set).
+    #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
         match self.acquire(Section::Whole, Wait::FOR_EVER) {
             // SAFETY: A1; volatile as in `read`.

@@ -25,12 +25,12 @@ pub use guard::ArrayGuard;
 ///
 /// # Concurrency
 ///
-/// Every access takes the array's lock: [`get`](Self::get), [`set`](Self::set) and [`to_vec`](Self::to_vec) for their
-/// own duration, [`lock`](Self::lock) until its guard is dropped. The guard derefs to `[T]`, in place: nothing is copied.
+/// Every access takes the array's lock: [`get`](Self::get), [`set`](Self::set), [`update`](Self::update) and
+/// [`to_vec`](Self::to_vec) for their own duration, [`lock`](Self::lock) until its guard is dropped. The guard derefs to `[T]`, in place: nothing is copied.
 ///
 /// # Death
 ///
-/// A process killed in `set` leaves the element's old value or its new one, and nobody is told. A process killed with the
+/// A process killed in `set` or `update` leaves the element's old value or its new one, and nobody is told. A process killed with the
 /// guard in hand leaves what it had written so far; the next [`lock`](Self::lock) says so, `get` and `set` go on.
 ///
 /// # Trust
@@ -193,9 +193,20 @@ impl<T: Shared> Array<T> {
     /// # Examples
     ///
     /// See [`new_in`](Self::new_in).
-    #[expect(clippy::len_without_is_empty, reason = "fixed at creation: nobody waits for it to become empty")]
     pub fn len(&self) -> usize {
         self.placed.length()
+    }
+
+    /// Whether there are no elements, now as ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(crossproc::Array::<u8>::new(0)?.is_empty());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The lock, and all elements whole.

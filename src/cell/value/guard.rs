@@ -97,7 +97,7 @@ pub struct ValueGuard<'a, T: Shared> {
 impl<'a, T: Shared> ValueGuard<'a, T> {
     /// The guard, as an error if an owner died.
     fn new(value: &'a Value<T>, turn: Ownership<'a>) -> Result<Self, Self> {
-        let (copy, was_panicking) = (value.get(), thread::panicking());
+        let (copy, was_panicking) = (value.get_in_turn(&turn), thread::panicking());
         turn.hand_out(|turn| ValueGuard { value, copy, is_changed: false, was_panicking, turn })
     }
 

@@ -167,11 +167,17 @@ impl<T: Shared> Value<T> {
                 return value;
             }
             // Behind the writers' lock nothing moves, if it can be had: a writer that holds it may be stopped.
-            if let Ok(_turn) = self.acquire(Section::Whole, Wait::No) {
-                // Where it moves even so, somebody does not follow the protocol, and zeros are as good as a torn copy.
-                return self.read().unwrap_or_else(T::new_zeroed);
+            if let Ok(turn) = self.acquire(Section::Whole, Wait::No) {
+                return self.get_in_turn(&turn);
             }
         }
+    }
+
+    /// A copy of the value behind the writers' lock, where nothing moves.
+    ///
+    /// If it moves even so, somebody does not follow the protocol, and zeros are as good as a torn copy.
+    fn get_in_turn(&self, _turn: &Ownership<'_>) -> T {
+        self.read().unwrap_or_else(T::new_zeroed)
     }
 
     /// Commits a new value; the caller has the writers' lock.

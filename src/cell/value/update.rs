@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Value;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::segment::{Section, Shared, Wait};
 
 impl<T: Shared> Value<T> {
@@ -22,6 +22,7 @@ impl<T: Shared> Value<T> {
     /// assert_eq!(value.get(), [7; 100]);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
+    #[track_caller]
     pub fn set(&self, value: T) {
         self.update(|_| value);
     }
@@ -64,7 +65,8 @@ impl<T: Shared> Value<T> {
 
     /// Replaces the value by what `change` makes of it, with nobody between, and gives the new one.
     ///
-    /// `change` runs while other writers wait, so it should be short; if it panics, the value stays as it was.
+    /// `change` runs while other writers wait, so it should be short; if it panics, the value stays as it was. If it
+    /// forks, the copy commits nothing: the turn is its parent's, and this panics there.
     ///
     /// # Panics
     ///
@@ -77,6 +79,7 @@ impl<T: Shared> Value<T> {
     /// assert_eq!(value.update(|n| n + 1), 21);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
+    #[track_caller]
     pub fn update(&self, change: impl FnOnce(T) -> T) -> T {
         match self.change(change, Wait::FOR_EVER) {
             Ok(value) => value,
@@ -119,8 +122,12 @@ impl<T: Shared> Value<T> {
     }
 
     fn change(&self, change: impl FnOnce(T) -> T, wait: Wait) -> Result<T> {
-        let _turn = self.acquire(Section::Whole, wait).map_err(|failure| failure.into_error(Kind::Value))?;
-        let value = change(self.get());
+        let turn = self.acquire(Section::Whole, wait).map_err(|failure| failure.into_error(Kind::Value))?;
+        let value = change(self.get_in_turn(&turn));
+        // `change` may have forked, and this may be the copy.
+        if !turn.is_ours() {
+            return Err(Error::Held { object: Kind::Value });
+        }
         self.commit(&value);
         Ok(value)
     }

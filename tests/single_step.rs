@@ -1,0 +1,284 @@
+//! SIGKILL after any instruction: a child is stepped through an operation and killed on the way, and whoever survives
+//! it finds all or nothing of the operation, and every lock free to take.
+//!
+//! Unlike the crash points, this needs no special build and names no places: it is the compiled code that is cut short.
+
+#![cfg(target_arch = "x86_64")]
+
+mod common;
+
+use std::fs;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
+
+use common::watchdog;
+use crossproc::{Arena, Array, Guard, Lock, TryLockError, Value};
+
+/// A forked child that executes one instruction at a time.
+struct Stepped {
+    pid: libc::pid_t,
+}
+
+impl Stepped {
+    /// A child that has run `prepare` and is stopped before `operation`.
+    fn start(prepare: impl FnOnce(), operation: impl FnOnce()) -> Self {
+        // SAFETY: the child goes on with a copy of this thread alone: what it calls takes no locks but those that
+        // `fork` keeps usable (malloc's, crossproc's).
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+        if pid == 0 {
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+                prepare();
+                request(libc::PTRACE_TRACEME, 0, 0);
+                stop_here();
+                operation();
+                stop_here();
+            }));
+            // SAFETY: ends the child at once, without the destructors of a test binary that it is a copy of.
+            unsafe { libc::_exit(i32::from(outcome.is_err())) };
+        }
+        let stepped = Stepped { pid };
+        assert_eq!(stepped.stopped_by(), Some(libc::SIGSTOP), "the child is ready");
+        // Should this test fail, its children go, too.
+        request(libc::PTRACE_SETOPTIONS, pid, libc::PTRACE_O_EXITKILL as usize);
+        stepped
+    }
+
+    /// Executes an instruction; false if the operation was over before.
+    fn step(&self) -> bool {
+        request(libc::PTRACE_SINGLESTEP, self.pid, 0);
+        match self.stopped_by() {
+            Some(libc::SIGTRAP) => true,
+            Some(libc::SIGSTOP) => false,
+            other => panic!("the child was stopped by {other:?}"),
+        }
+    }
+
+    /// Steps until there have been so many effects; false if the operation was over before.
+    fn has_effects(&self, effects: usize, image: &impl Fn() -> Vec<u8>) -> bool {
+        let (mut seen, mut before) = (0, image());
+        while seen < effects {
+            let calls = self.is_before_system_call();
+            if !self.step() {
+                return false;
+            }
+            let now = image();
+            seen += usize::from(calls || now != before);
+            before = now;
+        }
+        true
+    }
+
+    /// Whether the next instruction is a system call.
+    fn is_before_system_call(&self) -> bool {
+        const SYSCALL: u16 = 0x050f;
+        // SAFETY: integers only; all zeroes is a value.
+        let mut registers: libc::user_regs_struct = unsafe { mem::zeroed() };
+        request(libc::PTRACE_GETREGS, self.pid, ptr::from_mut(&mut registers).expose_provenance());
+        // SAFETY: reads the memory of the child, not ours.
+        let code = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid, registers.rip, 0) };
+        code as u16 == SYSCALL
+    }
+
+    /// The signal that has stopped the child, `None` if it has ended.
+    fn stopped_by(&self) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(self.pid, &raw mut status, 0) }, self.pid);
+        libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status))
+    }
+
+    /// Returns when the kernel has finished with the child.
+    fn kill(self) {
+        // SAFETY: a signal to a child of ours that nobody has waited for.
+        assert_eq!(unsafe { libc::kill(self.pid, libc::SIGKILL) }, 0);
+        assert_eq!(self.stopped_by(), None);
+    }
+}
+
+fn request(request: libc::c_uint, pid: libc::pid_t, data: usize) {
+    // SAFETY: of the requests made here only GETREGS writes to memory of ours: to the registers that `data` points to.
+    let answer = unsafe { libc::ptrace(request, pid, 0_usize, data) };
+    assert_eq!(answer, 0, "ptrace: {}", std::io::Error::last_os_error());
+}
+
+fn stop_here() {
+    // SAFETY: raising a signal involves no memory.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// What `look` sees of an object whose peer was killed within `operation`: before it, after each of its instructions
+/// that had an effect, and after it. Equal sights in a row are one.
+///
+/// An effect is a change of the object's file, or a system call. Between two of them no survivor can tell where the
+/// peer died, so this stands for a death after any instruction.
+fn after_each_effect<S: AsFd, R: PartialEq>(
+    make: impl Fn() -> S,
+    prepare: impl Fn(&S),
+    operation: impl Fn(&S),
+    look: impl Fn(S) -> R,
+) -> Vec<R> {
+    let mut sights = Vec::new();
+    for effects in 0.. {
+        let subject = make();
+        let stepped = Stepped::start(|| prepare(&subject), || operation(&subject));
+        let is_over = !stepped.has_effects(effects, &image(&subject));
+        stepped.kill();
+        sights.push(look(subject));
+        if is_over {
+            break;
+        }
+    }
+    assert!(sights.len() > 3, "an operation has effects: {} sights", sights.len());
+    sights.dedup();
+    sights
+}
+
+/// Reads all bytes of the file behind a handle.
+fn image<H: AsFd>(handle: &H) -> impl Fn() -> Vec<u8> + use<H> {
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    move || fs::read(&path).unwrap()
+}
+
+/// What the next owner is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Nothing,
+    OwnerDied,
+}
+use Told::{Nothing, OwnerDied};
+
+/// `locked`: what `try_lock` gave after a death. The lock can be had, whatever the dead one was about.
+fn told<G: Guard>(locked: Result<G, TryLockError<G>>) -> Told {
+    match locked {
+        Ok(_) => Nothing,
+        Err(TryLockError::OwnerDied(_)) => OwnerDied,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+const OLD: [u64; 3] = [1; 3];
+const NEW: [u64; 3] = [2; 3];
+
+#[test]
+fn a_lock_whose_owner_was_killed_is_taken_and_the_death_told() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Lock::new().unwrap(),
+        |lock| drop(lock.lock()),
+        |lock| drop(lock.lock()),
+        |lock| told(lock.try_lock()),
+    );
+    assert_eq!(sights, [Nothing, OwnerDied, Nothing]);
+}
+
+#[test]
+fn a_lock_taken_over_from_one_dead_owner_by_another_stays_marked() {
+    let _watchdog = watchdog();
+    let abandoned = || {
+        let lock = Lock::new().unwrap();
+        Stepped::start(|| mem::forget(lock.lock()), || ()).kill();
+        lock
+    };
+    let sights = after_each_effect(abandoned, |_| (), |lock| drop(lock.lock()), |lock| told(lock.try_lock()));
+    assert_eq!(sights, [OwnerDied]);
+}
+
+#[test]
+fn a_value_whose_setter_was_killed_is_old_or_new_and_nobody_is_told() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Value::new(OLD).unwrap(),
+        |value| value.set(OLD),
+        |value| value.set(NEW),
+        |value| (value.get(), told(value.try_lock()), value.get()),
+    );
+    assert_eq!(sights, [(OLD, Nothing, OLD), (NEW, Nothing, NEW)]);
+}
+
+#[test]
+fn a_value_whose_guard_was_killed_is_old_or_new_and_the_death_told() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Value::new(OLD).unwrap(),
+        |value| value.set(OLD),
+        |value| *value.lock().unwrap() = NEW,
+        |value| (value.get(), told(value.try_lock())),
+    );
+    assert_eq!(sights, [(OLD, Nothing), (OLD, OwnerDied), (NEW, OwnerDied), (NEW, Nothing)]);
+}
+
+#[test]
+fn an_element_whose_setter_was_killed_is_old_or_new_and_nobody_is_told() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Array::from_iter([OLD; 3]).unwrap(),
+        |array| array.set(0, OLD).unwrap(),
+        |array| array.set(1, NEW).unwrap(),
+        |array| (told(array.try_lock()), array.to_vec()),
+    );
+    assert_eq!(sights, [(Nothing, vec![OLD; 3]), (Nothing, vec![OLD, NEW, OLD])]);
+}
+
+/// Whoever puts the old value back may be killed at it, too.
+#[test]
+fn a_half_set_element_is_put_back_by_the_last_survivor() {
+    let _watchdog = watchdog();
+    const MARK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
+    let half_set = || {
+        let array = Array::from_iter([OLD; 2]).unwrap();
+        let image = image(&array);
+        let has_begun = || image().chunks(8).any(|word| word == MARK.to_ne_bytes());
+        let setter = Stepped::start(|| array.set(1, OLD).unwrap(), || array.set(1, [MARK; 3]).unwrap());
+        while !has_begun() {
+            assert!(setter.step(), "a set element is in the file");
+        }
+        setter.kill();
+        array
+    };
+    let sights = after_each_effect(
+        half_set,
+        |_| (),
+        |array| assert_eq!(array.get(1), Ok(OLD)),
+        |array| (told(array.try_lock()), array.to_vec()),
+    );
+    assert_eq!(sights, [(Nothing, vec![OLD; 2])]);
+}
+
+/// The survivors attach, too: a forked child would know its parent's attachment.
+#[test]
+fn a_peer_killed_while_it_attaches_or_detaches_costs_nobody_a_place() {
+    let _watchdog = watchdog();
+    let file = Value::new(7_u64).unwrap().as_fd().try_clone_to_owned().unwrap();
+    let attach = |file: &OwnedFd| Value::<u64>::from_fd(file.try_clone().unwrap()).unwrap();
+    let come_and_go = || {
+        let sights = after_each_effect(
+            || file.try_clone().unwrap(),
+            |_| (),
+            |file| drop(attach(file)),
+            |file| attach(&file).try_update(|n| n),
+        );
+        assert_eq!(sights, [Ok(7)]);
+    };
+    come_and_go();
+    // From now on every place was somebody's who died.
+    for _ in 0..256 {
+        Stepped::start(|| mem::forget(attach(&file)), || ()).kill();
+    }
+    come_and_go();
+}
+
+#[test]
+fn an_object_whose_maker_was_killed_costs_an_arena_only_its_room() {
+    let _watchdog = watchdog();
+    let arena = Arena::new(1 << 16).unwrap();
+    let sights = after_each_effect(
+        || arena.clone(),
+        |_| (),
+        |arena| drop(Value::new_in(arena, OLD)),
+        |arena| Value::new_in(&arena, NEW).unwrap().get(),
+    );
+    assert_eq!(sights, [NEW]);
+}
