@@ -8,7 +8,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -274,6 +276,56 @@ fn a_program_that_ends_before_init_never_started() {
         Process::builder().env("LD_TRACE_LOADED_OBJECTS", "1").stdout(Stdio::null()).spawn(|| (), ()).unwrap();
     let (name, pid) = (process.name().to_string(), process.pid());
     assert_eq!(process.join(), Err(ProcessError::NeverStarted { name, pid, exit: Exit::Code(0) }));
+}
+
+/// Switches the calling thread, alone, to an effective user and group; whether that was allowed.
+fn act_as(user: libc::uid_t, group: libc::gid_t) -> bool {
+    let unchanged = libc::uid_t::MAX;
+    // SAFETY: changes credentials; no memory is involved.
+    let grouped = unsafe { libc::syscall(libc::SYS_setresgid, unchanged, group, unchanged) } == 0;
+    // SAFETY: as above.
+    grouped && unsafe { libc::syscall(libc::SYS_setresuid, unchanged, user, unchanged) } == 0
+}
+
+#[test]
+fn a_process_that_acts_for_another_user_starts_none() {
+    let _watchdog = watchdog();
+    for (user, group) in [(65534, 0), (0, 65534)] {
+        let acting = |user, group| act_as(user, group).then(|| Process::spawn(|| (), ()).map(drop));
+        match Process::spawn(acting, (user, group)).unwrap().join().unwrap() {
+            None => return, // only root may do that
+            Some(outcome) => assert!(matches!(outcome, Err(Error::Unsupported { .. })), "{outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_child_of_another_user_ends_rather_than_run_the_program() {
+    let _watchdog = watchdog();
+    let start = || {
+        if !act_as(65534, 0) {
+            return None; // only root may do that
+        }
+        let mut ends = [-1; 2];
+        // SAFETY: there is room for two descriptors, of which the second is to survive exec.
+        let answer = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, ends.as_mut_ptr()) };
+        assert!(answer == 0 && act_as(0, 0));
+        let message = b"crossp\0\x01";
+        // SAFETY: the kernel reads as many bytes as there are.
+        assert_eq!(unsafe { libc::send(ends[0], message.as_ptr().cast(), message.len(), 0) }, 8);
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("--list").stdout(process::Stdio::null());
+        let take_place = move || {
+            // SAFETY: copies a descriptor; no memory is involved.
+            unsafe { libc::dup2(ends[1], 3) };
+            Ok(())
+        };
+        // SAFETY: the function makes one system call.
+        unsafe { command.pre_exec(take_place) };
+        command.status().unwrap().code()
+    };
+    let code = Process::spawn(start, ()).unwrap().join().unwrap();
+    assert!(matches!(code, None | Some(1)), "{code:?}");
 }
 
 #[cfg(crash_points)]

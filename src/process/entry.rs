@@ -15,8 +15,9 @@ use super::trampoline;
 use super::unwinding;
 use crate::error::{Error, Result};
 use crate::fault::crash_point;
+use crate::sys::exit;
+use crate::sys::socket::{self, Inherited};
 use crate::sys::spawn::CONTROL;
-use crate::sys::{exit, socket};
 
 /// How this program came to recognise its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,9 @@ pub(super) fn mode() -> Result<Mode> {
 /// are ended instead.
 ///
 /// A child recognises itself by what its parent left for it in a socket at descriptor 3; no environment variable and
-/// no argument is involved. A program that runs with privileges of another user (`AT_SECURE`) is never a child.
+/// no argument is involved. What is at that descriptor in any other process stays as it is. A program that exec gave
+/// the privileges of another user (`AT_SECURE`), and one whose socket another user made, does nobody's bidding: it ends
+/// here with code 1.
 ///
 /// # Examples
 ///
@@ -93,7 +96,12 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     static START: Once = Once::new();
     let mut control = None;
     START.call_once(|| {
-        control = socket::take_inherited(CONTROL, &MAGIC);
+        control = match socket::take_inherited(CONTROL, &MAGIC) {
+            Inherited::Other => None,
+            Inherited::Control(control) => Some(control),
+            // To go on would be to run `main` in every child, which would start children in turn.
+            Inherited::Untrusted => exit::now(1),
+        };
         let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.

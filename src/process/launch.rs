@@ -41,6 +41,10 @@ pub(super) struct Options {
 
 /// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors.
 pub(super) fn launch(options: Options, entry: Entry, function: &'static str, parcel: &Parcel) -> Result<Child> {
+    // The child would not trust what it finds (`take_inherited`).
+    if program::has_privileges_of_another() {
+        return Err(Error::Unsupported { what: "starting processes with the privileges of another user".into() });
+    }
     fork::prepare()?;
     let starting = registry::begin()?;
     let child = own::next_child(options.name);

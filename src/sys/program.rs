@@ -44,6 +44,21 @@ pub(crate) fn this() -> Result<&'static Program> {
     Ok(THIS.get_or_init(|| program))
 }
 
+/// Whether exec gave this process privileges that the one before had not: set-user-id, file capabilities and the like.
+pub(crate) fn privileged_by_exec() -> bool {
+    // SAFETY: reads a word that the kernel left at the start of the process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Whether what the calling thread executes runs with other privileges than it was started with.
+pub(crate) fn has_privileges_of_another() -> bool {
+    // SAFETY: these have no preconditions and never fail.
+    let [user, effective_user] = [unsafe { libc::getuid() }, unsafe { libc::geteuid() }];
+    // SAFETY: as above.
+    let [group, effective_group] = [unsafe { libc::getgid() }, unsafe { libc::getegid() }];
+    user != effective_user || group != effective_group || privileged_by_exec()
+}
+
 impl Program {
     /// Where the function at `address` is, as a number that every process of this build understands; `None` if it is
     /// not part of the program's executable.
