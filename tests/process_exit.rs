@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe, stdin};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -307,4 +308,54 @@ fn failed_starts_leave_nothing() {
         });
     };
     Process::spawn(failing, ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_process_without_room_for_descriptors_waits_for_its_children() {
+    let _watchdog = watchdog();
+    let poor = || {
+        let (input, to_child) = pipe().unwrap();
+        let process = Process::builder().stdin(input).spawn(wait_for_input, ()).unwrap();
+        let (input, to_other) = pipe().unwrap();
+        Process::builder().stdin(input).spawn(wait_for_input, ()).unwrap();
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel reads one limit.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &none) }, 0);
+        let asked = Instant::now();
+        let Err(TryJoinError::Running(process)) = process.join_timeout(SHORT) else { panic!("did not wait") };
+        assert!(asked.elapsed() >= SHORT);
+        drop((to_child, to_other));
+        process.join().unwrap()
+    };
+    assert_eq!(Process::spawn(poor, ()).unwrap().join().unwrap(), "");
+}
+
+#[test]
+fn the_end_of_a_traced_process_is_waited_for_until_its_tracer_lets_it_go() {
+    let _watchdog = watchdog();
+    let trace = |pid: i32| {
+        // SAFETY: attaches to a process; no memory is involved.
+        let attached = unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0) } == 0;
+        println!("{attached}");
+        wait_for_input();
+        // SAFETY: no status is asked for.
+        attached && unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) } == pid
+    };
+    let process = Process::spawn(park, ()).unwrap();
+    let (builder, to_tracer, mut from_tracer) = piped();
+    let tracer = builder.spawn(trace, (process.pid() as i32,)).unwrap();
+    let mut attached = String::new();
+    from_tracer.read_line(&mut attached).unwrap();
+    process.kill().unwrap();
+    if attached == "true\n" {
+        let mut entry = libc::pollfd { fd: process.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which outlives the call.
+        while unsafe { libc::poll(&raw mut entry, 1, -1) } != 1 {}
+        let asked = Instant::now();
+        assert_eq!(process.wait_timeout(SHORT), None);
+        assert!(asked.elapsed() >= SHORT);
+    }
+    drop(to_tracer);
+    assert_eq!(process.wait(), Exit::Signal(libc::SIGKILL));
+    assert_eq!(tracer.join().unwrap(), attached == "true\n"); // where tracing is forbidden, there is nothing to see
 }

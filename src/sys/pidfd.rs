@@ -6,6 +6,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use super::clock::Deadline;
 use crate::error::Exit;
@@ -20,7 +22,11 @@ pub(crate) enum Seen {
 }
 
 /// Sleeps until the process has ended, or until the deadline; whether it has ended.
+///
+/// Where the kernel refuses to sleep (ENOMEM, or EINVAL under a limit of no descriptors at all), or wakes us for the end
+/// of a process whose tracer is to be told first, this looks at the process again and again.
 pub(crate) fn wait(process: BorrowedFd<'_>, deadline: Deadline) -> bool {
+    let mut pause = SHORTEST_PAUSE;
     loop {
         let mut entry = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let timeout = deadline.remaining().map(|left| libc::timespec {
@@ -29,21 +35,33 @@ pub(crate) fn wait(process: BorrowedFd<'_>, deadline: Deadline) -> bool {
         });
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: one entry, and a timeout that is null or a valid timespec; both outlive the call.
-        match unsafe { libc::ppoll(&raw mut entry, 1, timeout, ptr::null()) } {
-            1 => return true,
+        let ended = match unsafe { libc::ppoll(&raw mut entry, 1, timeout, ptr::null()) } {
+            1 => look(process) != Seen::Running,
             // The timeout and the deadline are on the same clock, but only the deadline's own answer counts.
             0 if deadline.has_passed() => return false,
-            0 => {}
-            // ENOMEM, or a limit of no descriptors at all: not a reason to report an end, nor to keep a core busy.
-            _ if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted => {
-                if deadline.has_passed() {
-                    return false;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            _ => {}
+            0 => continue,
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => continue,
+            _ => match look(process) {
+                Seen::Running => false,
+                Seen::Ended(_) => true,
+                Seen::NotOurs => is_gone(process),
+            },
+        };
+        if ended || deadline.has_passed() {
+            return ended;
         }
+        thread::sleep(deadline.remaining().map_or(pause, |left| left.min(pause)));
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
+}
+
+/// How long to sleep between two looks, at first and at last: guesses.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether the process has ended and somebody has collected its status.
+fn is_gone(process: BorrowedFd<'_>) -> bool {
+    send_signal(process, 0).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
 /// How the process ended, if it has; leaves it to [`reap`] to collect it.
@@ -98,10 +116,17 @@ pub(crate) fn recorded_exit(process: BorrowedFd<'_>) -> Option<Exit> {
 
 /// Sends a signal. A process that has ended gets it no more, which is no error.
 pub(crate) fn signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    match send_signal(process, signal) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        other => other,
+    }
+}
+
+/// pidfd_send_signal(2); signal 0 is none, and only asks.
+fn send_signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: no information goes with the signal, hence the null pointer; no memory is involved.
     let answer = unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
     };
-    let error = io::Error::last_os_error();
-    if answer == 0 || error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
