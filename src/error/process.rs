@@ -1,6 +1,7 @@
+use std::cell::Cell;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// How a process ended.
 ///
@@ -119,6 +120,53 @@ pub enum ProcessError {
         pid: u32,
         /// What went wrong.
         #[source]
+        #[serde(deserialize_with = "nested")]
         source: Box<crate::Error>,
     },
+}
+
+/// More than processes start processes in earnest, a guess.
+const MOST_LEVELS: u32 = 16;
+
+/// Decodes the error inside an error, but not without end: a hostile process may send as many levels as there are
+/// bytes, and each takes its share of our stack.
+fn nested<'de, D: Deserializer<'de>>(decoder: D) -> Result<Box<crate::Error>, D::Error> {
+    thread_local! {
+        static LEVEL: Cell<u32> = const { Cell::new(0) };
+    }
+    struct Entered;
+    impl Drop for Entered {
+        fn drop(&mut self) {
+            LEVEL.set(LEVEL.get() - 1);
+        }
+    }
+    if LEVEL.get() == MOST_LEVELS {
+        return Err(de::Error::custom("an error within too many others"));
+    }
+    LEVEL.set(LEVEL.get() + 1);
+    let _entered = Entered;
+    Box::deserialize(decoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    fn within(levels: u32) -> Vec<u8> {
+        let wrap =
+            |source, _| ProcessError::Failed { name: "Process-1".into(), pid: 1, source: Box::new(source) }.into();
+        postcard::to_stdvec(&(0..levels).fold(Error::Exiting, wrap)).unwrap()
+    }
+
+    #[test]
+    fn errors_within_errors_are_decoded_to_a_limit() {
+        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok());
+        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS + 1)).is_err());
+        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok(), "after a refusal");
+        // What a level adds to the bytes, a hundred thousand times: more than a stack holds.
+        let (one, two) = (within(1), within(2));
+        let level = &two[..two.len() - one.len()];
+        assert!(postcard::from_bytes::<Error>(&level.repeat(100_000)).is_err());
+    }
 }
