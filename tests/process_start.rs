@@ -328,6 +328,25 @@ fn a_child_of_another_user_ends_rather_than_run_the_program() {
     assert!(matches!(code, None | Some(1)), "{code:?}");
 }
 
+#[test]
+fn arguments_and_results_beyond_the_size_of_files_are_an_error() {
+    let _watchdog = watchdog();
+    let limited = || {
+        let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
+        // SAFETY: the kernel reads one limit.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+        let sent = Process::spawn(|bytes: Vec<u8>| bytes.len(), (vec![0_u8; 1 << 20],)).map(drop);
+        let Err(ProcessError::Failed { source, .. }) = Process::spawn(|| vec![0_u8; 1 << 20], ()).unwrap().join()
+        else {
+            panic!("there was room")
+        };
+        (sent, *source)
+    };
+    let (sent, returned) = Process::spawn(limited, ()).unwrap().join().unwrap();
+    assert!(matches!(sent, Err(Error::NoSpace { needed: 0x10_0000.., available: 4096 })), "{sent:?}");
+    assert!(matches!(returned, Error::NoSpace { needed: 0x10_0000.., available: 4096 }), "{returned:?}");
+}
+
 #[cfg(crash_points)]
 #[test]
 fn a_child_dies_at_the_crash_point_asked_for() {

@@ -84,7 +84,7 @@ pub(super) fn send<H: Serialize>(
     let failed = |error: io::Error| Error::os(format!("send {what}"), error);
     let head = postcard::to_stdvec(head).map_err(encode)?;
     let length = head.len() + body.len();
-    let file = if length > INLINE { Some(sealed::write(&[&head, body]).map_err(failed)?) } else { None };
+    let file = if length > INLINE { Some(sealed::write(&[&head, body])?) } else { None };
     let envelope = Envelope {
         descriptors: u32::try_from(segments.len()).map_err(|_| failed(io::Error::from_raw_os_error(libc::EMFILE)))?,
         sealed: file.is_some().then_some(length as u64),

@@ -3,11 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use memmap2::{Mmap, MmapOptions};
 
+use super::capacity;
 use super::memfd::memfd;
 use crate::error::{Error, Result};
 
@@ -15,14 +16,23 @@ use crate::error::{Error, Result};
 const SEALS: i32 = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 
 /// A file that holds `pieces`, one after the other, and can never be changed.
-pub(crate) fn write(pieces: &[&[u8]]) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd(c"crossproc message")?);
+///
+/// # Errors
+///
+/// [`Error::NoSpace`] beyond the size that files of this process may have: to try would be to get SIGXFSZ.
+pub(crate) fn write(pieces: &[&[u8]]) -> Result<OwnedFd> {
+    let failed = |error| Error::os("write the file of a message", error);
+    let (needed, available) = (pieces.iter().map(|piece| piece.len() as u64).sum(), capacity::file_size_limit());
+    if needed > available {
+        return Err(Error::NoSpace { needed, available });
+    }
+    let mut file = File::from(memfd(c"crossproc message").map_err(failed)?);
     for piece in pieces {
-        file.write_all(piece)?;
+        file.write_all(piece).map_err(failed)?;
     }
     // SAFETY: changes the seals of a file; no memory is involved.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } != 0 {
-        return Err(io::Error::last_os_error());
+        return Err(Error::last_os("seal the file of a message"));
     }
     Ok(file.into())
 }
