@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::watchdog;
-use crossproc::{Error, Exit, Process, ProcessBuilder, TryJoinError, active_children, parent};
+use crossproc::{Error, Exit, Process, ProcessBuilder, Stdio, TryJoinError, active_children, parent};
 
 crossproc::test_support!();
 
@@ -123,6 +123,45 @@ fn a_killed_parent_takes_its_daemons_along() {
     }
 }
 
+/// Gives up a capability that exec gives back to root.
+fn drop_capability() {
+    #[repr(C)]
+    #[derive(Default, Clone, Copy)]
+    struct Capabilities {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    // _LINUX_CAPABILITY_VERSION_3, and this thread.
+    let header = [0x2008_0522_u32, 0];
+    let mut capabilities = [Capabilities::default(); 2];
+    // SAFETY: version 3 has two structs, which the kernel fills in.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_capget, &header, &mut capabilities) }, 0);
+    capabilities[0].effective &= !1; // CAP_CHOWN
+    capabilities[0].permitted &= !1;
+    // SAFETY: as above; it reads them.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_capset, &header, &capabilities) }, 0);
+}
+
+#[test]
+fn a_daemon_that_regains_capabilities_dies_with_its_parent_too() {
+    let _watchdog = watchdog();
+    let (builder, _to_child, mut from_child) = piped();
+    let start = || {
+        drop_capability();
+        let say = || {
+            println!("ready");
+            park();
+        };
+        Process::builder().daemon(true).spawn(say, ()).unwrap();
+        park();
+    };
+    let process = builder.spawn(start, ()).unwrap();
+    from_child.read_line(&mut String::new()).unwrap();
+    process.kill().unwrap();
+    assert_eq!(rest(from_child), "");
+}
+
 #[test]
 fn a_killed_parent_leaves_other_children_alone() {
     let _watchdog = watchdog();
@@ -213,6 +252,29 @@ fn a_forked_copy_leaves_its_parents_children_alone() {
         }
     };
     assert_eq!(Process::spawn(fork, ()).unwrap().join().unwrap(), (0, (None, None), 2));
+}
+
+#[test]
+fn a_forked_copy_of_a_child_does_not_answer_in_its_place() {
+    let _watchdog = watchdog();
+    for panics in [false, true] {
+        let fork = |panics: bool| {
+            // SAFETY: this process has one thread, so that its copy may do anything.
+            match unsafe { libc::fork() } {
+                0 if panics => panic!("the copy"),
+                0 => "copy".to_string(),
+                copy => {
+                    let mut status = -1;
+                    // SAFETY: `copy` is ours, and `status` outlives the call.
+                    unsafe { libc::waitpid(copy, &mut status, 0) };
+                    format!("child, its copy exited with {}", libc::WEXITSTATUS(status))
+                }
+            }
+        };
+        let process = Process::builder().stderr(Stdio::null()).spawn(fork, (panics,)).unwrap();
+        let code = if panics { 101 } else { 0 };
+        assert_eq!(process.join().unwrap(), format!("child, its copy exited with {code}"));
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::unwinding;
 use crate::error::{Error, Result};
 use crate::fault::crash_point;
 use crate::sys::exit;
+use crate::sys::fork;
 use crate::sys::socket::{self, Inherited};
 use crate::sys::spawn::CONTROL;
 
@@ -111,10 +112,21 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     }
 }
 
+/// The parent, as the child sees it.
+struct Parent {
+    /// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
+    control: OwnedFd,
+    /// Whose parent it is: a forked copy of the child must not answer in its place.
+    generation: u32,
+}
+
 /// Sends an answer to the parent, with the encoded result if there is one.
-fn send_answer(parent: &OwnedFd, answer: &Answer, result: Option<Encoded>) -> Result<()> {
+fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Result<()> {
+    if fork::generation() != parent.generation {
+        return Ok(());
+    }
     let (bytes, segments) = result.map(|Encoded(parcel)| (parcel.bytes, parcel.segments)).unwrap_or_default();
-    match message::send(ANSWER, parent.as_fd(), answer, &bytes, &segments) {
+    match message::send(ANSWER, parent.control.as_fd(), answer, &bytes, &segments) {
         // The parent is gone, and with it everybody who could have missed the answer.
         Err(error) if message::nobody_listens(&error) => Ok(()),
         other => other,
@@ -122,9 +134,10 @@ fn send_answer(parent: &OwnedFd, answer: &Answer, result: Option<Encoded>) -> Re
 }
 
 fn run(control: OwnedFd) -> ! {
-    /// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
-    static PARENT: OnceLock<OwnedFd> = OnceLock::new();
-    let parent: &'static OwnedFd = PARENT.get_or_init(|| control);
+    static PARENT: OnceLock<Parent> = OnceLock::new();
+    // If it fails, all generations are 0, and copies are not told apart: better than not to run.
+    let _ = fork::prepare();
+    let parent: &'static Parent = PARENT.get_or_init(|| Parent { control, generation: fork::generation() });
     let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {
         let _ = send_answer(parent, &Answer::Panicked(panic), None);
@@ -145,12 +158,15 @@ fn run(control: OwnedFd) -> ! {
 }
 
 /// Does what the parent asked for.
-fn serve(parent: &OwnedFd) -> Result<Returned> {
-    let Some(mut request) = message::receive::<Request>(REQUEST, parent.as_fd())? else {
+fn serve(parent: &Parent) -> Result<Returned> {
+    let Some(mut request) = message::receive::<Request>(REQUEST, parent.control.as_fd())? else {
         return Err(Error::Decode { what: REQUEST.into(), reason: "there is none".into() });
     };
     let head = &request.head;
     let entry = trampoline::at(&head.build, head.function)?;
+    if head.daemon {
+        exit::die_with_parent(head.parent_pid);
+    }
     own::become_child(head);
     #[cfg(crash_points)]
     if let Some((point, passes)) = &head.crash {

@@ -20,6 +20,19 @@ pub(crate) fn now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has the kernel kill this process when the thread that started it ends. An exec that raises capabilities has disarmed
+/// what was armed before it (prctl(2)).
+///
+/// `parent` is the process of that thread; if it is not this one's any more, it ended too early for the signal, and this
+/// process ends here, with code 1.
+pub(crate) fn die_with_parent(parent: u32) {
+    // SAFETY: sets an attribute of this process; no memory is involved.
+    let armed = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } == 0;
+    if !armed || std::os::unix::process::parent_id() != parent {
+        now(1);
+    }
+}
+
 /// SIGKILL to this process, here and now.
 #[cfg(crash_points)]
 pub(crate) fn kill_self() -> ! {
