@@ -233,6 +233,37 @@ fn panics_without_a_text_or_a_place_come_back_too() {
 }
 
 #[test]
+fn panics_that_cannot_unwind_come_back_too() {
+    let _watchdog = watchdog();
+    extern "C" fn foreign() {
+        panic!("no way out");
+    }
+    struct Fragile;
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            panic!("one too many");
+        }
+    }
+    let twice = || -> () {
+        let _fragile = Fragile;
+        panic!("the first")
+    };
+    let quiet = || Process::builder().stderr(crossproc::Stdio::null());
+    let ends =
+        [(quiet().spawn(|| foreign(), ()).unwrap(), "no way out"), (quiet().spawn(twice, ()).unwrap(), "one too many")];
+    for (process, expected) in ends {
+        let child = process.child().clone();
+        let error = process.join().unwrap_err();
+        assert!(
+            matches!(&error, ProcessError::Panicked { message, location, .. }
+                if message == expected && location.starts_with("tests/process.rs:")),
+            "{error:?}"
+        );
+        assert_eq!(child.exit(), Some(Exit::Signal(libc::SIGABRT)));
+    }
+}
+
+#[test]
 fn a_caught_panic_is_no_panic() {
     let _watchdog = watchdog();
     let careful = || std::panic::catch_unwind(|| panic!("caught")).is_err();

@@ -2,6 +2,8 @@
 //!
 //! A hook sees where a panic happened, and what led there, but not whether somebody catches it; `catch_unwind` sees
 //! the payload only. So the hook notes the latest panic, and whoever catches the payload asks for the note that fits.
+//!
+//! A panic that cannot unwind is not caught: it leaves as last words from the hook.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -14,6 +16,14 @@ use super::protocol::Panic;
 /// The latest panic of the recorded thread.
 static LATEST: Mutex<Option<Panic>> = Mutex::new(None);
 
+/// What the library says, in a panic of its own, of one that has come to a place from which it cannot unwind further:
+/// an `extern "C"` function, or a destructor that runs because of another panic. (`PanicHookInfo::can_unwind` is not
+/// stable. Were these texts to change, the parent would hear nothing, as of any abort.)
+const STUCK: [&str; 2] = ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
+
+/// What it says of a contract of an unsafe function that a debug build saw broken; it aborts at once.
+const BROKEN_CONTRACT: &str = "unsafe precondition(s) violated";
+
 /// Has the calling thread's panics noted from now on. Where a panic aborts, nobody will catch it: then `last_words` is
 /// called with it at once.
 pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + Sync + 'static) {
@@ -22,10 +32,13 @@ pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + S
     panic::set_hook(Box::new(move |info| {
         if thread::current().id() == recorded {
             let panic = note(info);
-            if cfg!(panic = "abort") {
+            let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+            if STUCK.contains(&panic.message.as_str()) {
+                last_words(latest.take().unwrap_or(panic));
+            } else if cfg!(panic = "abort") || panic.message.starts_with(BROKEN_CONTRACT) {
                 last_words(panic);
             } else {
-                *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                *latest = Some(panic);
             }
         }
         previous(info);
