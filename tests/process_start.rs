@@ -347,6 +347,52 @@ fn arguments_and_results_beyond_the_size_of_files_are_an_error() {
     assert!(matches!(returned, Error::NoSpace { needed: 0x10_0000.., available: 4096 }), "{returned:?}");
 }
 
+#[test]
+fn a_program_started_through_the_loader_starts_no_processes() {
+    let _watchdog = watchdog();
+    const INSIDE: &str = "CROSSPROC_TEST_LOADER";
+    if env::var_os(INSIDE).is_some() {
+        let error = Process::spawn(|| (), ()).unwrap_err();
+        assert_eq!(error.to_string(), "a program started through the dynamic loader is not supported here");
+        println!("refused");
+        return;
+    }
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let loader = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).find(|path| path.contains("/ld-linux"));
+    let Some(loader) = loader else { return }; // statically linked
+    let mut command = Command::new(loader);
+    command.arg(env::current_exe().unwrap()).args(["--exact", thread::current().name().unwrap(), "--nocapture"]);
+    let output = command.env(INSIDE, "").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("refused"), "{output:?}");
+}
+
+/// Nice value, and whether exec may add privileges: attributes of a thread.
+fn attributes() -> (i32, bool) {
+    // SAFETY: has no preconditions.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // SAFETY: asks for an attribute.
+    (nice, unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1)
+}
+
+#[test]
+fn a_child_inherits_niceness_and_modesty_of_the_thread_that_starts_it() {
+    let _watchdog = watchdog();
+    let start = || {
+        thread::spawn(|| {
+            // SAFETY: changes an attribute of this thread.
+            assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 7) }, 0);
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+            [false, true].map(|daemon| Process::builder().daemon(daemon).spawn(attributes, ()).unwrap().join().unwrap())
+        })
+    };
+    // First a daemon of a thread that changed nothing: it has the launcher's thread made.
+    let plain = || thread::spawn(|| Process::builder().daemon(true).spawn(attributes, ()).unwrap().join().unwrap());
+    assert_eq!(plain().join().unwrap(), attributes());
+    assert_eq!(start().join().unwrap(), [(7, true); 2]);
+    assert_eq!(plain().join().unwrap(), attributes());
+}
+
 #[cfg(crash_points)]
 #[test]
 fn a_child_dies_at_the_crash_point_asked_for() {

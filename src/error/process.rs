@@ -73,7 +73,8 @@ impl fmt::Display for Exit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// Its function panicked; it exited with code 101, as a Rust program does.
+    /// Its function panicked; it exited with code 101, as a Rust program does, or was aborted if the panic could not
+    /// unwind.
     #[error("process {name} ({pid}) panicked at {location}: {message}")]
     Panicked {
         /// The process's name.
@@ -99,8 +100,8 @@ pub enum ProcessError {
         exit: Exit,
     },
 
-    /// It ended before it had recognised that it was a child: the program was started in a way that its children
-    /// cannot repeat (through the dynamic loader, say), or it ends before it calls `crossproc::init`.
+    /// It ended before it had recognised that it was a child: the program ends before it calls `crossproc::init`, or its
+    /// loader does, or the child was not its parent's equal (see [`init`](crate::init)).
     #[error("process {name} ({pid}) {exit} before it reached `crossproc::init()`")]
     NeverStarted {
         /// The process's name.

@@ -81,6 +81,14 @@ impl ProcessBuilder {
     /// thread that lives as long as the process. Only a child that changes its credentials escapes (see
     /// `PR_SET_PDEATHSIG` in prctl(2)).
     ///
+    /// That one thread is made by the first such start. From the thread that calls `spawn`, a daemon has the signal mask,
+    /// the affinity, the nice value and `no_new_privs`; but what else threads may have of their own (credentials, seccomp
+    /// filters, scheduling class, namespaces, and a `no_new_privs` that only the launching thread has) comes from the
+    /// launching thread. Who changes these for one thread starts daemons from the main thread.
+    ///
+    /// A daemon cannot be started into another PID namespace (after `unshare(CLONE_NEWPID)`), where it could not see
+    /// whether its parent still lives; [`spawn`](Self::spawn) fails then.
+    ///
     /// # Examples
     ///
     /// ```

@@ -13,8 +13,8 @@ use crate::segment::handle::{Parcel, pack, unpack};
 /// What may be passed for a parameter of type `P`: a `P`, a `&P`, a `&str` for a `String`, a slice for a `Vec`.
 ///
 /// A reference is passed on as a copy of what it refers to, which is why `P` must be `Clone` then: a value with one
-/// owner, such as one end of a pipe, has to be given away. Handles (locks, values, queues ...) passed by reference are
-/// the same objects in the child.
+/// owner has to be given away. Handles (locks, values, arrays ...) passed by reference are the same objects in the
+/// child.
 ///
 /// This trait cannot usefully be implemented for other types: the receiver decodes a `P` from whatever the sender
 /// encodes.

@@ -148,6 +148,10 @@ fn invalid(attempt: String) -> Error {
 fn explain(failure: Failure, directory: Option<PathBuf>) -> Error {
     let attempt: Cow<'static, str> = match failure.step {
         Step::Clone => "create a process".into(),
+        // The parent is not the child's parent: not there to be seen, that is, as one that had ended could not read this.
+        Step::DeathSignal if failure.error.raw_os_error() == Some(libc::ESRCH) => {
+            "tie a new process to this one (it may have been put into another PID namespace)".into()
+        }
         Step::DeathSignal => "tie a new process to this one".into(),
         Step::Descriptors => "arrange the descriptors of a new process".into(),
         Step::Directory => format!("enter directory {:?} in a new process", directory.unwrap_or_default()).into(),

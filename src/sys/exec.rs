@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) parent: Option<u32>,
     pub(crate) mask: libc::sigset_t,
     pub(crate) affinity: Option<libc::cpu_set_t>,
+    pub(crate) nice: Option<c_int>,
+    pub(crate) no_new_privileges: bool,
     pub(crate) failure: Report,
 }
 
@@ -86,6 +88,15 @@ fn execute(plan: &Plan) -> Result<Never, Failed> {
         // A mask that has become impossible meanwhile is no reason to fail.
         // SAFETY: the set has the size that is passed.
         unsafe { libc::sched_setaffinity(0, mem::size_of::<libc::cpu_set_t>(), affinity) };
+    }
+    if let Some(nice) = plan.nice {
+        // One that it takes a privilege to reach is no reason to fail, either.
+        // SAFETY: sets an attribute of this process's only thread; no memory is involved.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    }
+    if plan.no_new_privileges {
+        // SAFETY: as above.
+        check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, Step::Execute)?;
     }
     // SAFETY: an initialised mask.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const plan.mask, ptr::null_mut()) };

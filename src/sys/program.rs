@@ -83,7 +83,12 @@ fn look() -> Result<Program> {
     // SAFETY: `read_headers` fits the signature, and takes the pointer for the `Headers` that it is; both live until
     // the call returns.
     unsafe { libc::dl_iterate_phdr(Some(read_headers), (&raw mut headers).cast()) };
-    let Headers { base, text, build_id } = headers;
+    let Headers { base, text, build_id, interpreted } = headers;
+    // The loader was executed, with the program as its argument: a child would execute the loader, with the program's.
+    // SAFETY: reads a word that the kernel left at the start of the process.
+    if interpreted && unsafe { libc::getauxval(libc::AT_BASE) } == 0 {
+        return Err(Error::Unsupported { what: "a program started through the dynamic loader".into() });
+    }
     if text.is_empty() {
         return Err(Error::Unsupported { what: "a program without program headers".into() });
     }
@@ -108,6 +113,8 @@ struct Headers {
     base: usize,
     text: Vec<Range<usize>>,
     build_id: Option<Vec<u8>>,
+    /// Whether it names a loader to start it.
+    interpreted: bool,
 }
 
 /// Called with the program itself first (dl_iterate_phdr(3)); the libraries are of no interest.
@@ -141,6 +148,7 @@ extern "C" fn read_headers(info: *mut libc::dl_phdr_info, _size: usize, headers:
             let notes = unsafe { slice::from_raw_parts(notes.start as *const u8, notes.len()) };
             build_id_in(notes, if align == 8 { 8 } else { 4 })
         });
+    headers.interpreted = segments.iter().any(|segment| segment.p_type == libc::PT_INTERP);
     headers.text = segments
         .iter()
         .filter(|segment| segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_X != 0)

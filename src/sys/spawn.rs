@@ -91,6 +91,10 @@ pub(crate) struct Caller {
     pub(crate) mask: libc::sigset_t,
     /// `None`: that of the thread that calls [`spawn`].
     affinity: Option<libc::cpu_set_t>,
+    /// The nice value; `None` as above.
+    nice: Option<c_int>,
+    /// Whether its execs may not add privileges; if not, what the thread that calls [`spawn`] has counts.
+    no_new_privileges: bool,
 }
 
 impl Caller {
@@ -100,7 +104,7 @@ impl Caller {
         // SAFETY: asks for the mask only; all of it is written, and zeroes were a mask anyway.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) };
         // SAFETY: initialised above.
-        Caller { mask: unsafe { mask.assume_init() }, affinity: None }
+        Caller { mask: unsafe { mask.assume_init() }, affinity: None, nice: None, no_new_privileges: false }
     }
 
     /// Notes what the calling thread has, for a start that another thread makes.
@@ -110,7 +114,12 @@ impl Caller {
         // SAFETY: the kernel writes at most the size of the set.
         let known = unsafe { libc::sched_getaffinity(0, mem::size_of::<libc::cpu_set_t>(), &mut affinity) } == 0;
         // It is not known where the kernel counts more processors than the C library's set has room for.
-        Caller { affinity: known.then_some(affinity), ..Caller::here() }
+        let affinity = known.then_some(affinity);
+        // SAFETY: has no preconditions. On Linux, this is an attribute of the thread.
+        let nice = Some(unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) });
+        // SAFETY: asks for an attribute; no memory is involved.
+        let no_new_privileges = unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1;
+        Caller { affinity, nice, no_new_privileges, ..Caller::here() }
     }
 }
 
@@ -174,6 +183,8 @@ pub(crate) fn spawn(command: &Command<'_>) -> Result<Started, Failure> {
         parent: command.dies_with_thread.then(std::process::id),
         mask: command.caller.mask,
         affinity: command.caller.affinity,
+        nice: command.caller.nice,
+        no_new_privileges: command.caller.no_new_privileges,
         failure: exec::Report::default(),
     };
     let mut pidfd: c_int = -1;
