@@ -139,7 +139,7 @@ impl ProcessBuilder {
     ///
     /// # Examples
     ///
-    /// ```
+    /// ```standalone_crate
     /// use crossproc::Process;
     ///
     /// fn main() -> crossproc::Result<()> {

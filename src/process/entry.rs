@@ -4,7 +4,9 @@ use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
+use std::thread;
 
 use super::function::{Encoded, Returned};
 use super::message::{self, MAGIC};
@@ -18,7 +20,7 @@ use crate::fault::crash_point;
 use crate::sys::exit;
 use crate::sys::fork;
 use crate::sys::socket::{self, Inherited};
-use crate::sys::spawn::CONTROL;
+use crate::sys::spawn::{self, CONTROL};
 
 /// How this program came to recognise its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(super) fn mode() -> Result<Mode> {
 ///
 /// A child is this same program, started anew. In it, this call runs the child's function, on the calling thread, and
 /// never returns; what stands before it in `main` runs in every child, too. In every other process it returns at once.
-/// Further calls do nothing.
+/// Further calls do nothing; one on another thread that comes while a child's first is at work never returns.
 ///
 /// It also has this process wait for its children when it exits, by a return from `main` or by `exit`; daemon children
 /// are ended instead.
@@ -47,6 +49,11 @@ pub(super) fn mode() -> Result<Mode> {
 /// no argument is involved. What is at that descriptor in any other process stays as it is. A program that exec gave
 /// the privileges of another user (`AT_SECURE`), and one whose socket another user made, does nobody's bidding: it ends
 /// here with code 1.
+///
+/// # Panics
+///
+/// If the first call is not on the main thread, as in a `#[test]`: each child would run everything before it, all tests
+/// and the harness, to get there. [`test_support!`](crate::test_support) is for tests.
 ///
 /// # Examples
 ///
@@ -95,20 +102,36 @@ pub fn init() {
 /// Recognises a child, in which it first calls `prepare_child`, and then does not return.
 pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     static START: Once = Once::new();
+    static IS_CHILD: AtomicBool = AtomicBool::new(false);
+    let came_early = !START.is_completed();
     let mut control = None;
     START.call_once(|| {
+        // Constructors run on the main thread; `MODE` stays empty, for this call and all later ones.
+        if mode == Mode::Program && !spawn::on_main_thread() {
+            return;
+        }
         control = match socket::take_inherited(CONTROL, &MAGIC) {
             Inherited::Other => None,
             Inherited::Control(control) => Some(control),
             // To go on would be to run `main` in every child, which would start children in turn.
             Inherited::Untrusted => exit::now(1),
         };
+        IS_CHILD.store(control.is_some(), Ordering::Relaxed); // `call_once` orders it for those that come later
         let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.
     if let Some(control) = control {
         prepare_child();
         run(control);
+    }
+    assert!(
+        MODE.get().is_some(),
+        "the first call of `crossproc::init()` is not on the main thread; call it in the first line of `main`, or in a \
+         test binary, put `crossproc::test_support!();` at the top level instead"
+    );
+    // Not the function's call, then, but one of the program, which must not go on in a child.
+    while came_early && IS_CHILD.load(Ordering::Relaxed) {
+        thread::park();
     }
 }
 

@@ -135,7 +135,11 @@ impl<R: DeserializeOwned> Process<R> {
     /// Waits until the process has ended, and returns what its function returned.
     ///
     /// A function that itself returns a `Result` is joined with `join()??`, as an [`Error`] can be made from either.
-    /// The process has ended by then, with all that belongs to its exit; its own non-daemon children have, too.
+    /// The process has ended by then, with all that belongs to its exit; its own non-daemon children have, too. A result
+    /// that it had sent before it was killed, in the midst of its exit, counts: [`exit`](Child::exit) tells how it ended.
+    ///
+    /// Until somebody joins it, or nobody can any more, the handles in its result are descriptors in flight, of which
+    /// the kernel lets a user without privileges have as many as `RLIMIT_NOFILE` says (unix(7), `ETOOMANYREFS`).
     ///
     /// # Errors
     ///
