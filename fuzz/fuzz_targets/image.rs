@@ -76,7 +76,7 @@ enum Content {
     Byte(u8),
     Half(u32),
     Word(u64),
-    /// A lock that is held, by this process and thread among others: their numbers are small here.
+    /// A lock that is held, by this process among others: the numbers of peers are small here.
     Owner(Owner),
 }
 
@@ -84,7 +84,7 @@ enum Content {
 struct Owner {
     slot: u8,
     generation: u8,
-    thread: u8,
+    thread: u32,
     has_waiters: bool,
     is_whole: bool,
     is_dirty: bool,
@@ -182,7 +182,7 @@ impl Owner {
         let small = |number: u8| u64::from(number % 4);
         let bits = [(self.has_waiters, 31), (self.is_whole, 62), (self.is_dirty, 63)];
         let bits = bits.map(|(is_set, bit)| u64::from(is_set) << bit).iter().sum::<u64>();
-        small(self.slot) | small(self.generation) << 10 | small(self.thread) << 32 | bits
+        small(self.slot) | small(self.generation) << 10 | u64::from(self.thread >> 2) << 32 | bits
     }
 }
 
