@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU64;
 use crate::word::flip::Sequence;
@@ -77,19 +77,7 @@ fn a_value_is_never_torn() {
 #[test]
 fn a_value_survives_its_writers_death_before_any_step() {
     // Two commits of five steps each.
-    const DEATHS: [fn(); 11] = [
-        || a_death_at(0),
-        || a_death_at(1),
-        || a_death_at(2),
-        || a_death_at(3),
-        || a_death_at(4),
-        || a_death_at(5),
-        || a_death_at(6),
-        || a_death_at(7),
-        || a_death_at(8),
-        || a_death_at(9),
-        || a_death_at(10),
-    ];
+    const DEATHS: [fn(); 11] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10);
     for model in DEATHS {
         explore(None, 3, model).unwrap();
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
@@ -133,12 +133,6 @@ fn a_whole_death_at(step: usize) {
 const STEPS: usize = 14;
 
 const UNHARMED: [fn(); 3] = [three_contenders, one_gives_up, one_tries];
-
-macro_rules! deaths {
-    ($model:ident: $($step:literal)*) => {
-        [$({ fn at() { $model($step); } at as fn() }),*]
-    };
-}
 
 const DEATHS: [fn(); STEPS] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 const WHOLE_DEATHS: [fn(); STEPS] = deaths!(a_whole_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);

@@ -1,5 +1,14 @@
 //! Loom models of the words, and the mutants that must fail them.
 
+/// Models with a death before each of these steps: loom takes functions, which cannot bring a number along.
+macro_rules! deaths {
+    ($model:ident: $($step:literal)*) => {
+        [$({ fn at() { $model($step); } at as fn() }),*]
+    };
+}
+
+use deaths;
+
 mod flip;
 mod lock;
 mod peers;

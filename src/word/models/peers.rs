@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore};
 use crate::sys::Process;
 use crate::sys::fork::Exclusion;
 use crate::sys::liveness::{Hold, Liveness};
@@ -65,17 +65,8 @@ fn two_for_one_place() {
     assert!(ours.is_some() != theirs.is_some(), "one place has one peer");
 }
 
-const DEATHS: [fn(); 9] = [
-    || a_death_at(0),
-    || a_death_at(1),
-    || a_death_at(2),
-    || a_death_at(3),
-    || a_death_at(4),
-    || a_death_at(5),
-    || a_death_at(6),
-    || a_death_at(7),
-    || a_death_at(usize::MAX),
-];
+/// The last one takes more steps than there are: an orderly end.
+const DEATHS: [fn(); 9] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 1_000);
 
 #[test]
 fn identities_are_never_used_twice_and_never_look_dead() {
