@@ -117,9 +117,8 @@ fn a_killed_parent_takes_its_daemons_along() {
         let process = builder.spawn(start, (from_main_thread,)).unwrap();
         from_child.read_line(&mut String::new()).unwrap();
         process.kill().unwrap();
-        let killed = Instant::now();
+        // The daemon parks for ever: that its output ends at all means that it was killed, too.
         assert_eq!(rest(from_child), "");
-        assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
     }
 }
 
