@@ -10,9 +10,10 @@ use std::ffi::c_char;
 use std::io::{self, Read, Write};
 use std::process::{Command, ExitCode};
 use std::ptr;
+use std::thread;
 
 use common::{Plan, Table, Target, alternate, microseconds};
-use crossproc::{Process, Value};
+use crossproc::{Function, Process, Value};
 
 const PROGRAM: &str = "/proc/self/exe";
 const RETURN: &str = "--return";
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     trivial(&table, starts);
     with_a_mebibyte(&table, plan.of(200, 3));
     with_a_handle(&table, starts);
+    end_of_a_daemon(&table, plan.of(50, 3));
     ExitCode::SUCCESS
 }
 
@@ -83,6 +85,41 @@ fn with_a_handle(table: &Table, starts: usize) {
     let rival = ("ours, without a handle", &rival);
     table.percentile_row("spawn with a Value + join, p50", "us", 50.0, &ours, rival, &[]);
     table.percentile_row("spawn with a Value + join, p99", "us", 99.0, &ours, rival, &[]);
+}
+
+/// From the SIGKILL of a process until its daemon child is gone, too; the rival has no child.
+fn end_of_a_daemon(table: &Table, rounds: usize) {
+    let leave_a_daemon = || {
+        Process::builder().daemon(true).spawn(say_ready_and_park, ()).unwrap();
+        loop {
+            thread::park();
+        }
+    };
+    let [ours, rival] = alternate(
+        rounds,
+        [&mut || microseconds_from_kill(leave_a_daemon), &mut || microseconds_from_kill(say_ready_and_park)],
+    );
+    let rival = ("without a daemon", &rival);
+    let second = [Target::AtMost(1e6)];
+    table.percentile_row("killed until its daemon is gone, p50", "us", 50.0, &ours, rival, &second);
+    table.percentile_row("killed until its daemon is gone, max", "us", 100.0, &ours, rival, &second);
+}
+
+/// Until nobody is left who could write what `f` and its children have for standard output.
+fn microseconds_from_kill(f: impl Function<(), (), Output = ()>) -> f64 {
+    let (mut output, input) = io::pipe().unwrap();
+    let process = Process::builder().stdout(input).spawn(f, ()).unwrap();
+    output.read_exact(&mut [0]).unwrap();
+    process.kill().unwrap();
+    microseconds(|| assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0))
+}
+
+fn say_ready_and_park() {
+    io::stdout().write_all(b"r").unwrap();
+    io::stdout().flush().unwrap();
+    loop {
+        thread::park();
+    }
 }
 
 unsafe extern "C" {

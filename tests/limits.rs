@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::locking::Stage;
 use common::watchdog;
 use crossproc::{Arena, Array, Error, Lock, Process, ProcessError, Value};
 
@@ -118,14 +119,18 @@ fn a_full_arena_is_no_space_and_goes_on_working() {
 fn one_peer_too_many_is_refused_until_another_leaves() {
     let _watchdog = watchdog();
     let value = Value::new(0_u32).unwrap();
-    let (enter, leave) = (common::locking::Stage::new(), common::locking::Stage::new());
-    let stay = |value: Value<u32>, enter: common::locking::Stage, leave: common::locking::Stage| {
+    let enter = Stage::new();
+    let (input, leave) = std::io::pipe().unwrap();
+    let stay = |value: Value<u32>, enter: Stage| {
         value.update(|n| n + 1);
         enter.advance();
-        leave.wait_for_asleep(1);
+        std::io::read_to_string(std::io::stdin()).unwrap(); // until `leave` is closed
     };
-    // This process is the first of 256 peers; the stages have a segment of their own each, and the same peers.
-    let start = || Process::builder().daemon(true).spawn(stay, (&value, &enter, &leave)).unwrap();
+    // This process is the first of 256 peers; the stage has a segment of its own, and the same peers.
+    let start = || {
+        let input = input.try_clone().unwrap();
+        Process::builder().daemon(true).stdin(input).spawn(stay, (&value, &enter)).unwrap()
+    };
     let peers: Vec<_> = (0..255).map(|_| start()).collect();
     enter.wait_for(255);
     let refused = start().join().unwrap_err();
@@ -135,7 +140,7 @@ fn one_peer_too_many_is_refused_until_another_leaves() {
     peers[7].wait();
     let newcomer = start();
     enter.wait_for(256);
-    leave.advance();
+    drop(leave);
     newcomer.join().unwrap();
     assert_eq!(value.get(), 256);
     let ended = peers.into_iter().map(|peer| peer.join()).filter(Result::is_ok).count();

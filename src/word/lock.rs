@@ -17,7 +17,8 @@
 //!     the bit and wakes one. A bit in the other half would not do: the owner may unlock, which clears it, and lock again;
 //!     the futex half is then the expected one, and we would sleep unannounced.
 //! I4. Who has been announced acquires with WAITERS set, and announces before it gives up: others may sleep behind it,
-//!     and its wake-up may have been the only one.
+//!     and its wake-up may have been the only one. (Unless the word changed under its every late attempt, which nobody who
+//!     follows the protocol brings about; then the others look by themselves, within the bound.)
 //! I5. DIRTY outlives owners. Only an owner that has repaired leaves it out when it unlocks.
 //!
 //! Orderings: what the lock guards is published by the Release in `release`, and taken over by the Acquire of the

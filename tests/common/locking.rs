@@ -28,13 +28,6 @@ impl Stage {
             thread::yield_now();
         }
     }
-
-    /// As [`wait_for`](Self::wait_for), for many that would keep the processors from those they wait for.
-    pub(crate) fn wait_for_asleep(&self, stage: u32) {
-        while !self.has_reached(stage) {
-            thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
 }
 
 /// The state of a process as the kernel names it in /proc: `S` asleep, `T` stopped, `Z` a zombie ...
