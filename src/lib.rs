@@ -95,6 +95,7 @@ mod sys;
 #[path = "sys/model.rs"]
 mod sys;
 mod word;
+mod ring;
 #[cfg(not(all(test, loom)))]
 mod segment;
 #[cfg(not(all(test, loom)))]

@@ -25,6 +25,12 @@ pub enum Kind {
     RawArray = 5,
     /// A [`Lock`](crate::Lock).
     Lock = 6,
+    /// A [`Ring`](crate::Ring).
+    Ring = 7,
+    /// A [`Queue`](crate::Queue).
+    Queue = 8,
+    /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
+    Channel = 9,
 }
 
 impl fmt::Display for Kind {
@@ -36,6 +42,9 @@ impl fmt::Display for Kind {
             Kind::RawValue => "a RawValue",
             Kind::RawArray => "a RawArray",
             Kind::Lock => "a Lock",
+            Kind::Ring => "a Ring",
+            Kind::Queue => "a Queue",
+            Kind::Channel => "a channel",
         })
     }
 }

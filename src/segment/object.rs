@@ -117,7 +117,17 @@ impl ObjectHeader {
 }
 
 fn kind_of(number: u32) -> Result<Kind, u32> {
-    const KINDS: [Kind; 6] = [Kind::Arena, Kind::Value, Kind::Array, Kind::RawValue, Kind::RawArray, Kind::Lock];
+    const KINDS: [Kind; 9] = [
+        Kind::Arena,
+        Kind::Value,
+        Kind::Array,
+        Kind::RawValue,
+        Kind::RawArray,
+        Kind::Lock,
+        Kind::Ring,
+        Kind::Queue,
+        Kind::Channel,
+    ];
     KINDS.into_iter().find(|&kind| kind as u32 == number).ok_or(number)
 }
 

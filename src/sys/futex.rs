@@ -22,11 +22,17 @@ const FIRST: Duration = Duration::from_millis(1);
 /// One wait, which may take several sleeps.
 pub(crate) struct Sleeper {
     next: Duration,
+    longest: Duration,
 }
 
 impl Sleeper {
     pub(crate) fn new() -> Self {
-        Sleeper { next: FIRST }
+        Sleeper { next: FIRST, longest: BOUND }
+    }
+
+    /// One that looks so often that it can do without being woken.
+    pub(crate) fn watchful() -> Self {
+        Sleeper { next: FIRST, longest: FIRST }
     }
 
     /// FUTEX_WAIT: sleeps while the low half of `word` is `expected`, until woken, or until it is time for a look, or
@@ -35,7 +41,7 @@ impl Sleeper {
     /// Returns for any reason or none (a signal, say): the caller looks again.
     pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
         let time = deadline.remaining().map_or(self.next, |remaining| remaining.min(self.next));
-        self.next = (self.next * 2).min(BOUND);
+        self.next = (self.next * 2).min(self.longest);
         // A timeout of FUTEX_WAIT counts on the monotonic clock.
         let time = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
         // SAFETY: the word is a live reference to four aligned bytes, and `time` outlives the call.
@@ -43,11 +49,20 @@ impl Sleeper {
     }
 }
 
-/// FUTEX_WAKE: wakes one of those who sleep on the low half of `word`.
-pub(crate) fn wake_one(word: &AtomicU64) {
+/// FUTEX_WAKE: wakes one of those who sleep on the low half of `word`; whether there was one.
+pub(crate) fn wake_one(word: &AtomicU64) -> bool {
+    wake(word, 1)
+}
+
+/// FUTEX_WAKE: wakes all who sleep on the low half of `word`.
+pub(crate) fn wake_all(word: &AtomicU64) {
+    wake(word, i32::MAX);
+}
+
+fn wake(word: &AtomicU64, most: i32) -> bool {
     let none = ptr::null::<libc::timespec>();
     // SAFETY: the word is a live reference to four aligned bytes.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, 1, none) };
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, most, none) > 0 }
 }
 
 /// Little-endian (checked in lib.rs): the low half comes first.

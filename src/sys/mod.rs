@@ -3,6 +3,7 @@
 //! `model.rs` has twins of the modules that the words need (atomics, futex, clock, spinning, liveness), for loom;
 //! which of the two is compiled is chosen in `lib.rs` and nowhere else.
 
+pub(crate) mod barrier;
 mod capacity;
 pub(crate) mod clock;
 pub(crate) mod constructors;

@@ -9,7 +9,7 @@
 //!   not modelled as time: after each death, every process gets one look more (it wakes, or does not fall asleep).
 //!   Without a death nobody ever wakes by time, so that a lost wake-up is a deadlock, which loom reports.
 //! - **Mutants.** Each call remembers where in the source it stands. [`Mutant`]s change what one call site does: weaken
-//!   its ordering, make its compare-exchange blind, leave its wake-up out. A protocol for which one of its mutants
+//!   its ordering, make its compare-exchange blind, leave its wake-up or its fence out. A protocol for which one of its mutants
 //!   passes has either a step too many or a model too few.
 
 use std::cell::{Cell, RefCell};
@@ -212,6 +212,12 @@ pub(crate) mod atomic {
                     self.0.compare_exchange(current, new, ordering(site, success), failure)
                 }
 
+                #[track_caller]
+                pub(crate) fn fetch_add(&self, value: $number, order: Ordering) -> $number {
+                    step();
+                    self.0.fetch_add(value, ordering(Location::caller(), order))
+                }
+
                 /// What futex(2) compares: the latest value, without ordering anything.
                 pub(super) fn latest(&self) -> $number {
                     self.0.fetch_or(0, Relaxed)
@@ -242,6 +248,10 @@ pub(crate) mod futex {
             Sleeper
         }
 
+        pub(crate) fn watchful() -> Self {
+            Sleeper
+        }
+
         #[expect(clippy::unused_self, reason = "the twin of a method")]
         pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
             wait(word, expected, deadline);
@@ -265,18 +275,56 @@ pub(crate) mod futex {
         }
     }
 
+    /// How many sleep now.
+    pub(crate) fn sleepers() -> usize {
+        with_kernel(|kernel| kernel.sleepers.len())
+    }
+
     #[track_caller]
-    pub(crate) fn wake_one(word: &AtomicU64) {
+    pub(crate) fn wake_one(word: &AtomicU64) -> bool {
+        wake(word, 1, Location::caller()) > 0
+    }
+
+    #[track_caller]
+    pub(crate) fn wake_all(word: &AtomicU64) {
+        wake(word, usize::MAX, Location::caller());
+    }
+
+    fn wake(word: &AtomicU64, most: usize, site: &'static Location<'static>) -> usize {
         step();
-        if is_changed(Location::caller(), Change::Silence) {
-            return;
+        if is_changed(site, Change::Silence) {
+            return 0;
         }
         with_kernel(|kernel| {
-            let first = kernel.sleepers.iter().position(|sleeper| sleeper.word == ptr::from_ref(word).addr());
-            if let Some(first) = first {
+            let mut woken = 0;
+            while let Some(first) = kernel.sleepers.iter().position(|one| one.word == ptr::from_ref(word).addr()) {
+                if woken == most {
+                    break;
+                }
                 Kernel::wake(&kernel.sleepers.remove(first));
+                woken += 1;
             }
-        });
+            woken
+        })
+    }
+}
+
+/// Both halves are the fence that they amount to together.
+pub(crate) mod barrier {
+    use super::atomic::{Ordering::SeqCst, fence};
+
+    pub(crate) fn is_available() -> bool {
+        true
+    }
+
+    #[track_caller]
+    pub(crate) fn light() {
+        fence(SeqCst);
+    }
+
+    #[track_caller]
+    pub(crate) fn heavy() {
+        fence(SeqCst);
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod flip;
 mod id;
 pub(crate) mod lock;
 #[cfg(all(test, loom))]
-mod models;
+pub(crate) mod models;
 pub(crate) mod peers;
 pub(crate) mod undo;
 

@@ -7,7 +7,7 @@ macro_rules! deaths {
     };
 }
 
-use deaths;
+pub(crate) use deaths;
 
 mod flip;
 mod lock;
@@ -23,7 +23,7 @@ use crate::sys::{self, Mutant};
 ///
 /// `preemptions`: how often an execution may switch away from a thread that could go on. Bounded model checking finds
 /// nearly all bugs with 2 (Musuvathi and Qadeer, PLDI 2007).
-fn explore(mutant: Option<Mutant>, preemptions: usize, model: fn()) -> Result<Vec<Mutant>, String> {
+pub(crate) fn explore(mutant: Option<Mutant>, preemptions: usize, model: fn()) -> Result<Vec<Mutant>, String> {
     silence_mutants();
     // A thread of its own: loom does not clean up its thread-locals after a failure.
     let name = if mutant.is_some() { MUTANT } else { "model" };
@@ -56,7 +56,7 @@ fn silence_mutants() {
 }
 
 /// Each mutant of the protocol in `file` must fail at least one of the models, all of which the protocol itself passes.
-fn every_mutant_fails(file: &str, preemptions: usize, models: &[fn()]) {
+pub(crate) fn every_mutant_fails(file: &str, preemptions: usize, models: &[fn()]) {
     let mut mutants: Vec<Mutant> = Vec::new();
     for &model in models {
         mutants.extend(explore(None, preemptions, model).expect("the protocol itself passes"));

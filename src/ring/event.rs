@@ -1,0 +1,118 @@
+//! Sleeping until something happens, and waking whoever sleeps.
+//!
+//! Promise: whoever waits for a condition that another process brings about and then notifies sleeps no longer than
+//! until that notification; one that is lost with a killed process costs the detection bound. Nobody who is not waited for
+//! makes a system call, and a killed waiter leaves nothing behind that would have every later notification make one.
+//!
+//! | bits | name     | meaning                                                          |
+//! |------|----------|------------------------------------------------------------------|
+//! | 0    | WAITERS  | somebody sleeps, or is about to, or did so before the last clear |
+//! | 1-31 | SEQUENCE | grows with every notification that found WAITERS                 |
+//!
+//! E1. A waiter announces itself (WAITERS is set), passes the heavy half of a fence, looks once more, and sleeps on the
+//!     word that it announced itself in. A notifier brings the condition about, passes the light half, and looks for
+//!     WAITERS. So the last look sees the condition, or the notifier sees the announcement.
+//! E2. Who notifies changes the word before it wakes: a waiter between its last look and its sleep does not fall asleep.
+//! E3. WAITERS is cleared only when a wake-up has found nobody asleep, and after the clear everybody is woken: who fell
+//!     asleep in between announces itself anew. So nobody sleeps unannounced.
+//! E4. Nobody counts waiters: a dead one would be counted for ever.
+//!
+//! Orderings: the fence pair of E1 is all there is; the accesses themselves are Relaxed.
+//!
+//! Source: the eventcount of folly (`EventCount.h`), with a flag in place of its count of waiters.
+
+use crate::fault::crash_point;
+use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::clock::Deadline;
+use crate::sys::futex::Sleeper;
+use crate::sys::spin::Spin;
+use crate::sys::{barrier, futex};
+
+const WAITERS: u64 = 1;
+const ONE_NOTIFICATION: u64 = 2;
+
+/// The low half is the futex word; the high half takes the carry and means nothing.
+#[repr(transparent)]
+pub(crate) struct Event {
+    word: AtomicU64,
+}
+
+#[cfg(all(test, loom))]
+impl Event {
+    pub(crate) fn new() -> Self {
+        Event { word: AtomicU64::new(0) }
+    }
+}
+
+impl Event {
+    /// Says that something has happened that one waiter may be waiting for.
+    #[inline]
+    pub(crate) fn notify_one(&self) {
+        barrier::light(); // (E1)
+        if self.word.load(Relaxed) & WAITERS != 0 {
+            self.wake_one();
+        }
+    }
+
+    /// Says that something has happened that concerns all who wait.
+    pub(crate) fn notify_all(&self) {
+        barrier::light(); // (E1)
+        if self.word.load(Relaxed) & WAITERS != 0 {
+            self.word.fetch_add(ONE_NOTIFICATION, Relaxed); // (E2)
+            crash_point!("event.notified");
+            futex::wake_all(&self.word);
+        }
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        let notified = self.word.fetch_add(ONE_NOTIFICATION, Relaxed).wrapping_add(ONE_NOTIFICATION); // (E2)
+        crash_point!("event.notified");
+        if !futex::wake_one(&self.word) {
+            self.word.store((notified & !WAITERS).wrapping_add(ONE_NOTIFICATION), Relaxed);
+            crash_point!("event.cleared");
+            futex::wake_all(&self.word); // (E3)
+        }
+    }
+
+    /// Waits until `look` gives something, or until the deadline; even then there is one more look.
+    ///
+    /// `glance` is a look that costs no system call, for spinning.
+    pub(crate) fn wait<R>(
+        &self,
+        spin: &Spin,
+        deadline: Deadline,
+        mut glance: impl FnMut() -> Option<R>,
+        mut look: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        // Without the kernel's fence, a notifier may miss us.
+        let mut sleeper = if barrier::is_available() { Sleeper::new() } else { Sleeper::watchful() };
+        loop {
+            if let Some(result) = spin.until(&mut glance).or_else(&mut look) {
+                return Some(result);
+            }
+            if deadline.has_passed() {
+                return None;
+            }
+            let announced = self.announce();
+            crash_point!("event.announced");
+            barrier::heavy(); // (E1)
+            if let Some(result) = look() {
+                return Some(result);
+            }
+            sleeper.sleep(&self.word, announced as u32, deadline);
+        }
+    }
+
+    /// Sets WAITERS; the word with it.
+    fn announce(&self) -> u64 {
+        let mut word = self.word.load(Relaxed);
+        while word & WAITERS == 0 {
+            match self.word.compare_exchange(word, word | WAITERS, Relaxed, Relaxed) {
+                Ok(_) => word |= WAITERS,
+                Err(changed) => word = changed,
+            }
+        }
+        word
+    }
+}

@@ -1,0 +1,3 @@
+//! Loom models of the rings, and the mutants that must fail them.
+
+mod event;
