@@ -54,6 +54,16 @@ impl Event {
         }
     }
 
+    /// As [`notify_one`](Self::notify_one), where what has happened may not be enough for a waiter: `is_enough` is asked if
+    /// there is one, and sees what it stored before it waited.
+    #[inline]
+    pub(crate) fn notify_one_if(&self, is_enough: impl FnOnce() -> bool) {
+        barrier::light(); // (E1)
+        if self.word.load(Relaxed) & WAITERS != 0 && is_enough() {
+            self.wake_one();
+        }
+    }
+
     /// Says that something has happened that concerns all who wait.
     pub(crate) fn notify_all(&self) {
         barrier::light(); // (E1)
