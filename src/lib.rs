@@ -103,13 +103,18 @@ mod cell;
 #[cfg(not(all(test, loom)))]
 mod sync;
 #[cfg(not(all(test, loom)))]
+mod pipe;
+#[cfg(not(all(test, loom)))]
 mod process;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
 pub use error::{
-    AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp,
+    AttachError, BufferTooShort, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, RecvError, RecvIntoError,
+    Result, SendError, TryLockError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
+#[cfg(not(all(test, loom)))]
+pub use pipe::{BytesRef, Connection, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, Sends, Stdio, TryJoinError, active_children, cpu_count,
