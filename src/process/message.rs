@@ -151,7 +151,7 @@ mod tests {
 
     fn sent(body: &[u8], segments: usize) -> (Vec<u8>, usize) {
         let (here, there) = socket::pair().unwrap();
-        let segments: Vec<_> = (0..segments).map(|_| Segment::create(0).unwrap()).collect();
+        let segments: Vec<_> = (0..segments).map(|_| Segment::create(0, 0).unwrap()).collect();
         send("a message", here.as_fd(), &"head".to_string(), body, &segments).unwrap();
         drop(here);
         let received = receive::<String>("a message", there.as_fd()).unwrap().unwrap();

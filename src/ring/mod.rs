@@ -1,10 +1,42 @@
 //! Lock-free rings: which slot is whose, and since when. Pure state machines over atomics, checked by loom; what the
 //! slots hold, they do not know.
+//!
+//! A message is put by claiming a slot, writing into it, and publishing it; it is got by claiming it again, reading it,
+//! and releasing the slot for its next lap. Both claims are *tickets*, which whoever writes and reads holds.
 
 #![forbid(unsafe_code)]
 
+mod consumer;
+mod control;
 mod event;
 #[cfg(all(test, loom))]
 mod models;
+mod position;
+mod producer;
+mod slot;
 
+pub(crate) use consumer::{Consumer, GetRefused};
+pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};
 pub(crate) use event::Event;
+pub(crate) use producer::{Producer, PutRefused};
+pub(crate) use slot::SlotWord;
+
+use self::position::Position;
+
+/// A slot that is ours, to write or to read, until the ticket is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(Position);
+
+impl Ticket {
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        self.0.index()
+    }
+}
+
+/// How many slots an attempt looks at before it takes a wrong hint for a full or an empty ring. Each slot shows where it
+/// is itself, so that twice around is enough; some more for slots that others take under our eyes.
+#[inline]
+fn most_visits(capacity: u32) -> u64 {
+    2 * u64::from(capacity) + 16
+}

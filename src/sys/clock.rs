@@ -1,5 +1,7 @@
 //! Deadlines on the monotonic clock.
 
+#![allow(unsafe_code)]
+
 use std::time::{Duration, Instant};
 
 /// The moment at which a wait gives up, or never.
@@ -24,4 +26,12 @@ impl Deadline {
     pub(crate) fn remaining(self) -> Option<Duration> {
         self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
+}
+
+/// Milliseconds of the monotonic clock as of the last tick: for a fraction of what the exact time costs.
+pub(crate) fn coarse_milliseconds() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a writable timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec.cast_unsigned() * 1_000 + now.tv_nsec.cast_unsigned() / 1_000_000
 }
