@@ -100,7 +100,7 @@ impl<'a> PipeBuilder<'a> {
         let home = match self.arena {
             Some(arena) => arena.home(),
             None => {
-                own = Segment::create(bytes.saturating_mul(2))?;
+                own = Segment::create(bytes.saturating_mul(2), 0)?;
                 Home::In(&own)
             }
         };

@@ -4,18 +4,51 @@
 //! | file | subject |
 //! |---|---|
 //! | `event` | sleeping until something happens |
-//! | `bytes`, `record` | a ring of bytes with one producer and one consumer |
+//! | `slot`, `position`, `control`, `producer`, `consumer` | slots for any number of producers and consumers |
+//! | `bytes`, `record` | a ring of bytes for one producer and one consumer |
 //! | `endpoint` | who has one end of it |
 //! | `track` | what its ends share, and how they wait for each other |
+//!
+//! In the slots, a message is put by claiming a slot, writing into it, and publishing it; it is got by claiming it again,
+//! reading it, and releasing the slot for its next lap. Both claims are *tickets*, which whoever writes and reads holds.
 
 #![forbid(unsafe_code)]
 
 pub(crate) mod bytes;
+mod consumer;
+mod control;
 pub(crate) mod endpoint;
 mod event;
 #[cfg(all(test, loom))]
 mod models;
+mod position;
+mod producer;
 pub(crate) mod record;
+mod slot;
 pub(crate) mod track;
 
+pub(crate) use consumer::{Consumer, GetRefused};
+pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};
 pub(crate) use event::Event;
+pub(crate) use producer::{Producer, PutRefused};
+pub(crate) use slot::SlotWord;
+
+use self::position::Position;
+
+/// A slot that is ours, to write or to read, until the ticket is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(Position);
+
+impl Ticket {
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        self.0.index()
+    }
+}
+
+/// How many slots an attempt looks at before it takes a wrong hint for a full or an empty ring. Each slot shows where it
+/// is itself, so that twice around is enough; some more for slots that others take under our eyes.
+#[inline]
+fn most_visits(capacity: u32) -> u64 {
+    2 * u64::from(capacity) + 16
+}

@@ -63,7 +63,7 @@ impl Arena {
     /// See [`Arena`] and [`remaining`](Self::remaining).
     pub fn new(bytes: usize) -> Result<Self> {
         let own = Placed::<ArenaBody>::bytes(NO_TAIL)?;
-        let segment = Segment::create(own.saturating_add(bytes as u64))?;
+        let segment = Segment::create(own.saturating_add(bytes as u64), 0)?;
         let placed = Placed::create(Home::In(&segment), type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(Arena { placed })
     }

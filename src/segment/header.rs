@@ -14,7 +14,7 @@ use crate::sys::atomic::{
 use crate::word::peers::{MOST_PEERS, PeerSlot};
 
 /// The number of the layout; raised with every change of it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// "crossprc", stored when everything else is.
 const MAGIC: u64 = u64::from_le_bytes(*b"crossprc");
@@ -34,7 +34,8 @@ pub(crate) const PEERS: u32 = 256;
 /// | 40     | 4    | creator  | process id, in its own namespace                                             |
 /// | 44     | 4    | uid      | the creator's effective user id                                              |
 /// | 48     | 8    | created  | nanoseconds since 1970                                                       |
-/// | 56     | 72   | reserved | 0: for what a segment with a name needs                                      |
+/// | 56     | 8    | solid    | bytes from the start that are backed with memory; those behind are on demand |
+/// | 64     | 64   | reserved | 0: for what a segment with a name needs                                      |
 /// | 128    | 8 x peers |     | the table of peers                                                           |
 /// | then   |      |          | the objects, each at a multiple of 128                                       |
 #[repr(C)]
@@ -48,13 +49,14 @@ pub(crate) struct Header {
     creator: AtomicU32,
     uid: AtomicU32,
     created: AtomicU64,
-    reserved: [AtomicU64; 9],
+    solid: AtomicU64,
+    reserved: [AtomicU64; 8],
 }
 
 const _: () = {
     assert!(size_of::<Header>() == 128 && size_of::<PeerSlot>() == 8);
     assert!(offset_of!(Header, format) == 8 && offset_of!(Header, stamp) == 16 && offset_of!(Header, used) == 32);
-    assert!(offset_of!(Header, created) == 48 && offset_of!(Header, reserved) == 56);
+    assert!(offset_of!(Header, created) == 48 && offset_of!(Header, solid) == 56);
 };
 
 const STAMP: u64 = carve::stamp(&[
@@ -67,6 +69,7 @@ const STAMP: u64 = carve::stamp(&[
     offset_of!(Header, creator),
     offset_of!(Header, uid),
     offset_of!(Header, created),
+    offset_of!(Header, solid),
     size_of::<PeerSlot>(),
     size_of::<ObjectHeader>(),
     OBJECT_ALIGN as usize,
@@ -81,18 +84,33 @@ pub(crate) fn first_object(peers: u32) -> u64 {
 pub(crate) const LEAST: u64 = size_of::<Header>() as u64;
 
 /// Checks the first word of a file.
-pub(crate) fn check_magic(found: u64) -> Result<(), AttachError> {
+fn check_magic(found: u64) -> Result<(), AttachError> {
     if found == MAGIC { Ok(()) } else { Err(AttachError::WrongMagic { found, expected: MAGIC }) }
 }
 
+/// How many bytes of a file of `size` must be backed before it is mapped, by its first bytes, read without mapping it: before
+/// any memory is spent on what may be no segment at all.
+pub(crate) fn solid_of(first: &[u8; FIRST], size: u64) -> Result<u64, AttachError> {
+    let word = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| first[offset + i]));
+    check_magic(word(0))?;
+    match word(offset_of!(Header, solid)) {
+        solid if solid <= size => Ok(solid),
+        solid => Err(AttachError::WrongSize { found: size, expected: solid }),
+    }
+}
+
+/// The bytes that `solid_of` looks at.
+pub(crate) const FIRST: usize = 64;
+
 impl Header {
     /// Fills in everything but the magic.
-    pub(crate) fn initialise(&self, length: u64, uid: u32) {
+    pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.format.store(FORMAT, Relaxed);
         self.peers.store(PEERS, Relaxed);
         self.stamp.store(STAMP, Relaxed);
         self.length.store(length, Relaxed);
+        self.solid.store(solid, Relaxed);
         self.used.store(first_object(PEERS), Relaxed);
         self.creator.store(process::id(), Relaxed);
         self.uid.store(uid, Relaxed);
@@ -105,8 +123,9 @@ impl Header {
         self.magic.store(MAGIC, Release);
     }
 
-    /// Checks that this is the header of a segment in a file of `size` bytes, and gives its number of peers.
-    pub(crate) fn check(&self, size: u64) -> Result<u32, AttachError> {
+    /// Checks that this is the header of a segment in a file of `size` bytes of which `solid` are backed, and gives its
+    /// number of peers.
+    pub(crate) fn check(&self, size: u64, solid: u64) -> Result<u32, AttachError> {
         check_magic(self.magic.load(Acquire))?; // pairs with the Release in `complete`
         let format = self.format.load(Relaxed);
         if format != FORMAT {
@@ -120,12 +139,16 @@ impl Header {
         if length != size {
             return Err(AttachError::WrongSize { found: size, expected: length });
         }
+        let found = self.solid.load(Relaxed);
+        if found != solid || solid > size {
+            return Err(AttachError::WrongSize { found: solid.min(size), expected: found });
+        }
         let peers = self.peers.load(Relaxed);
         if !(1..=MOST_PEERS).contains(&peers) {
             return Err(AttachError::WrongPeers { found: peers, most: MOST_PEERS });
         }
-        if first_object(peers) > size {
-            return Err(AttachError::WrongSize { found: size, expected: first_object(peers) });
+        if first_object(peers) > solid {
+            return Err(AttachError::WrongSize { found: solid, expected: first_object(peers) });
         }
         Ok(peers)
     }

@@ -11,6 +11,7 @@ mod header;
 mod object;
 mod ownership;
 pub(crate) mod place;
+mod region;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -22,9 +23,10 @@ pub use arena::Arena;
 pub(crate) use carve::stamp;
 pub(crate) use object::type_stamp;
 pub(crate) use ownership::{Failure, Ownership, Section, Wait};
+pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
 
-use self::header::{LEAST, PEERS, check_magic, first_object};
+use self::header::{FIRST, LEAST, PEERS, first_object, solid_of};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::fork::{self, Exclusion};
@@ -36,6 +38,8 @@ use crate::word::{PeerId, peers};
 /// One attached segment.
 pub(crate) struct Segment {
     mapping: Mapping,
+    /// Bytes from the start that are backed with memory; what lies behind is on demand ([`back`](Self::back)).
+    solid: u64,
     liveness: Liveness,
     /// Places in the table of peers, as checked at attach.
     peers: u32,
@@ -53,21 +57,23 @@ fn attached(_forks_excluded: &Exclusion) -> MutexGuard<'static, BTreeMap<FileKey
 }
 
 impl Segment {
-    /// A new anonymous segment with room for objects of `bytes` in all, which this process is attached to.
+    /// A new anonymous segment with room for objects of `bytes` in all, which this process is attached to. Behind them
+    /// lie another `on_demand` bytes, whose memory is taken when it is needed.
     ///
     /// Nobody else can see the file before a handle is given away, so the magic may be stored before the first object.
-    pub(crate) fn create(bytes: u64) -> Result<Arc<Self>> {
+    pub(crate) fn create(bytes: u64, on_demand: u64) -> Result<Arc<Self>> {
         let page = page_size() as u64;
-        let length = first_object(PEERS).saturating_add(bytes).checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let solid = first_object(PEERS).saturating_add(bytes).checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let length = solid.saturating_add(on_demand);
         let file = MemoryFile::anonymous()?;
-        file.reserve(length)?;
+        file.reserve(solid, length)?;
         file.seal()?;
         let mapping = Mapping::of(&file, length)?;
         let header = place::header(&mapping);
-        header.initialise(length, user());
+        header.initialise(length, solid, user());
         header.complete();
         fork::prepare()?;
-        Segment::join(mapping, Liveness::of(file)?, PEERS, &fork::exclude())
+        Segment::join(mapping, solid, Liveness::of(file)?, PEERS, &fork::exclude())
     }
 
     /// The segment whose file `descriptor` is.
@@ -85,24 +91,24 @@ impl Segment {
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
         }
-        // Before any memory is spent on what may be no segment at all.
-        check_magic(u64::from_le_bytes(file.first_bytes()?))?;
-        file.fill_holes()?;
+        let solid = solid_of(&file.first_bytes::<FIRST>()?, size)?;
+        file.fill_holes(solid)?;
         let mapping = Mapping::of(file, size)?;
-        let peers = place::header(&mapping).check(size)?;
+        let peers = place::header(&mapping).check(size, solid)?;
         let forks = fork::exclude();
         // Another thread may have been faster.
         match known(&forks) {
             Some(segment) => Ok(segment),
-            None => Segment::join(mapping, liveness, peers, &forks),
+            None => Segment::join(mapping, solid, liveness, peers, &forks),
         }
     }
 
     /// Becomes a peer. The segment is made last: its drop needs what `forks` stands for.
-    fn join(mapping: Mapping, liveness: Liveness, peers: u32, forks: &Exclusion) -> Result<Arc<Self>> {
+    fn join(mapping: Mapping, solid: u64, liveness: Liveness, peers: u32, forks: &Exclusion) -> Result<Arc<Self>> {
         let (id, hold) = peers::join(place::peers(&mapping, peers), process::id(), &liveness, forks)?;
         let segment = Arc::new(Segment {
             mapping,
+            solid,
             liveness,
             peers,
             identity: AtomicU64::new(identity(id)),
@@ -161,14 +167,33 @@ impl Segment {
 
     /// Takes room for an object; its offset.
     fn allocate(&self, bytes: u64) -> Result<u64> {
-        let allocated = place::header(&self.mapping).allocate(bytes, self.first_object(), self.mapping.len());
+        let allocated = place::header(&self.mapping).allocate(bytes, self.first_object(), self.solid);
         allocated.ok_or_else(|| Error::NoSpace { needed: bytes, available: self.remaining() })
     }
 
     /// Bytes that no object has taken yet.
     fn remaining(&self) -> u64 {
         let used = place::header(&self.mapping).used();
-        self.mapping.len().saturating_sub(used.max(self.first_object()))
+        self.solid.saturating_sub(used.max(self.first_object()))
+    }
+
+    /// Where the bytes on demand begin.
+    pub(crate) fn solid(&self) -> u64 {
+        self.solid
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.mapping.len()
+    }
+
+    /// How many places the table of peers has.
+    pub(crate) fn peers(&self) -> u32 {
+        self.peers
+    }
+
+    /// Backs `length` bytes from `offset` with memory: those on demand, before they are touched.
+    pub(crate) fn back(&self, offset: u64, length: u64) -> Result<()> {
+        self.liveness.file().back(offset, length)
     }
 
     /// The offset of the segment's first object, which is what its descriptor stands for.

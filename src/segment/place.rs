@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::carve::{Geometry, OBJECT_ALIGN, is_inside};
 use super::header::Header;
 use super::object::{Facts, ObjectHeader};
-use super::{Atomics, Segment};
+use super::{Atomics, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::fault::crash_point;
 use crate::sys::map::Mapping;
@@ -49,6 +49,16 @@ fn object_header(mapping: &Mapping, offset: u64) -> &ObjectHeader {
     unsafe { header.cast().as_ref() }
 }
 
+/// `length` bytes of a segment from `offset`, which both of its users have checked to lie within it: an object's, or bytes
+/// on demand that have been backed.
+pub(crate) fn region(segment: &Segment, offset: u64, length: u64) -> Region<'_> {
+    assert!(offset <= segment.mapping.len() && length <= segment.mapping.len() - offset, "a region of a segment");
+    // SAFETY: S1, just checked.
+    let start = unsafe { segment.mapping.start().add(offset as usize) };
+    // SAFETY: S1, S2.
+    unsafe { Region::new(start, length as usize) }
+}
+
 /// The fixed part of a kind of object: what its words are.
 ///
 /// # Safety
@@ -70,6 +80,8 @@ pub(crate) const fn assert_alignment<T>() {
 pub(crate) enum Home<'a> {
     /// In a segment of its own.
     Own,
+    /// In a segment of its own that has so many bytes on demand behind it.
+    OwnWith(u64),
     /// Together with others.
     In(&'a Arc<Segment>),
 }
@@ -105,7 +117,8 @@ impl<B: Body> Placed<B> {
     ) -> Result<Self> {
         let geometry = Self::geometry(tail)?;
         let segment = match home {
-            Home::Own => Segment::create(geometry.bytes)?,
+            Home::Own => Segment::create(geometry.bytes, 0)?,
+            Home::OwnWith(on_demand) => Segment::create(geometry.bytes, on_demand)?,
             Home::In(segment) => Arc::clone(segment),
         };
         let offset = segment.allocate(geometry.bytes)?;
@@ -139,7 +152,7 @@ impl<B: Body> Placed<B> {
         tail: impl FnOnce(u64) -> Option<Layout>,
     ) -> Result<Self, AttachError> {
         let out_of_bounds = |bytes| AttachError::OutOfBounds { offset, bytes, segment: segment.mapping.len() };
-        let is_inside = |bytes| is_inside(offset, bytes, segment.first_object(), segment.mapping.len());
+        let is_inside = |bytes| is_inside(offset, bytes, segment.first_object(), segment.solid);
         let least = size_of::<ObjectHeader>() as u64;
         if !is_inside(least) {
             return Err(out_of_bounds(least));
@@ -156,7 +169,7 @@ impl<B: Body> Placed<B> {
 
     /// The object at a place that has been taken for it or checked.
     fn at(segment: Arc<Segment>, offset: u64, length: u64, geometry: Geometry) -> Self {
-        debug_assert!(is_inside(offset, geometry.bytes, segment.first_object(), segment.mapping.len()));
+        debug_assert!(is_inside(offset, geometry.bytes, segment.first_object(), segment.solid));
         let start = segment.mapping.start();
         // SAFETY: S1: body and tail lie within the object, and the object within the mapping.
         let body = unsafe { start.add((offset + geometry.body) as usize) }.cast();

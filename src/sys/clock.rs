@@ -28,21 +28,26 @@ impl Deadline {
     }
 }
 
+/// Milliseconds of the monotonic clock as of the last tick: for a fraction of what the exact time costs.
+pub(crate) fn coarse_milliseconds() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a writable timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec.cast_unsigned() * 1_000 + now.tv_nsec.cast_unsigned() / 1_000_000
+}
+
 /// Whether it is time to ask the kernel again for something that changes rarely: at most once a tick of the kernel's
-/// clock, some milliseconds, however often one is asked for it. A look at the coarse clock costs 5 ns.
+/// clock, some milliseconds, however often one is asked for it.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    last: (i64, i64),
+    last: u64,
 }
 
 impl Pace {
     /// True in the first call of every tick.
     #[inline]
     pub(crate) fn is_due(&mut self) -> bool {
-        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `now` is writable. The call fails for unknown clocks only.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
-        let now = (now.tv_sec, now.tv_nsec);
+        let now = coarse_milliseconds();
         now != std::mem::replace(&mut self.last, now)
     }
 }

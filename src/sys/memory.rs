@@ -40,30 +40,46 @@ const WORTH_A_LOOK: u64 = 16 << 20;
 /// Bytes reserved since the last look.
 static SINCE_LOOK: AtomicU64 = AtomicU64::new(0);
 
+fn within(needed: u64, available: u64) -> Result<()> {
+    if needed <= available { Ok(()) } else { Err(Error::NoSpace { needed, available }) }
+}
+
 impl MemoryFile {
     /// An anonymous file, empty.
     pub(crate) fn anonymous() -> Result<Self> {
         memfd(c"crossproc").map(MemoryFile::from).map_err(|error| Error::os("create a memory file", error))
     }
 
-    /// Gives an empty file `length` bytes of zeroed memory that are really there.
-    pub(crate) fn reserve(&self, length: u64) -> Result<()> {
-        self.fill(length, length)
+    /// Gives an empty file `length` bytes of zeroed memory, of which the first `solid` are really there.
+    pub(crate) fn reserve(&self, solid: u64, length: u64) -> Result<()> {
+        self.fill(0, solid, solid)?;
+        if solid < length {
+            within(length, capacity::file_size_limit())?;
+            self.file.set_len(length).map_err(|error| match error.raw_os_error() {
+                Some(libc::EFBIG | libc::EINVAL) => Error::NoSpace { needed: length, available: solid },
+                _ => Error::os("size a memory file", error),
+            })?;
+        }
+        Ok(())
     }
 
-    /// Backs the first `length` bytes with memory, of which `missing` are not yet.
-    fn fill(&self, length: u64, missing: u64) -> Result<()> {
-        let within =
-            |needed, available| if needed <= available { Ok(()) } else { Err(Error::NoSpace { needed, available }) };
+    /// Backs `length` bytes from `offset` with memory, unless they are already.
+    pub(crate) fn back(&self, offset: u64, length: u64) -> Result<()> {
+        self.fill(offset, length, length)
+    }
+
+    /// Backs `length` bytes from `offset` with memory, of which `missing` are not yet.
+    fn fill(&self, offset: u64, length: u64, missing: u64) -> Result<()> {
+        let end = offset.saturating_add(length);
         // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
-        within(length, capacity::file_size_limit())?;
+        within(end, capacity::file_size_limit())?;
         if SINCE_LOOK.fetch_add(missing, Relaxed).saturating_add(missing) > WORTH_A_LOOK {
             within(missing, capacity::available(&self.file))?;
             SINCE_LOOK.store(0, Relaxed);
         }
-        let (mut reserved, mut most) = (0, RESERVE_STEP);
-        while reserved < length {
-            let step = (length - reserved).min(most);
+        let (mut reserved, mut most) = (offset, RESERVE_STEP);
+        while reserved < end {
+            let step = (end - reserved).min(most);
             match self.allocate(reserved, step) {
                 Ok(()) => reserved += step,
                 Err(libc::EINTR) => most = (most / 2).max(page_size() as u64),
@@ -110,19 +126,26 @@ impl MemoryFile {
         Ok(self.metadata()?.size())
     }
 
-    /// Backs all bytes of the file with memory: touching a hole that somebody left when memory is out is a SIGBUS.
-    pub(crate) fn fill_holes(&self) -> Result<()> {
-        let metadata = self.metadata()?;
-        let missing = metadata.size().saturating_sub(metadata.blocks().saturating_mul(512));
-        if missing > 0 {
-            self.fill(metadata.size(), missing)?;
+    /// Backs the first `length` bytes with memory: touching a hole that somebody left when memory is out is a SIGBUS.
+    pub(crate) fn fill_holes(&self, length: u64) -> Result<()> {
+        let missing = length.saturating_sub(self.metadata()?.blocks().saturating_mul(512));
+        // Blocks further behind may make up for holes in front; asking the file is the only way to know.
+        if missing > 0 || self.has_hole_before(length) {
+            self.fill(0, length, missing.max(page_size() as u64))?;
         }
         Ok(())
     }
 
-    /// The first bytes of the file, read without mapping it; fewer where it ends before.
-    pub(crate) fn first_bytes(&self) -> Result<[u8; 8]> {
-        let mut bytes = [0; 8];
+    /// lseek(2), SEEK_HOLE.
+    fn has_hole_before(&self, length: u64) -> bool {
+        // SAFETY: the call has no memory arguments; the file's position means nothing to anybody.
+        let hole = unsafe { libc::lseek(self.file.as_raw_fd(), 0, libc::SEEK_HOLE) };
+        hole >= 0 && hole.cast_unsigned() < length
+    }
+
+    /// The first bytes of the file, read without mapping it; zeros where it ends before.
+    pub(crate) fn first_bytes<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
         self.file.read_at(&mut bytes, 0).map_err(|error| Error::os("read a memory file", error))?;
         Ok(bytes)
     }
@@ -228,8 +251,8 @@ mod tests {
                 let options = File::options().read(true).write(true).create_new(true).open(folder.join(name));
                 MemoryFile { file: options.unwrap() }
             };
-            create("fits").reserve(768 << 10).unwrap();
-            Some(create("does not").reserve(768 << 10))
+            create("fits").reserve(768 << 10, 768 << 10).unwrap();
+            Some(create("does not").reserve(768 << 10, 768 << 10))
         });
         match outcome.join().unwrap() {
             Some(outcome) => assert_eq!(outcome, Err(Error::NoSpace { needed: 768 << 10, available: 256 << 10 })),
@@ -243,7 +266,7 @@ mod tests {
         let file = MemoryFile::anonymous().unwrap();
         file.file.set_len(1 << 20).unwrap();
         assert_eq!(file.metadata().unwrap().blocks(), 0);
-        file.fill_holes().unwrap();
+        file.fill_holes(1 << 20).unwrap();
         assert_eq!(file.metadata().unwrap().blocks() * 512, 1 << 20);
     }
 

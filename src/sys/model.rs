@@ -341,6 +341,10 @@ pub(crate) mod clock {
             self == Deadline::Passed
         }
     }
+
+    pub(crate) fn coarse_milliseconds() -> u64 {
+        0
+    }
 }
 
 pub(crate) mod spin {

@@ -1,0 +1,296 @@
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use loom::cell::Cell;
+use loom::thread::{self, JoinHandle};
+
+use super::super::slot::SlotWord;
+use crate::ring::{Consumer, Control, GetRefused, Producer, PutRefused, Slots};
+use crate::sys::Process;
+use crate::sys::clock::Deadline;
+use crate::sys::liveness::Liveness;
+use crate::sys::spin::Spin;
+use crate::word::PeerId;
+use crate::word::models::{deaths, every_mutant_fails, explore};
+
+/// A ring of plain cells: loom fails an execution in which two are at one cell, or in which a consumer does not see what
+/// its producer has written.
+struct Ring {
+    control: Control,
+    words: Vec<SlotWord>,
+    cells: Vec<Cell<u32>>,
+}
+
+impl Slots for Ring {
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn capacity(&self) -> u32 {
+        self.words.len() as u32
+    }
+
+    fn word(&self, index: u32) -> &SlotWord {
+        &self.words[index as usize]
+    }
+}
+
+impl Ring {
+    fn new(capacity: usize) -> Arc<Self> {
+        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
+        Arc::new(Ring {
+            control: Control::new(),
+            words: (0..capacity).map(|_| SlotWord::free()).collect(),
+            cells: (0..capacity).map(|_| Cell::new(0)).collect(),
+        })
+    }
+
+    /// Waits for a slot; false if the ring is closed.
+    fn put(&self, producer: &Producer, me: PeerId, message: u32) -> bool {
+        let look = || match producer.claim_or_mend(self, me, &Liveness) {
+            Err(PutRefused::Full) => None,
+            outcome => Some(outcome),
+        };
+        match self.control.space.wait(&Spin, Deadline::Never, || None, look).unwrap() {
+            Ok(ticket) => {
+                self.cells[ticket.index() as usize].set(message);
+                ticket.publish(self);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Waits for a message; `None` if the ring is closed and drained.
+    fn get(&self, consumer: &Consumer, me: PeerId) -> Option<u32> {
+        let look = || match consumer.take(self, me).map_or_else(|| consumer.sweep_and_take(self, me, &Liveness), Ok) {
+            Err(GetRefused::Empty) => None,
+            outcome => Some(outcome),
+        };
+        let ticket = self.control.items.wait(&Spin, Deadline::Never, || None, look).unwrap().ok()?;
+        let message = self.cells[ticket.index() as usize].get();
+        consumer.release(self, ticket);
+        Some(message)
+    }
+}
+
+fn peer(slot: usize) -> PeerId {
+    PeerId::new(slot, 1)
+}
+
+/// What a process got before it ended or died.
+type Got = Arc<RefCell<Vec<u32>>>;
+
+fn process(
+    ring: &Arc<Ring>,
+    slot: usize,
+    death: Option<usize>,
+    body: impl FnOnce(&Ring, PeerId) + 'static,
+) -> JoinHandle<bool> {
+    let ring = Arc::clone(ring);
+    thread::spawn(move || Process::run(peer(slot).get(), death, || body(&ring, peer(slot))).is_some())
+}
+
+fn producing(ring: &Arc<Ring>, slot: usize, death: Option<usize>, messages: &'static [u32]) -> JoinHandle<bool> {
+    process(ring, slot, death, move |ring, me| {
+        let producer = Producer::new(ring);
+        for &message in messages {
+            ring.put(&producer, me, message);
+        }
+    })
+}
+
+fn consuming(ring: &Arc<Ring>, slot: usize, death: Option<usize>, count: usize) -> (JoinHandle<bool>, Got) {
+    #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
+    let got = Got::default();
+    let process = process(ring, slot, death, {
+        let got = Arc::clone(&got);
+        move |ring, me| {
+            let consumer = Consumer::new(ring);
+            for _ in 0..count {
+                match ring.get(&consumer, me) {
+                    Some(message) => got.borrow_mut().push(message),
+                    None => break,
+                }
+            }
+        }
+    });
+    (process, got)
+}
+
+/// One consumer gets what two producers put.
+fn two_producers() {
+    let ring = Ring::new(2);
+    let producers = [producing(&ring, 1, None, &[1]), producing(&ring, 2, None, &[2])];
+    let consumer = Consumer::new(&*ring);
+    let mut got = Process::run(peer(3).get(), None, || {
+        [ring.get(&consumer, peer(3)).unwrap(), ring.get(&consumer, peer(3)).unwrap()]
+    })
+    .unwrap();
+    for producer in producers {
+        producer.join().unwrap();
+    }
+    got.sort_unstable();
+    assert_eq!(got, [1, 2]);
+}
+
+/// Two consumers get what one producer puts, through a single slot; each one in order.
+fn two_consumers() {
+    let ring = Ring::new(1);
+    let consumers = [consuming(&ring, 1, None, 1), consuming(&ring, 2, None, 1)];
+    let producer = producing(&ring, 3, None, &[1, 2]);
+    producer.join().unwrap();
+    let [first, second] = consumers.map(|(consumer, got)| {
+        consumer.join().unwrap();
+        got.take()
+    });
+    assert!((first == [1] && second == [2]) || (first == [2] && second == [1]), "{first:?} {second:?}");
+}
+
+/// One of each, and more messages than slots: order, and waiting on both sides.
+fn a_stream() {
+    let ring = Ring::new(1);
+    let producer = producing(&ring, 1, None, &[1, 2, 3]);
+    let (consumer, got) = consuming(&ring, 2, None, 3);
+    producer.join().unwrap();
+    consumer.join().unwrap();
+    assert_eq!(got.take(), [1, 2, 3]);
+}
+
+/// Somebody closes the ring: every message whose put returned is got, none after the end.
+fn a_close() {
+    let ring = Ring::new(2);
+    let put = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let producer = process(&ring, 1, None, {
+        let put = Arc::clone(&put);
+        move |ring, me| put.store(ring.put(&Producer::new(ring), me, 7), std::sync::atomic::Ordering::Relaxed)
+    });
+    let (consumer, got) = consuming(&ring, 2, None, 2);
+    ring.control.close();
+    producer.join().unwrap();
+    consumer.join().unwrap();
+    assert_eq!(got.take().len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
+}
+
+/// A producer that dies before its `step`-th step; another one's messages arrive in order, and so does the dead one's
+/// if it was published.
+fn a_producer_dies_at(step: usize) {
+    let ring = Ring::new(1);
+    let victim = producing(&ring, 1, Some(step), &[9]);
+    let producer = producing(&ring, 2, None, &[1, 2]);
+    let consumer = Consumer::new(&*ring);
+    let got = Process::run(peer(3).get(), None, || {
+        let mut got = Vec::new();
+        while got.last() != Some(&2) {
+            got.push(ring.get(&consumer, peer(3)).unwrap());
+        }
+        got
+    })
+    .unwrap();
+    let lived = victim.join().unwrap();
+    producer.join().unwrap();
+    let others: Vec<u32> = got.iter().copied().filter(|&message| message != 9).collect();
+    assert_eq!(others, [1, 2]);
+    assert!(got.len() <= 3);
+    // All slots are still there.
+    let last = Process::run(peer(4).get(), None, || {
+        let rest = consumer.sweep_and_take(&*ring, peer(4), &Liveness);
+        if let Ok(ticket) = rest {
+            consumer.release(&*ring, ticket);
+        }
+        let is_late = rest.is_ok();
+        let ticket = Producer::new(&*ring).claim_or_mend(&*ring, peer(4), &Liveness).unwrap();
+        ticket.publish(&*ring);
+        is_late
+    })
+    .unwrap();
+    let arrived = got.contains(&9) || last;
+    assert!(arrived || !lived, "a message whose put returned is lost");
+}
+
+/// A consumer that dies before its `step`-th step: what it had not finished, another one gets.
+fn a_consumer_dies_at(step: usize) {
+    let ring = Ring::new(1);
+    let (victim, got) = consuming(&ring, 1, Some(step), 1);
+    let producer = producing(&ring, 2, None, &[1, 2]);
+    let consumer = Consumer::new(&*ring);
+    let rest = Process::run(peer(3).get(), None, || {
+        let mut rest = vec![ring.get(&consumer, peer(3)).unwrap()];
+        if rest[0] == 1 && got.borrow().is_empty() && ring.control.redelivered() == 0 {
+            // The other message is either the victim's or ours: whoever is alive.
+            while let Ok(ticket) = consumer.sweep_and_take(&*ring, peer(3), &Liveness) {
+                rest.push(ring.cells[ticket.index() as usize].get());
+                consumer.release(&*ring, ticket);
+            }
+        }
+        rest
+    })
+    .unwrap();
+    let lived = victim.join().unwrap();
+    producer.join().unwrap();
+    let mut all = rest;
+    Process::run(peer(4).get(), None, || {
+        while let Ok(ticket) = consumer.sweep_and_take(&*ring, peer(4), &Liveness) {
+            all.push(ring.cells[ticket.index() as usize].get());
+            consumer.release(&*ring, ticket);
+        }
+    });
+    let got = got.take();
+    let mut arrived: Vec<u32> = all.iter().chain(&got).copied().collect();
+    arrived.sort_unstable();
+    // A victim that had released the slot, but not yet told of it, has got the message.
+    assert!(arrived == [1, 2] || (!lived && arrived.len() == 1), "{arrived:?}");
+    assert!(got.len() + all.len() == 2 || !lived);
+}
+
+/// A producer, or the consumer, dies before its `step`-th step with one other process about.
+fn one_of_two_dies_at(step: usize) {
+    let ring = Ring::new(1);
+    let victim = producing(&ring, 1, Some(step), &[9]);
+    let me = peer(2);
+    let (consumer, producer) = (Consumer::new(&*ring), Producer::new(&*ring));
+    let got = Process::run(me.get(), None, || {
+        assert!(ring.put(&producer, me, 1));
+        let mut got = vec![ring.get(&consumer, me).unwrap()];
+        while got.last() != Some(&1) {
+            got.push(ring.get(&consumer, me).unwrap());
+        }
+        got
+    });
+    victim.join().unwrap();
+    assert!(got.unwrap().len() <= 2);
+}
+
+const UNHARMED: [fn(); 4] = [two_producers, two_consumers, a_stream, a_close];
+const PRODUCERS_DEATHS: [fn(); 10] = deaths!(a_producer_dies_at: 0 1 2 3 4 5 6 7 8 9);
+const CONSUMERS_DEATHS: [fn(); 14] = deaths!(a_consumer_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+const SMALL_DEATHS: [fn(); 5] = deaths!(one_of_two_dies_at: 1 2 3 4 5);
+
+#[test]
+fn tickets_are_exclusive_and_messages_stay_in_order() {
+    for model in UNHARMED {
+        explore(None, 2, model).unwrap();
+    }
+}
+
+#[test]
+fn the_ring_survives_a_producers_death_before_any_step() {
+    for model in PRODUCERS_DEATHS {
+        explore(None, 2, model).unwrap();
+    }
+}
+
+#[test]
+fn the_ring_survives_a_consumers_death_before_any_step() {
+    for model in CONSUMERS_DEATHS {
+        explore(None, 2, model).unwrap();
+    }
+}
+
+#[test]
+fn every_mutant_of_the_ring_fails() {
+    let models: Vec<fn()> = SMALL_DEATHS.into_iter().chain([two_producers as fn(), a_close, two_consumers]).collect();
+    for file in ["ring/slot.rs", "ring/producer.rs", "ring/consumer.rs"] {
+        every_mutant_fails(file, 2, &models);
+    }
+}

@@ -1,0 +1,191 @@
+//! Claiming free slots, in the order of positions.
+//!
+//! I1. Every position before one that was ever claimed has been claimed, too: a producer goes past a position only when
+//!     it finds it claimed, or when somebody says (`tail`) that a later one was. So messages of one producer stand in its
+//!     order.
+//! I2. A producer claims a position only in the lap that the slot's word names, and only when the word is FREE. So a
+//!     wrong idea of where the tail is costs looks, never a message.
+//! I3. Whoever has claimed a slot looks whether the ring is closed only then, with the light half of a fence in between;
+//!     a consumer that reports the end has seen `closed`, passed the heavy half, and found nobody at work. So no message
+//!     appears behind the end.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::control::Slots;
+use super::position::Position;
+use super::slot::{Phase, Word};
+use super::{Ticket, most_visits};
+use crate::fault::crash_point;
+use crate::sys::barrier;
+use crate::sys::liveness::Liveness;
+use crate::word::PeerId;
+
+/// Why there is no slot to write into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PutRefused {
+    Full,
+    Closed,
+}
+
+/// Where one handle puts its messages: private memory. Threads that share the handle may set it back; they then look
+/// at positions that are taken.
+pub(crate) struct Producer {
+    position: AtomicU64,
+}
+
+impl Clone for Producer {
+    fn clone(&self) -> Self {
+        Producer { position: AtomicU64::new(self.position.load(Relaxed)) }
+    }
+}
+
+impl Producer {
+    pub(crate) fn new(slots: &impl Slots) -> Self {
+        Producer { position: AtomicU64::new(slots.control().tail(slots.capacity()).number()) }
+    }
+
+    fn position(&self, capacity: u32) -> Position {
+        Position::from_hint(self.position.load(Relaxed), capacity)
+    }
+
+    /// Claims the next slot if it is free; asks nobody for a death, and so makes no system call.
+    #[inline]
+    pub(crate) fn claim(&self, slots: &impl Slots, me: PeerId) -> Result<Ticket, PutRefused> {
+        self.walk(slots, me, |_| false)
+    }
+
+    /// Claims the next slot if there is one, after mending what dead owners have left in the way.
+    #[cold]
+    pub(crate) fn claim_or_mend(
+        &self,
+        slots: &impl Slots,
+        me: PeerId,
+        liveness: &Liveness,
+    ) -> Result<Ticket, PutRefused> {
+        self.walk(slots, me, |owner| liveness.is_dead(owner))
+    }
+
+    #[inline]
+    fn walk(&self, slots: &impl Slots, me: PeerId, is_dead: impl Fn(u32) -> bool) -> Result<Ticket, PutRefused> {
+        let capacity = slots.capacity();
+        let control = slots.control();
+        let mut at = self.position(capacity);
+        let mut asked_for_the_tail = false;
+        for _ in 0..most_visits(capacity) {
+            let slot = slots.word(at.index());
+            let word = slot.load();
+            let (ahead, phase) = (word.ahead_of(at.lap()), word.phase());
+            if ahead == 0 && phase == Phase::Free {
+                if !slot.claim(word, Word::new(at.lap(), Phase::Writing, me.get())) {
+                    continue;
+                }
+                crash_point!("ring.claimed");
+                self.position.store(at.number(), Relaxed);
+                barrier::light(); // (I3)
+                if control.is_closed() {
+                    Ticket(at).abandon(slots);
+                    return Err(PutRefused::Closed);
+                }
+                return Ok(Ticket(at));
+            }
+            if ahead >= 0 {
+                at = past(word, at, ahead, capacity);
+                if ahead > 0 {
+                    at = at.later(control.tail(capacity));
+                }
+                continue;
+            }
+            // The slot is still in an earlier lap: full, unless we are more than 2^29 laps behind.
+            let tail = control.tail(capacity);
+            if !asked_for_the_tail && at.is_before(tail) {
+                asked_for_the_tail = true;
+                at = tail;
+                continue;
+            }
+            if !mend(slots, at, word, &is_dead) {
+                break;
+            }
+        }
+        self.position.store(at.number(), Relaxed);
+        Err(if control.is_closed() { PutRefused::Closed } else { PutRefused::Full })
+    }
+
+    /// Whether a message could be put now.
+    pub(crate) fn has_room(&self, slots: &impl Slots) -> bool {
+        let capacity = slots.capacity();
+        let mut at = self.position(capacity).later(slots.control().tail(capacity));
+        for _ in 0..most_visits(capacity) {
+            let word = slots.word(at.index()).load();
+            match word.ahead_of(at.lap()) {
+                0 if word.phase() == Phase::Free => return true,
+                ahead if ahead >= 0 => at = past(word, at, ahead, capacity),
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+/// The position after the last one that this word, found at `at`, shows to have been claimed (I1).
+#[inline]
+fn past(word: Word, at: Position, ahead: i32, capacity: u32) -> Position {
+    let lap = at.lap().wrapping_add_signed(ahead);
+    let claimed = if word.phase() == Phase::Free { lap.wrapping_sub(1) } else { lap };
+    Position::new(claimed, at.index()).next(capacity)
+}
+
+/// Takes a slot of an earlier lap from an owner that died in it; false if there is nothing to mend.
+fn mend(slots: &impl Slots, at: Position, word: Word, is_dead: &impl Fn(u32) -> bool) -> bool {
+    let slot = slots.word(at.index());
+    let lap = at.lap().wrapping_add_signed(word.ahead_of(at.lap()));
+    match word.phase() {
+        Phase::Writing if is_dead(word.owner()) => {
+            if slot.claim(word, Word::new(lap.wrapping_add(1), Phase::Free, 0)) {
+                crash_point!("ring.mended");
+                slots.control().items.notify_one(); // a consumer may be waiting for it, with messages behind it
+            }
+            true
+        }
+        Phase::Reading if is_dead(word.owner()) => {
+            if slot.claim(word, Word::new(lap, Phase::Ready, 0)) {
+                crash_point!("ring.mended");
+                slots.control().count_redelivery();
+                slots.control().items.notify_one();
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+impl Ticket {
+    /// Publishes what has been written into the slot.
+    #[inline]
+    pub(crate) fn publish(self, slots: &impl Slots) {
+        let Ticket(at) = self;
+        crash_point!("ring.written");
+        slots.word(at.index()).store(Word::new(at.lap(), Phase::Ready, 0));
+        crash_point!("ring.published");
+        // Now and then: a shared line that every message changes would cost more than the message.
+        if at.index().is_multiple_of(HINT_EVERY) {
+            slots.control().hint_tail(at.next(slots.capacity()));
+        }
+        slots.control().items.notify_one();
+    }
+
+    /// Gives the slot up, with nothing in it: whoever may wait for it finds it finished.
+    pub(crate) fn abandon(self, slots: &impl Slots) {
+        self.free(slots);
+        slots.control().items.notify_one(); // a consumer may be waiting for this very slot, with messages behind it
+        slots.control().space.notify_one();
+    }
+
+    #[inline]
+    pub(super) fn free(self, slots: &impl Slots) {
+        let Ticket(at) = self;
+        slots.word(at.index()).store(Word::new(at.lap().wrapping_add(1), Phase::Free, 0));
+    }
+}
+
+/// A guess: the cost of a shared line (some 100 ns) divided by that of a message (some 10 ns).
+pub(super) const HINT_EVERY: u32 = 16;

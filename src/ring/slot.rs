@@ -1,0 +1,107 @@
+//! The word of a slot: what is in it, in which lap, and who is at work on it.
+//!
+//! | phase   | next, by                                                     | if its owner dies                          |
+//! |---------|--------------------------------------------------------------|--------------------------------------------|
+//! | FREE    | a producer: CAS to WRITING                                   | -                                          |
+//! | WRITING | its owner: store READY, or FREE of the next lap (gives up)   | anyone: CAS to FREE of the next lap         |
+//! | READY   | a consumer: CAS to READING                                   | -                                          |
+//! | READING | its owner: store FREE of the next lap, or READY (gives back) | a consumer: CAS to READING of its own; a producer: CAS to READY |
+//!
+//! S1. One compare-exchange claims a slot and says who did: there is no instant at which it is taken by nobody.
+//! S2. A word is taken from an owner only after the kernel has said that this owner can no longer run, and by a CAS from
+//!     the very word that was judged.
+//! S3. A live owner's word is changed by its owner alone, which therefore stores without comparing.
+//! S4. The lap of a slot grows by one when it becomes FREE, and at no other time. So a message that was half written or
+//!     read to its end leaves a word that no earlier claim can be mistaken for.
+//!
+//! Orderings: READY is stored with Release and claimed with Acquire, which hands the message over; FREE is stored with
+//! Release and claimed with Acquire, which keeps the next message's bytes behind the last reads of this one's. A dead
+//! owner released nothing; its stores are visible since the kernel's lock on its identity fell and was asked for.
+
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use crate::word::PeerId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Free = 0,
+    Writing = 1,
+    Ready = 2,
+    Reading = 3,
+}
+
+/// | bits  | name  | meaning                                        |
+/// |-------|-------|------------------------------------------------|
+/// | 0-30  | OWNER | peer slot and generation; 0 where nobody is at work |
+/// | 31    |       | 0                                              |
+/// | 32-33 | PHASE | see [`Phase`]                                  |
+/// | 34-63 | LAP   | of its position, wrapping                      |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(u64);
+
+const LAP_SHIFT: u32 = 34;
+
+impl Word {
+    #[inline]
+    pub(super) fn new(lap: u32, phase: Phase, owner: u32) -> Self {
+        Word(u64::from(lap) << LAP_SHIFT | (phase as u64) << 32 | u64::from(owner))
+    }
+
+    #[inline]
+    pub(super) fn phase(self) -> Phase {
+        match (self.0 >> 32) & 3 {
+            0 => Phase::Free,
+            1 => Phase::Writing,
+            2 => Phase::Ready,
+            _ => Phase::Reading,
+        }
+    }
+
+    pub(super) fn owner(self) -> u32 {
+        self.0 as u32 & ((1 << PeerId::BITS) - 1)
+    }
+
+    /// How many laps this word is ahead of `lap`, of which it has the low 30 bits, by the shorter way round.
+    #[inline]
+    pub(super) fn ahead_of(self, lap: u32) -> i32 {
+        const UNUSED: u32 = u32::BITS - (u64::BITS - LAP_SHIFT);
+        ((((self.0 >> LAP_SHIFT) as u32).wrapping_sub(lap) << UNUSED) as i32) >> UNUSED
+    }
+}
+
+/// A slot's word in shared memory; all zero is FREE in lap 0.
+#[repr(transparent)]
+pub(crate) struct SlotWord {
+    word: AtomicU64,
+}
+
+#[cfg(all(test, loom))]
+impl SlotWord {
+    pub(super) fn free() -> Self {
+        SlotWord { word: AtomicU64::new(0) }
+    }
+}
+
+impl SlotWord {
+    #[inline]
+    pub(super) fn load(&self) -> Word {
+        // Relaxed: a look. What is read of the message comes after a claim, which has the Acquire.
+        Word(self.word.load(Relaxed))
+    }
+
+    /// Takes the slot over from exactly this word: free, ready, or of a dead owner (S1, S2).
+    #[inline]
+    pub(super) fn claim(&self, from: Word, to: Word) -> bool {
+        // Acquire: pairs with the Release in `store`, of whoever made the slot what we found.
+        self.word.compare_exchange(from.0, to.0, Acquire, Relaxed).is_ok()
+    }
+
+    /// Ends a claim of our own (S3).
+    #[inline]
+    pub(super) fn store(&self, to: Word) {
+        // Release: pairs with the Acquire in `claim`; publishes the message, or that we have read it.
+        self.word.store(to.0, Release);
+    }
+}
