@@ -37,7 +37,7 @@ impl Inlet {
     }
 
     fn at(end: End, position: u64) -> Self {
-        Inlet { end, producer: Producer::at(position), spin: Spin::new(), pace: Pace::default() }
+        Inlet { end, producer: Producer::at(position), spin: Spin::for_answers(), pace: Pace::default() }
     }
 
     pub(super) fn depart(&self, outgoing: &mut Outgoing) -> Result<InletWire> {

@@ -21,15 +21,22 @@ use crate::sys::spin::Spin;
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
 const KEPT: usize = 1 << 20;
 
+/// Who has received so many bytes without waiting receives a stream, and has caught up with its sender: if it looked again
+/// at once, the two would take the cache line with the next header from each other for every message. So it lets
+/// the sender get ahead a little.
+const STREAM: u64 = 256;
+
 pub(super) struct Outlet {
     end: End,
     consumer: Consumer,
     /// What has been taken out of the ring of the message that is next.
     collected: Vec<u8>,
     progress: Progress,
-    /// Where small messages are copied to before they are decoded.
+    /// Where messages are copied to before they are decoded; as long as the longest of late.
     scratch: Vec<u8>,
     spin: Spin,
+    /// Where it last found nothing.
+    waited_at: u64,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
     pace: Pace,
 }
@@ -74,7 +81,8 @@ impl Outlet {
             collected,
             progress,
             scratch: Vec::new(),
-            spin: Spin::new(),
+            spin: Spin::for_answers(),
+            waited_at: position,
             pace: Pace::default(),
         }
     }
@@ -112,24 +120,32 @@ impl Outlet {
         &self.end.ring().track.items
     }
 
+    /// The next message, if it is one that lies in the ring: what it nearly always is.
+    #[inline(always)]
+    fn message(&self) -> Option<Record> {
+        if self.progress != Progress::Nothing || self.end.check_ours().is_err() {
+            return None;
+        }
+        self.consumer.peek_message(self.end.ring())
+    }
+
     /// The next message, when all of it is there.
     #[inline]
     fn next(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
-        self.end.check_ours().map_err(TryRecvError::Failed)?;
-        match self.consumer.peek(self.end.ring()) {
-            Ok(Some(record)) if record.kind == record::Kind::Whole && self.progress == Progress::Nothing => {
-                Ok(Next::InRing(record))
-            }
-            found => self.next_slow(found, wait),
+        match self.message() {
+            Some(record) => Ok(Next::InRing(record)),
+            None => self.next_slow(wait),
         }
     }
 
-    fn next_slow(&mut self, found: Result<Option<Record>, Corrupted>, wait: Wait) -> Result<Next, TryRecvError> {
+    #[cold]
+    fn next_slow(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
+        self.end.check_ours().map_err(TryRecvError::Failed)?;
         if let Progress::Whole { .. } = self.progress {
             return Ok(Next::Collected);
         }
-        let mut found = found.map_err(failed)?;
         loop {
+            let found = self.consumer.peek(self.end.ring()).map_err(failed)?;
             let record = match found {
                 Some(record) => record,
                 None => self.wait_for_record(wait)?,
@@ -154,11 +170,14 @@ impl Outlet {
                     return Err(failed(Corrupted { position: self.consumer.position(), found: kind as u64 }));
                 }
             }
-            found = self.consumer.peek(self.end.ring()).map_err(failed)?;
         }
     }
 
     fn wait_for_record(&mut self, wait: Wait) -> Result<Record, TryRecvError> {
+        if self.consumer.position() - self.waited_at > STREAM {
+            self.spin.pause();
+        }
+        self.waited_at = self.consumer.position();
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
         let waited = match wait {
             Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.spin),
@@ -202,12 +221,14 @@ impl Outlet {
     pub(super) fn receive_with<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
-                let ring = self.end.ring();
-                self.scratch.clear();
-                append(ring.words, record, &mut self.scratch)?;
+                if self.scratch.len() < record.bytes {
+                    self.lengthen_scratch(record.bytes)?;
+                }
+                let (ring, copy) = (self.end.ring(), &mut self.scratch[..record.bytes]);
+                payload::read(ring.words, record.start, copy);
                 self.consumer.release(ring, record);
-                let result = body(&self.scratch);
-                if self.scratch.capacity() > KEPT {
+                let result = body(copy);
+                if record.bytes > KEPT {
                     self.scratch = Vec::new();
                 }
                 Ok(result)
@@ -218,6 +239,14 @@ impl Outlet {
                 Ok(result)
             }
         }
+    }
+
+    #[cold]
+    fn lengthen_scratch(&mut self, bytes: usize) -> Result<(), TryRecvError> {
+        let length = bytes.next_power_of_two();
+        self.scratch.try_reserve(length - self.scratch.len()).map_err(|_| no_space(bytes))?;
+        self.scratch.resize(length, 0);
+        Ok(())
     }
 
     pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
@@ -238,7 +267,21 @@ impl Outlet {
         }
     }
 
+    #[inline]
     pub(super) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
+        if let Some(record) = self.message()
+            && let Some(buffer) = buffer.get_mut(..record.bytes)
+        {
+            let ring = self.end.ring();
+            payload::read(ring.words, record.start, buffer);
+            self.consumer.release(ring, record);
+            return Ok(record.bytes);
+        }
+        self.receive_into_slow(buffer, wait)
+    }
+
+    #[cold]
+    fn receive_into_slow(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
         let next = self.next(wait).map_err(|error| match error {
             TryRecvError::Empty => TryRecvIntoError::Empty,
             TryRecvError::EndOfFile => TryRecvIntoError::EndOfFile,
@@ -355,10 +398,13 @@ impl Drop for Borrowed<'_> {
 /// Appends a record's payload to a buffer, which grows as far as there is memory.
 #[inline]
 fn append(words: &[crate::sys::atomic::AtomicU64], record: Record, buffer: &mut Vec<u8>) -> Result<(), TryRecvError> {
-    let no_space = |_| TryRecvError::Failed(Error::NoSpace { needed: record.bytes as u64, available: 0 });
-    buffer.try_reserve(record.bytes).map_err(no_space)?;
+    buffer.try_reserve(record.bytes).map_err(|_| no_space(record.bytes))?;
     payload::append(words, record.start, record.bytes, buffer);
     Ok(())
+}
+
+fn no_space(bytes: usize) -> TryRecvError {
+    TryRecvError::Failed(Error::NoSpace { needed: bytes as u64, available: 0 })
 }
 
 fn failed(found: Corrupted) -> TryRecvError {

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -85,13 +84,16 @@ use crate::segment::{Wait, type_stamp};
 /// ```
 pub struct Sender<T> {
     inlet: Inlet,
-    /// Where messages are encoded, so that sending allocates nothing.
+    /// Where messages are encoded, so that sending allocates nothing; as long as the longest of late.
     encoded: Vec<u8>,
     message: PhantomData<fn(T)>,
 }
 
 /// How much memory a sender keeps for messages to come, as much as a receiver.
 const KEPT: usize = 1 << 20;
+
+/// The least room for an encoded message; a guess.
+const LEAST: usize = 128;
 
 impl<T> Sender<T> {
     pub(super) fn new(inlet: Inlet) -> Self {
@@ -161,21 +163,23 @@ impl<T> Sender<T> {
 
     #[inline]
     fn encode_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
-        let mut buffer = mem::take(&mut self.encoded);
-        buffer.clear();
-        match postcard::to_extend(message, buffer) {
-            Ok(encoded) => {
-                let sent = self.inlet.send(&encoded, wait);
-                if encoded.capacity() <= KEPT {
-                    self.encoded = encoded;
-                }
-                sent
-            }
-            Err(error) => {
-                let error = Error::Encode { what: "a message".into(), reason: error.to_string() };
-                Err(Refusal::Failed { message: (), error })
-            }
+        match postcard::to_slice(message, &mut self.encoded) {
+            Ok(encoded) => self.inlet.send(encoded, wait),
+            Err(postcard::Error::SerializeBufferFull) => self.encode_larger_and_send(message, wait),
+            Err(error) => Err(cannot_encode(&error)),
         }
+    }
+
+    /// For the first message, and those that are longer than any before or than what is kept.
+    #[cold]
+    fn encode_larger_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
+        let encoded = postcard::to_stdvec(message).map_err(|error| cannot_encode(&error))?;
+        let sent = self.inlet.send(&encoded, wait);
+        if encoded.len() <= KEPT {
+            self.encoded = encoded;
+            self.encoded.resize(self.encoded.len().next_power_of_two().max(LEAST), 0);
+        }
+        sent
     }
 
     /// Sends a message of these bytes as they are, and waits for room as long as it takes.
@@ -279,6 +283,10 @@ impl<T> Sender<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn close(self) {}
+}
+
+fn cannot_encode(error: &postcard::Error) -> Refusal {
+    Refusal::Failed { message: (), error: Error::Encode { what: "a message".into(), reason: error.to_string() } }
 }
 
 /// A wait without a deadline does not end with `Full`.

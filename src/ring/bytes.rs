@@ -237,8 +237,19 @@ impl Consumer {
         self.position
     }
 
+    /// The next record, if it is there and a whole message: what it nearly always is.
+    #[inline(always)]
+    pub(crate) fn peek_message(&self, ring: Ring<'_>) -> Option<Record> {
+        let header = Header(ring.word(self.position).load(Acquire)); // pairs with the Release in `publish`
+        let bytes = header.0.wrapping_sub(Header::new(Kind::Whole, 0).0);
+        // No other kind of record is so short (B5).
+        if bytes > ring.most() || record_size(bytes) > ring.rest(self.position) {
+            return None;
+        }
+        Some(self.record(ring, self.position, Kind::Whole, bytes))
+    }
+
     /// The next record, if there is one; it stays where it is.
-    #[inline]
     pub(crate) fn peek(&self, ring: Ring<'_>) -> Result<Option<Record>, Corrupted> {
         let header = Header(ring.word(self.position).load(Acquire)); // pairs with the Releases in `publish` and `skip`
         if header == Header::NOTHING {
@@ -263,7 +274,6 @@ impl Consumer {
     }
 
     /// The record that a header stands for, if it is one that can be (B5).
-    #[inline]
     fn check(&self, ring: Ring<'_>, position: u64, header: Header) -> Result<Record, Corrupted> {
         let (bytes, rest) = (header.bytes(), ring.rest(position));
         let is_possible = match header.kind() {
@@ -272,14 +282,15 @@ impl Consumer {
             None => false,
         };
         match header.kind() {
-            Some(kind) if is_possible => Ok(Record {
-                kind,
-                start: ring.index(position + HEADER),
-                bytes: bytes as usize,
-                end: position.saturating_add(record_size(bytes)),
-            }),
+            Some(kind) if is_possible => Ok(self.record(ring, position, kind, bytes)),
             _ => Err(Corrupted { position, found: header.0 }),
         }
+    }
+
+    #[inline(always)]
+    fn record(&self, ring: Ring<'_>, position: u64, kind: Kind, bytes: u64) -> Record {
+        let start = ring.index(position + HEADER);
+        Record { kind, start, bytes: bytes as usize, end: position.saturating_add(record_size(bytes)) }
     }
 
     /// Gives the bytes of a record, which has been read, back to the producer.

@@ -45,6 +45,10 @@ pub(crate) enum Ended {
     Corrupted(Corrupted),
 }
 
+/// What a producer that finds the ring full would like to find free at its next look: bytes, for some tens of small
+/// messages. A guess.
+const WORTH_A_LOOK: u64 = 2048;
+
 impl Track {
     #[inline]
     pub(super) fn notify_space(&self, head: u64) {
@@ -97,13 +101,20 @@ impl Ring<'_> {
         deadline: Deadline,
         spin: &Spin,
     ) -> Result<(), Ended> {
-        let glance = || match producer.has_room(self, bytes) {
+        let room = |bytes| match producer.has_room(self, bytes) {
             Ok(true) => Some(Ok(())),
             Err(Refused::Corrupted(corrupted)) => Some(Err(Ended::Corrupted(corrupted))),
             Ok(false) | Err(Refused::NoRoom { .. }) => None,
         };
-        let look = || glance().or_else(|| self.track.receiver.is_gone(liveness).then_some(Err(Ended::Gone)));
+        // Each look at `head` takes its cache line away from a busy consumer. So at first for more room than is needed: for
+        // all that a spin can hope for.
+        let much = bytes.max((self.capacity() / 8).min(WORTH_A_LOOK));
+        if let Some(result) = spin.until(|| room(much)).or_else(|| room(bytes)) {
+            return result;
+        }
+        let look = || room(bytes).or_else(|| self.track.receiver.is_gone(liveness).then_some(Err(Ended::Gone)));
+        // Only now: it lies beside what both ends look at with every message.
         self.track.wanted.store(until, Relaxed); // (W2)
-        self.track.space.wait(spin, deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
+        self.track.space.wait(spin, deadline, || room(bytes), look).unwrap_or(Err(Ended::TimedOut))
     }
 }
