@@ -103,21 +103,30 @@ mod cell;
 #[cfg(not(all(test, loom)))]
 mod sync;
 #[cfg(not(all(test, loom)))]
+mod message;
+#[cfg(not(all(test, loom)))]
+mod queue;
+#[cfg(not(all(test, loom)))]
 mod process;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
 pub use error::{
-    AttachError, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, Result, TryLockError, TypeStamp,
+    AttachError, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError, Result, TryGetError,
+    TryLockError, TryPutError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
+pub use message::Sends;
+#[cfg(not(all(test, loom)))]
 pub use process::{
-    Child, Current, Function, Parent, Process, ProcessBuilder, Sends, Stdio, TryJoinError, active_children, cpu_count,
+    Child, Current, Function, Parent, Process, ProcessBuilder, Stdio, TryJoinError, active_children, cpu_count,
     current, init, parent,
 };
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};
+#[cfg(not(all(test, loom)))]
+pub use queue::{Ring, Slot, Taken};
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]

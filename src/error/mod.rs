@@ -8,6 +8,7 @@ mod attach;
 mod lock;
 mod os;
 mod process;
+mod queue;
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -19,6 +20,7 @@ pub use attach::{AttachError, Kind, TypeStamp};
 pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
 pub use process::{Exit, ProcessError};
+pub use queue::{GetError, PutError, TryGetError, TryPutError};
 
 /// `std::result::Result` with this crate's [`Error`].
 ///
@@ -117,6 +119,47 @@ pub enum Error {
         index: usize,
         /// The array's length.
         length: usize,
+    },
+
+    /// There is no room for a message, and there was none until the time was up.
+    #[error("full")]
+    Full,
+
+    /// There is no message, and there was none until the time was up.
+    #[error("empty")]
+    Empty,
+
+    /// A queue or a ring is closed; or it is, and everything has been got.
+    #[error("closed")]
+    Closed,
+
+    /// Nobody is left at the other side of a queue that was made to say so.
+    #[error("no {missing} is left")]
+    Disconnected {
+        /// "producer" or "consumer".
+        missing: Cow<'static, str>,
+    },
+
+    /// A message that would not fit if there were no other.
+    #[error("a message of {size} bytes is too large for {object} of messages up to {limit} bytes")]
+    TooLarge {
+        /// The kind of object.
+        object: Kind,
+        /// Encoded bytes.
+        size: usize,
+        /// The most bytes that a message may have.
+        limit: usize,
+    },
+
+    /// A capacity that an object cannot have.
+    #[error("{object} cannot have a capacity of {capacity}, only 1 to {most}")]
+    Capacity {
+        /// The kind of object.
+        object: Kind,
+        /// Messages asked for.
+        capacity: usize,
+        /// The most that it can have.
+        most: usize,
     },
 
     /// A handle was serialised or deserialised outside a transfer between processes.

@@ -25,7 +25,7 @@ use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::Sleeper;
-use crate::sys::spin::Spin;
+use crate::sys::spin::Pace;
 use crate::sys::{barrier, futex};
 
 const WAITERS: u64 = 1;
@@ -77,10 +77,11 @@ impl Event {
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.
     ///
-    /// `glance` is a look that costs no system call, for spinning.
+    /// `glance` is a look that costs no system call, for spinning; `position` a number that grows with each message.
     pub(crate) fn wait<R>(
         &self,
-        spin: &Spin,
+        pace: &Pace,
+        position: u64,
         deadline: Deadline,
         mut glance: impl FnMut() -> Option<R>,
         mut look: impl FnMut() -> Option<R>,
@@ -88,7 +89,7 @@ impl Event {
         // Without the kernel's fence, a notifier may miss us.
         let mut sleeper = if barrier::is_available() { Sleeper::new() } else { Sleeper::watchful() };
         loop {
-            if let Some(result) = spin.until(&mut glance).or_else(&mut look) {
+            if let Some(result) = pace.until(position, &mut glance).or_else(&mut look) {
                 return Some(result);
             }
             if deadline.has_passed() {

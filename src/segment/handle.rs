@@ -4,7 +4,7 @@
 //! whose descriptors travel beside its bytes. Which message that is, only the packing thread knows; outside one, a
 //! handle cannot be serialised. Two handles into one segment share its index, and the receiver attaches it once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ struct Transfer {
 thread_local! {
     /// The message that this thread is packing.
     static OUTGOING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
+    /// Whether this thread has tried to serialise a handle outside a transfer.
+    static REFUSED: Cell<bool> = const { Cell::new(false) };
     /// The message that this thread is unpacking.
     static INCOMING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
 }
@@ -96,8 +98,16 @@ pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, seri
     });
     match index.and_then(|index| u32::try_from(index).ok()) {
         Some(segment) => Wire { segment, offset }.serialize(serializer),
-        None => Err(serde::ser::Error::custom(Error::HandleOutsideTransfer)),
+        None => {
+            REFUSED.set(true);
+            Err(serde::ser::Error::custom(Error::HandleOutsideTransfer))
+        }
     }
+}
+
+/// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
+pub(crate) fn was_refused() -> bool {
+    REFUSED.take()
 }
 
 /// What a handle's `Deserialize` does; `place` finds the object in its segment.

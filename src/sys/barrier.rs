@@ -34,6 +34,7 @@ pub(crate) fn register() {
 }
 
 /// Whether [`heavy`] makes the others' [`light`] a fence.
+#[inline]
 pub(crate) fn is_available() -> bool {
     STATE.load(Ordering::Relaxed) == AVAILABLE
 }
