@@ -151,6 +151,13 @@ pub enum Error {
         limit: usize,
     },
 
+    /// This process has said that more messages are done than it has got.
+    #[error("{object} has no message that this process has got and not yet said to be done")]
+    NothingToBeDone {
+        /// The kind of object.
+        object: Kind,
+    },
+
     /// A capacity that an object cannot have.
     #[error("{object} cannot have a capacity of {capacity}, only 1 to {most}")]
     Capacity {

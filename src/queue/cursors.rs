@@ -33,33 +33,35 @@ impl Cursors {
         }
     }
 
-    /// A slot to write into.
+    /// A slot to write into. `is_over`: asked before it sleeps, whether nobody is left to wait for.
     #[inline]
-    pub(super) fn claim(&self, cells: &Cells<'_>, wait: Wait) -> Result<Ticket, Refusal> {
+    pub(super) fn claim(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         match self.producer.claim(cells, me) {
             Ok(ticket) => Ok(ticket),
             Err(PutRefused::Closed) => Err(Refusal::Closed),
-            Err(PutRefused::Full) => self.claim_slow(cells, wait),
+            Err(PutRefused::Full) => self.claim_slow(cells, wait, is_over),
         }
     }
 
     #[cold]
-    fn claim_slow(&self, cells: &Cells<'_>, wait: Wait) -> Result<Ticket, Refusal> {
+    fn claim_slow(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         let unless_full = |claimed| match claimed {
+            Ok(ticket) => Some(Ok(ticket)),
+            Err(PutRefused::Closed) => Some(Err(Refusal::Closed)),
             Err(PutRefused::Full) => None,
-            outcome => Some(outcome),
         };
         let glance = || unless_full(self.producer.claim(cells, me));
-        let look = || unless_full(self.producer.claim_or_mend(cells, me, cells.segment().liveness()));
+        let mend = || unless_full(self.producer.claim_or_mend(cells, me, cells.segment().liveness()));
+        let look = || mend().or_else(|| is_over().then_some(Err(Refusal::Disconnected)));
         let claimed = match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
                 cells.ring().space.wait(&self.putting, self.producer.number(), deadline, glance, look)
             }
         };
-        let ticket = claimed.ok_or(Refusal::NotNow)?.map_err(|_| Refusal::Closed)?;
+        let ticket = claimed.ok_or(Refusal::NotNow)??;
         // Slots may become free behind one that is still in use, while all who wait for them sleep.
         if self.producer.has_room(cells) {
             cells.ring().space.notify_one();
@@ -67,33 +69,36 @@ impl Cursors {
         Ok(ticket)
     }
 
-    /// A message to read.
+    /// A message to read. `is_over`: as for [`claim`](Self::claim).
     #[inline]
-    pub(super) fn take(&self, cells: &Cells<'_>, wait: Wait) -> Result<Ticket, Refusal> {
+    pub(super) fn take(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         if !self.consumer.is_sweep_due()
             && let Some(ticket) = self.consumer.take(cells, me)
         {
             return Ok(ticket);
         }
-        self.take_slow(cells, wait)
+        self.take_slow(cells, wait, is_over)
     }
 
     #[cold]
-    fn take_slow(&self, cells: &Cells<'_>, wait: Wait) -> Result<Ticket, Refusal> {
+    fn take_slow(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         let glance = || self.consumer.take(cells, me).map(Ok);
-        let look = || match self.consumer.sweep_and_take(cells, me, cells.segment().liveness()) {
+        let sweep = || match self.consumer.sweep_and_take(cells, me, cells.segment().liveness()) {
+            Ok(ticket) => Some(Ok(ticket)),
+            Err(GetRefused::Closed) => Some(Err(Refusal::Closed)),
             Err(GetRefused::Empty) => None,
-            outcome => Some(outcome),
         };
+        // Whoever is gone may have put something between our look and its end: one look more.
+        let look = || sweep().or_else(|| is_over().then(|| sweep().unwrap_or(Err(Refusal::Disconnected))));
         let taken = match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
                 cells.ring().items.wait(&self.getting, self.consumer.number(), deadline, glance, look)
             }
         };
-        let ticket = taken.ok_or(Refusal::NotNow)?.map_err(|_| Refusal::Closed)?;
+        let ticket = taken.ok_or(Refusal::NotNow)??;
         // Messages may become ready behind one that is still being written, while all who wait for them sleep.
         if self.count(cells, 1) > 0 {
             cells.ring().items.notify_one();
@@ -109,6 +114,11 @@ impl Cursors {
     /// Messages that are ready, up to `most`.
     pub(super) fn count(&self, cells: &Cells<'_>, most: usize) -> usize {
         self.consumer.count(cells, most)
+    }
+
+    /// Whether a message is ready, or being read.
+    pub(super) fn is_busy(&self, cells: &Cells<'_>) -> bool {
+        self.consumer.is_busy(cells)
     }
 
     pub(super) fn is_full(&self, cells: &Cells<'_>) -> bool {
@@ -170,3 +180,8 @@ pub(super) fn is_capacity(length: u64) -> bool {
 }
 
 const _: () = assert!(MOST_SLOTS <= u32::MAX as usize / 2);
+
+/// For a ring that does not end with those who use it.
+pub(super) fn never() -> bool {
+    false
+}

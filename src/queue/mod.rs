@@ -2,8 +2,8 @@
 
 mod cells;
 mod cursors;
-mod ring;
-mod slot;
+mod encoded;
+mod plain;
 
-pub use ring::Ring;
-pub use slot::{Slot, Taken};
+pub use encoded::{Queue, QueueBuilder, Task};
+pub use plain::{Ring, Slot, Taken};

@@ -239,8 +239,17 @@ impl Consumer {
         }
     }
 
-    /// Messages that are ready. Stale at once where others put and take.
+    /// Messages that are ready, up to `most`. Stale at once where others put and take.
     pub(crate) fn count(&self, slots: &impl Slots, most: usize) -> usize {
+        self.count_in(slots, most, |phase| phase == Phase::Ready)
+    }
+
+    /// Whether a message is ready, or being read by somebody who may yet die.
+    pub(crate) fn is_busy(&self, slots: &impl Slots) -> bool {
+        self.count_in(slots, 1, |phase| phase == Phase::Ready || phase == Phase::Reading) > 0
+    }
+
+    fn count_in(&self, slots: &impl Slots, most: usize, counts: impl Fn(Phase) -> bool) -> usize {
         let capacity = slots.capacity();
         let mut at = self.base(capacity);
         let mut count = 0;
@@ -252,7 +261,7 @@ impl Consumer {
                 Phase::Free => break,
                 _ if ahead < 0 => break,
                 phase => {
-                    count += usize::from(phase == Phase::Ready);
+                    count += usize::from(counts(phase));
                     at.next(capacity)
                 }
             };

@@ -136,8 +136,8 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
 
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
 macro_rules! impl_handle {
-    ($handle:ident $(<$element:ident: $bound:ident>)?, $name:literal) => {
-        impl $(<$element: $bound>)? $handle $(<$element>)? {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
+        impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that [`AsFd`](std::os::fd::AsFd) gave, in this process")]
             /// or in one that sent it over a socket.
             ///
@@ -162,27 +162,27 @@ macro_rules! impl_handle {
         }
 
         /// The descriptor of the memory that the object lies in: its own, or that of its arena.
-        impl $(<$element: $bound>)? std::os::fd::AsFd for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
                 self.placed.segment().as_fd()
             }
         }
 
-        impl $(<$element: $bound>)? std::fmt::Debug for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? std::fmt::Debug for $handle $(<$element>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct($name).finish_non_exhaustive()
             }
         }
 
         /// Only within a transfer to another process.
-        impl $(<$element: $bound>)? serde::Serialize for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? serde::Serialize for $handle $(<$element>)? {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 crate::segment::handle::serialize(self.placed.segment(), self.placed.offset(), serializer)
             }
         }
 
         /// Only within a transfer from another process.
-        impl<'de $(, $element: $bound)?> serde::Deserialize<'de> for $handle $(<$element>)? {
+        impl<'de $(, $element: $bound $(+ $more)*)?> serde::Deserialize<'de> for $handle $(<$element>)? {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 crate::segment::handle::deserialize(deserializer, Self::attach)
             }

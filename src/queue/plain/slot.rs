@@ -10,8 +10,8 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use super::cells::Cells;
-use super::cursors::Cursors;
+use super::super::cells::Cells;
+use super::super::cursors::Cursors;
 use crate::ring::Ticket;
 use crate::segment::Shared;
 use crate::sys::fork;
@@ -105,7 +105,7 @@ impl<'a, T: Shared> Slot<'a, T> {
     /// # Examples
     ///
     /// ```
-    /// let ring = crossproc::Ring::new(2)?;
+    /// let ring = crossproc::Ring::<[f64; 2]>::new(2)?;
     /// let mut slot = ring.reserve()?;
     /// slot.write([1.5, 2.5]);
     /// slot.commit();
