@@ -98,8 +98,7 @@ impl<T: Shared> Ring<T> {
     ///
     /// ```
     /// use std::time::Duration;
-    ///
-    ///     /// use crossproc::{Ring, TryGetError};
+    /// use crossproc::{Ring, TryGetError};
     ///
     /// let ring = Ring::<u8>::new(1)?;
     /// assert_eq!(ring.take_timeout(Duration::from_millis(1)).unwrap_err(), TryGetError::Empty);

@@ -49,8 +49,7 @@ impl<T: Shared> Ring<T> {
     ///
     /// ```
     /// use std::time::Duration;
-    ///
-    ///     /// use crossproc::{Ring, TryPutError};
+    /// use crossproc::{Ring, TryPutError};
     ///
     /// let ring = Ring::new(1)?;
     /// ring.put(1)?;
