@@ -103,6 +103,10 @@ mod cell;
 #[cfg(not(all(test, loom)))]
 mod sync;
 #[cfg(not(all(test, loom)))]
+mod message;
+#[cfg(not(all(test, loom)))]
+mod queue;
+#[cfg(not(all(test, loom)))]
 mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
@@ -110,19 +114,24 @@ mod process;
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
 pub use error::{
-    AttachError, BufferTooShort, Error, Exit, Guard, Kind, LockError, OsError, ProcessError, RecvError, RecvIntoError,
-    Result, SendError, TryLockError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
+    AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
+    RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
+    TryRecvIntoError, TrySendError, TypeStamp,
 };
+#[cfg(not(all(test, loom)))]
+pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
 pub use process::{
-    Child, Current, Function, Parent, Process, ProcessBuilder, Sends, Stdio, TryJoinError, active_children, cpu_count,
+    Child, Current, Function, Parent, Process, ProcessBuilder, Stdio, TryJoinError, active_children, cpu_count,
     current, init, parent,
 };
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};
+#[cfg(not(all(test, loom)))]
+pub use queue::{Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]

@@ -44,7 +44,8 @@ fn used_modules(text: &str) -> Vec<String> {
 
 #[test]
 fn the_layers_are_listed_in_order() {
-    assert_eq!(layers(), ["sys", "word", "ring", "segment", "cell", "sync", "pipe", "process"]);
+    let expected = ["sys", "word", "ring", "segment", "cell", "sync", "message", "queue", "pipe", "process"];
+    assert_eq!(layers(), expected);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod lock;
 mod os;
 mod pipe;
 mod process;
+mod queue;
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -21,6 +22,7 @@ pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
 pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
 pub use process::{Exit, ProcessError};
+pub use queue::{GetError, PutError, TryGetError, TryPutError};
 
 /// `std::result::Result` with this crate's [`Error`].
 ///
@@ -121,18 +123,52 @@ pub enum Error {
         length: usize,
     },
 
-    /// There is no room for another message, and was none until the time was up.
-    #[error("{object} is full")]
-    Full {
+    /// There is no room for a message, and there was none until the time was up.
+    #[error("there is no room for another message")]
+    Full,
+
+    /// There is no message, and there was none until the time was up.
+    #[error("there is no message")]
+    Empty,
+
+    /// A queue or a ring is closed; or it is, and everything has been got.
+    #[error("the queue is closed")]
+    Closed,
+
+    /// Nobody is left at the other side of a queue that was made to say so.
+    #[error("no {missing} of the queue is left")]
+    Disconnected {
+        /// "producer" or "consumer".
+        missing: Cow<'static, str>,
+    },
+
+    /// A message that would not fit if there were no other.
+    #[error("a message of {size} bytes is too large for {object} of messages up to {limit} bytes")]
+    TooLarge {
+        /// The kind of object.
+        object: Kind,
+        /// Encoded bytes.
+        size: usize,
+        /// The most bytes that a message may have.
+        limit: usize,
+    },
+
+    /// This process has said that more messages are done than it has got.
+    #[error("{object} has no message that this process has got and not yet said to be done")]
+    NothingToBeDone {
         /// The kind of object.
         object: Kind,
     },
 
-    /// There is no message, and was none until the time was up.
-    #[error("{object} is empty")]
-    Empty {
+    /// A capacity that an object cannot have.
+    #[error("{object} cannot have a capacity of {capacity}, only 1 to {most}")]
+    Capacity {
         /// The kind of object.
         object: Kind,
+        /// Messages asked for.
+        capacity: usize,
+        /// The most that it can have.
+        most: usize,
     },
 
     /// Nobody will receive what was to be sent: the receiver was closed, or its process died.

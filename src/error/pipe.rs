@@ -216,7 +216,7 @@ impl<M> From<TrySendError<M>> for Error {
     /// The message is dropped.
     fn from(error: TrySendError<M>) -> Self {
         match error {
-            TrySendError::Full(_) => Error::Full { object: OBJECT },
+            TrySendError::Full(_) => Error::Full,
             TrySendError::BrokenPipe(_) => Error::BrokenPipe { object: OBJECT },
             TrySendError::Failed { error, .. } => error,
         }
@@ -235,7 +235,7 @@ impl From<RecvError> for Error {
 impl From<TryRecvError> for Error {
     fn from(error: TryRecvError) -> Self {
         match error {
-            TryRecvError::Empty => Error::Empty { object: OBJECT },
+            TryRecvError::Empty => Error::Empty,
             TryRecvError::EndOfFile => Error::EndOfFile { object: OBJECT },
             TryRecvError::Failed(error) => error,
         }
@@ -261,7 +261,7 @@ impl From<RecvIntoError> for Error {
 impl From<TryRecvIntoError> for Error {
     fn from(error: TryRecvIntoError) -> Self {
         match error {
-            TryRecvIntoError::Empty => Error::Empty { object: OBJECT },
+            TryRecvIntoError::Empty => Error::Empty,
             TryRecvIntoError::EndOfFile => Error::EndOfFile { object: OBJECT },
             TryRecvIntoError::BufferTooShort(error) => error.into(),
             TryRecvIntoError::Failed(error) => error,
@@ -305,7 +305,7 @@ impl<M> fmt::Display for SendError<M> {
 impl<M> fmt::Display for TrySendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TrySendError::Full(_) => Error::Full { object: OBJECT }.fmt(f),
+            TrySendError::Full(_) => Error::Full.fmt(f),
             TrySendError::BrokenPipe(_) => Error::BrokenPipe { object: OBJECT }.fmt(f),
             TrySendError::Failed { error, .. } => error.fmt(f),
         }

@@ -31,7 +31,7 @@ mod unwinding;
 pub use builder::ProcessBuilder;
 pub use child::Child;
 pub use entry::init;
-pub use function::{Function, Sends};
+pub use function::Function;
 pub use handle::{Process, TryJoinError};
 pub use own::{Current, Parent, cpu_count, current, parent};
 pub use registry::active_children;

@@ -14,7 +14,7 @@ use super::control::Slots;
 use super::position::Position;
 use super::producer::HINT_EVERY;
 use super::slot::{Phase, Word};
-use super::{Ticket, most_visits};
+use super::{Ticket, look_ahead, most_visits};
 use crate::fault::crash_point;
 use crate::sys::liveness::Liveness;
 use crate::sys::{barrier, clock};
@@ -66,10 +66,17 @@ impl Consumer {
         Consumer { cursor: word(cursor), base: word(base), swept: AtomicU64::new(0) }
     }
 
+    /// Grows with each message.
+    pub(crate) fn number(&self) -> u64 {
+        self.cursor.load(Relaxed)
+    }
+
+    #[inline]
     fn cursor(&self, capacity: u32) -> Position {
         Position::from_hint(self.cursor.load(Relaxed), capacity)
     }
 
+    #[inline]
     fn base(&self, capacity: u32) -> Position {
         Position::from_hint(self.base.load(Relaxed), capacity)
     }
@@ -95,6 +102,7 @@ impl Consumer {
                     let found = Position::new(at.lap().wrapping_add_signed(ahead), at.index());
                     if slot.claim(word, Word::new(found.lap(), Phase::Reading, me.get())) {
                         crash_point!("ring.taken");
+                        look_ahead(slots, at);
                         self.cursor.store(if ahead == 0 { at.next(capacity) } else { at }.number(), Relaxed);
                         return Some(Ticket(found));
                     }
@@ -231,8 +239,17 @@ impl Consumer {
         }
     }
 
-    /// Messages that are ready. Stale at once where others put and take.
+    /// Messages that are ready, up to `most`. Stale at once where others put and take.
     pub(crate) fn count(&self, slots: &impl Slots, most: usize) -> usize {
+        self.count_in(slots, most, |phase| phase == Phase::Ready)
+    }
+
+    /// Whether a message is ready, or being read by somebody who may yet die.
+    pub(crate) fn is_busy(&self, slots: &impl Slots) -> bool {
+        self.count_in(slots, 1, |phase| phase == Phase::Ready || phase == Phase::Reading) > 0
+    }
+
+    fn count_in(&self, slots: &impl Slots, most: usize, counts: impl Fn(Phase) -> bool) -> usize {
         let capacity = slots.capacity();
         let mut at = self.base(capacity);
         let mut count = 0;
@@ -244,7 +261,7 @@ impl Consumer {
                 Phase::Free => break,
                 _ if ahead < 0 => break,
                 phase => {
-                    count += usize::from(phase == Phase::Ready);
+                    count += usize::from(counts(phase));
                     at.next(capacity)
                 }
             };

@@ -124,4 +124,7 @@ pub(crate) trait Slots {
 
     /// index: below `capacity()`.
     fn word(&self, index: u32) -> &SlotWord;
+
+    /// Asks for the memory of a slot that is likely to be claimed soon. index: below `capacity()`.
+    fn prefetch(&self, index: u32);
 }

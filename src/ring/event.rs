@@ -25,7 +25,6 @@ use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::Sleeper;
-use crate::sys::spin::Spin;
 use crate::sys::{barrier, futex};
 
 const WAITERS: u64 = 1;
@@ -87,10 +86,10 @@ impl Event {
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.
     ///
-    /// `glance` is a look that costs no system call, for spinning.
+    /// `glance` is a look that costs no system call, and `spin` calls it for as long as that may pay.
     pub(crate) fn wait<R>(
         &self,
-        spin: &Spin,
+        spin: impl Fn(&mut dyn FnMut() -> Option<R>) -> Option<R>,
         deadline: Deadline,
         mut glance: impl FnMut() -> Option<R>,
         mut look: impl FnMut() -> Option<R>,
@@ -98,7 +97,7 @@ impl Event {
         // Without the kernel's fence, a notifier may miss us.
         let mut sleeper = if barrier::is_available() { Sleeper::new() } else { Sleeper::watchful() };
         loop {
-            if let Some(result) = spin.until(&mut glance).or_else(&mut look) {
+            if let Some(result) = spin(&mut glance).or_else(&mut look) {
                 return Some(result);
             }
             if deadline.has_passed() {

@@ -52,3 +52,16 @@ impl Ticket {
 fn most_visits(capacity: u32) -> u64 {
     2 * u64::from(capacity) + 16
 }
+
+/// How many slots ahead of a claim are asked for: enough to hide a transfer between cores behind those before it, and not so
+/// many that they are taken from the other side while it is at work on them. Measured.
+const AHEAD: u32 = 4;
+
+/// Asks for the line of a slot that is likely to be claimed soon.
+#[inline]
+fn look_ahead(slots: &impl Slots, at: Position) {
+    let index = at.index() + AHEAD;
+    if index < slots.capacity() {
+        slots.prefetch(index);
+    }
+}

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::control::Slots;
 use super::position::Position;
 use super::slot::{Phase, Word};
-use super::{Ticket, most_visits};
+use super::{Ticket, look_ahead, most_visits};
 use crate::fault::crash_point;
 use crate::sys::barrier;
 use crate::sys::liveness::Liveness;
@@ -44,6 +44,12 @@ impl Producer {
         Producer { position: AtomicU64::new(slots.control().tail(slots.capacity()).number()) }
     }
 
+    /// Grows with each message.
+    pub(crate) fn number(&self) -> u64 {
+        self.position.load(Relaxed)
+    }
+
+    #[inline]
     fn position(&self, capacity: u32) -> Position {
         Position::from_hint(self.position.load(Relaxed), capacity)
     }
@@ -80,6 +86,7 @@ impl Producer {
                     continue;
                 }
                 crash_point!("ring.claimed");
+                look_ahead(slots, at);
                 self.position.store(at.number(), Relaxed);
                 barrier::light(); // (I3)
                 if control.is_closed() {

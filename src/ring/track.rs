@@ -105,7 +105,7 @@ impl Ring<'_> {
     ) -> Result<Record, Ended> {
         let glance = || consumer.peek(self).map_err(Ended::Corrupted).transpose();
         let look = || self.look_for_record(consumer, liveness);
-        self.track.items.wait(spin, deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
+        self.track.items.wait(|glance| spin.until(glance), deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
     }
 
     /// Waits until there is room for a record of `bytes`; `until` is what `reserve` said.
@@ -132,6 +132,9 @@ impl Ring<'_> {
         let look = || room(bytes).or_else(|| self.track.receiver.is_gone(liveness).then_some(Err(Ended::Gone)));
         // Only now: it lies beside what both ends look at with every message.
         self.track.wanted.store(until, Relaxed); // (W2)
-        self.track.space.wait(spin, deadline, || room(bytes), look).unwrap_or(Err(Ended::TimedOut))
+        self.track
+            .space
+            .wait(|glance| spin.until(glance), deadline, || room(bytes), look)
+            .unwrap_or(Err(Ended::TimedOut))
     }
 }

@@ -88,6 +88,15 @@ impl Arena {
         self.placed.segment().remaining() as usize
     }
 
+    /// Takes room for bytes of an object that lie apart from it; their offset.
+    pub(crate) fn allocate(&self, bytes: u64) -> Result<u64> {
+        self.placed.segment().allocate(bytes)
+    }
+
+    pub(crate) fn peers(&self) -> u32 {
+        self.placed.segment().peers()
+    }
+
     /// Where `new_in` puts an object.
     pub(crate) fn home(&self) -> Home<'_> {
         Home::In(self.placed.segment())

@@ -8,7 +8,7 @@
 //! of peers that lives as long as a descriptor that the message carries, behind those of the segments (a [`Flight`]). So it
 //! is gone as soon as the message is lost, wherever that happens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::LocalKey;
@@ -76,6 +76,8 @@ enum Received {
 type Slot<T> = LocalKey<RefCell<Option<T>>>;
 
 thread_local! {
+    /// Whether this thread has tried to serialise a handle outside a transfer.
+    static REFUSED: Cell<bool> = const { Cell::new(false) };
     static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
     static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
 }
@@ -198,13 +200,21 @@ impl Incoming {
 /// Runs `body` with the message that this thread is packing; its error is the one that `pack` returns.
 pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> Result<W>) -> Result<W, E> {
     OUTGOING.with_borrow_mut(|outgoing| {
-        let Some(outgoing) = outgoing else { return Err(E::custom(Error::HandleOutsideTransfer)) };
+        let Some(outgoing) = outgoing else {
+            REFUSED.set(true);
+            return Err(E::custom(Error::HandleOutsideTransfer));
+        };
         body(outgoing).map_err(|error| {
             let text = E::custom(&error);
             outgoing.refused = Some(error);
             text
         })
     })
+}
+
+/// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
+pub(crate) fn was_refused() -> bool {
+    REFUSED.take()
 }
 
 /// Runs `body` with the message that this thread is unpacking; its error is the one that `unpack` returns.
@@ -235,8 +245,8 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
 
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
 macro_rules! impl_handle {
-    ($handle:ident $(<$element:ident: $bound:ident>)?, $name:literal) => {
-        impl $(<$element: $bound>)? $handle $(<$element>)? {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
+        impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that [`AsFd`](std::os::fd::AsFd) gave, in this process")]
             /// or in one that sent it over a socket.
             ///
@@ -261,27 +271,27 @@ macro_rules! impl_handle {
         }
 
         /// The descriptor of the memory that the object lies in: its own, or that of its arena.
-        impl $(<$element: $bound>)? std::os::fd::AsFd for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
                 self.placed.segment().as_fd()
             }
         }
 
-        impl $(<$element: $bound>)? std::fmt::Debug for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? std::fmt::Debug for $handle $(<$element>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct($name).finish_non_exhaustive()
             }
         }
 
         /// Only within a transfer to another process.
-        impl $(<$element: $bound>)? serde::Serialize for $handle $(<$element>)? {
+        impl $(<$element: $bound $(+ $more)*>)? serde::Serialize for $handle $(<$element>)? {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 crate::segment::handle::serialize(self.placed.segment(), self.placed.offset(), serializer)
             }
         }
 
         /// Only within a transfer from another process.
-        impl<'de $(, $element: $bound)?> serde::Deserialize<'de> for $handle $(<$element>)? {
+        impl<'de $(, $element: $bound $(+ $more)*)?> serde::Deserialize<'de> for $handle $(<$element>)? {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 crate::segment::handle::deserialize(deserializer, Self::attach)
             }

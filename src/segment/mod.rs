@@ -26,7 +26,8 @@ pub(crate) use ownership::{Failure, Ownership, Section, Wait};
 pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
 
-use self::header::{FIRST, LEAST, PEERS, first_object, solid_of};
+pub(crate) use self::header::PEERS;
+use self::header::{FIRST, LEAST, first_object, solid_of};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::fork::{self, Exclusion};

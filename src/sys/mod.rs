@@ -16,6 +16,7 @@ pub(crate) mod map;
 mod memfd;
 pub(crate) mod memory;
 pub(crate) mod pidfd;
+pub(crate) mod prefetch;
 pub(crate) mod program;
 pub(crate) mod sealed;
 pub(crate) mod socket;

@@ -1,0 +1,6 @@
+//! Messages: what may be sent, and how it is encoded.
+
+pub(crate) mod codec;
+mod sends;
+
+pub use sends::Sends;

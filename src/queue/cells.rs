@@ -1,0 +1,121 @@
+//! Where the slots of a ring lie in shared memory.
+
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use crate::ring::{Control, SlotWord, Slots, Ticket};
+use crate::segment::place::{Body, Placed};
+use crate::segment::{Region, Segment};
+use crate::sys::prefetch;
+
+/// A cache line: two slots in one would be written by two processes at a time.
+const LINE: usize = 64;
+
+/// How much of a slot is asked for ahead of its use: beyond a few lines the processor sees by itself what comes.
+const PREFETCHED: usize = 4 * LINE;
+
+/// What one slot looks like: a [`SlotWord`], and the message at `message`.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    stride: usize,
+    message: usize,
+}
+
+impl Shape {
+    /// For messages of this layout, whose alignment is at most that of objects.
+    pub(super) const fn of(message: Layout) -> Self {
+        let word = size_of::<SlotWord>();
+        let message_at = if message.align() > word { message.align() } else { word };
+        let align = if message.align() > LINE { message.align() } else { LINE };
+        Shape { stride: (message_at + message.size()).next_multiple_of(align), message: message_at }
+    }
+
+    /// So many of them; `None` if that is more than memory can hold.
+    pub(super) fn row(self, capacity: u64) -> Option<Layout> {
+        let size = self.stride.checked_mul(usize::try_from(capacity).ok()?)?;
+        Layout::from_size_align(size, if self.stride.is_multiple_of(128) { 128 } else { LINE }).ok()
+    }
+}
+
+/// C. The tail of `placed` was laid out, and checked at attach, to have `capacity` slots of this shape from `start`.
+#[derive(Clone, Copy)]
+pub(super) struct Cells<'a> {
+    segment: &'a Segment,
+    control: &'a Control,
+    start: NonNull<u8>,
+    shape: Shape,
+    capacity: u32,
+}
+
+impl<'a> Cells<'a> {
+    /// # Safety
+    ///
+    /// C must hold, for slots that begin `offset` bytes behind the beginning of the tail.
+    #[inline]
+    pub(super) unsafe fn new<B: Body>(
+        placed: &'a Placed<B>,
+        control: &'a Control,
+        offset: usize,
+        shape: Shape,
+    ) -> Self {
+        // SAFETY: C.
+        let start = unsafe { placed.tail().add(offset) };
+        Cells { segment: placed.segment(), control, start, shape, capacity: placed.length() as u32 }
+    }
+
+    #[inline]
+    pub(super) fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
+    #[inline]
+    pub(super) fn ring(&self) -> &'a Control {
+        self.control
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> NonNull<u8> {
+        debug_assert!(index < self.capacity);
+        // SAFETY: C, and the index is that of a slot.
+        unsafe { self.start.add(index as usize * self.shape.stride) }
+    }
+
+    /// The bytes of the message in a slot that is ours.
+    #[inline]
+    pub(super) fn message(&self, ticket: Ticket) -> Region<'a> {
+        // SAFETY: the message begins inside the slot.
+        let start = unsafe { self.slot(ticket.index()).add(self.shape.message) };
+        // SAFETY: C: the slot ends within the segment, which lives as long as 'a.
+        unsafe { Region::new(start, self.shape.stride - self.shape.message) }
+    }
+}
+
+impl Slots for Cells<'_> {
+    #[inline]
+    fn control(&self) -> &Control {
+        self.control
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    #[inline]
+    fn word(&self, index: u32) -> &SlotWord {
+        // SAFETY: C: a slot begins with its word, at a multiple of 64; a SlotWord is one atomic.
+        unsafe { self.slot(index).cast().as_ref() }
+    }
+
+    #[inline]
+    fn prefetch(&self, index: u32) {
+        let slot = self.slot(index);
+        prefetch::for_writing(slot);
+        for line in 1..self.shape.stride.min(PREFETCHED) / LINE {
+            // SAFETY: within the slot.
+            prefetch::for_writing(unsafe { slot.add(line * LINE) });
+        }
+    }
+}

@@ -1,0 +1,189 @@
+use super::cells::Cells;
+use crate::error::{Error, GetError, PutError, TryGetError, TryPutError};
+use crate::ring::{Consumer, GetRefused, Producer, PutRefused, Ticket};
+use crate::segment::Wait;
+use crate::sys::spin::Pace;
+
+/// One handle's places in a ring, and how long it has lately paid for it to spin.
+#[derive(Clone)]
+pub(super) struct Cursors {
+    producer: Producer,
+    consumer: Consumer,
+    putting: Pace,
+    getting: Pace,
+}
+
+/// Why a slot was not got, to write into or to read.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Full, or empty.
+    NotNow,
+    Closed,
+    Disconnected,
+    Failed(Error),
+}
+
+impl Cursors {
+    pub(super) fn new(cells: &Cells<'_>) -> Self {
+        Cursors {
+            producer: Producer::new(cells),
+            consumer: Consumer::new(cells),
+            putting: Pace::new(),
+            getting: Pace::new(),
+        }
+    }
+
+    /// A slot to write into. `is_over`: asked before it sleeps, whether nobody is left to wait for.
+    #[inline]
+    pub(super) fn claim(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+        let me = cells.segment().me().map_err(Refusal::Failed)?;
+        match self.producer.claim(cells, me) {
+            Ok(ticket) => Ok(ticket),
+            Err(PutRefused::Closed) => Err(Refusal::Closed),
+            Err(PutRefused::Full) => self.claim_slow(cells, wait, is_over),
+        }
+    }
+
+    #[cold]
+    fn claim_slow(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+        let me = cells.segment().me().map_err(Refusal::Failed)?;
+        let unless_full = |claimed| match claimed {
+            Ok(ticket) => Some(Ok(ticket)),
+            Err(PutRefused::Closed) => Some(Err(Refusal::Closed)),
+            Err(PutRefused::Full) => None,
+        };
+        let glance = || unless_full(self.producer.claim(cells, me));
+        let mend = || unless_full(self.producer.claim_or_mend(cells, me, cells.segment().liveness()));
+        let look = || mend().or_else(|| is_over().then_some(Err(Refusal::Disconnected)));
+        let claimed = match wait {
+            Wait::No => look(),
+            Wait::Until(deadline) => {
+                let spin = |glance: &mut dyn FnMut() -> _| self.putting.until(self.producer.number(), glance);
+                cells.ring().space.wait(spin, deadline, glance, look)
+            }
+        };
+        let ticket = claimed.ok_or(Refusal::NotNow)??;
+        // Slots may become free behind one that is still in use, while all who wait for them sleep.
+        if self.producer.has_room(cells) {
+            cells.ring().space.notify_one();
+        }
+        Ok(ticket)
+    }
+
+    /// A message to read. `is_over`: as for [`claim`](Self::claim).
+    #[inline]
+    pub(super) fn take(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+        let me = cells.segment().me().map_err(Refusal::Failed)?;
+        if !self.consumer.is_sweep_due()
+            && let Some(ticket) = self.consumer.take(cells, me)
+        {
+            return Ok(ticket);
+        }
+        self.take_slow(cells, wait, is_over)
+    }
+
+    #[cold]
+    fn take_slow(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+        let me = cells.segment().me().map_err(Refusal::Failed)?;
+        let glance = || self.consumer.take(cells, me).map(Ok);
+        let sweep = || match self.consumer.sweep_and_take(cells, me, cells.segment().liveness()) {
+            Ok(ticket) => Some(Ok(ticket)),
+            Err(GetRefused::Closed) => Some(Err(Refusal::Closed)),
+            Err(GetRefused::Empty) => None,
+        };
+        // Whoever is gone may have put something between our look and its end: one look more.
+        let look = || sweep().or_else(|| is_over().then(|| sweep().unwrap_or(Err(Refusal::Disconnected))));
+        let taken = match wait {
+            Wait::No => look(),
+            Wait::Until(deadline) => {
+                let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(self.consumer.number(), glance);
+                cells.ring().items.wait(spin, deadline, glance, look)
+            }
+        };
+        let ticket = taken.ok_or(Refusal::NotNow)??;
+        // Messages may become ready behind one that is still being written, while all who wait for them sleep.
+        if self.count(cells, 1) > 0 {
+            cells.ring().items.notify_one();
+        }
+        Ok(ticket)
+    }
+
+    #[inline]
+    pub(super) fn release(&self, cells: &Cells<'_>, ticket: Ticket) {
+        self.consumer.release(cells, ticket);
+    }
+
+    /// Messages that are ready, up to `most`.
+    pub(super) fn count(&self, cells: &Cells<'_>, most: usize) -> usize {
+        self.consumer.count(cells, most)
+    }
+
+    /// Whether a message is ready, or being read.
+    pub(super) fn is_busy(&self, cells: &Cells<'_>) -> bool {
+        self.consumer.is_busy(cells)
+    }
+
+    pub(super) fn is_full(&self, cells: &Cells<'_>) -> bool {
+        !self.producer.has_room(cells)
+    }
+}
+
+impl Refusal {
+    pub(super) fn put<M>(self, message: M) -> PutError<M> {
+        match self {
+            Refusal::Failed(error) => PutError::Failed { message, error },
+            Refusal::Disconnected => PutError::Disconnected(message),
+            // Not NotNow: that is for those who do not wait for ever.
+            Refusal::Closed | Refusal::NotNow => PutError::Closed(message),
+        }
+    }
+
+    pub(super) fn try_put<M>(self, message: M) -> TryPutError<M> {
+        match self {
+            Refusal::NotNow => TryPutError::Full(message),
+            Refusal::Closed => TryPutError::Closed(message),
+            Refusal::Disconnected => TryPutError::Disconnected(message),
+            Refusal::Failed(error) => TryPutError::Failed { message, error },
+        }
+    }
+
+    pub(super) fn get(self) -> GetError {
+        match self {
+            Refusal::Failed(error) => GetError::Failed(error),
+            Refusal::Disconnected => GetError::Disconnected,
+            Refusal::Closed | Refusal::NotNow => GetError::Closed,
+        }
+    }
+
+    pub(super) fn try_get(self) -> TryGetError {
+        match self {
+            Refusal::NotNow => TryGetError::Empty,
+            Refusal::Closed => TryGetError::Closed,
+            Refusal::Disconnected => TryGetError::Disconnected,
+            Refusal::Failed(error) => TryGetError::Failed(error),
+        }
+    }
+}
+
+/// Slots of a ring are counted in 32 bits, and twice their number must be, too.
+pub(super) const MOST_SLOTS: usize = 1 << 30;
+
+/// A capacity that a ring can have.
+pub(super) fn check_capacity(object: crate::error::Kind, capacity: usize) -> Result<u64, Error> {
+    match capacity {
+        1..=MOST_SLOTS => Ok(capacity as u64),
+        _ => Err(Error::Capacity { object, capacity, most: MOST_SLOTS }),
+    }
+}
+
+/// Whether a capacity that shared memory names is one that a ring can have.
+pub(super) fn is_capacity(length: u64) -> bool {
+    (1..=MOST_SLOTS as u64).contains(&length)
+}
+
+const _: () = assert!(MOST_SLOTS <= u32::MAX as usize / 2);
+
+/// For a ring that does not end with those who use it.
+pub(super) fn never() -> bool {
+    false
+}

@@ -1,0 +1,209 @@
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::cursors::{Refusal, never};
+use super::task::Task;
+use super::{INLINE, LENGTH, MESSAGE, Queue};
+use crate::error::{Error, GetError, Result, TryGetError};
+use crate::message::codec;
+use crate::ring::Ticket;
+use crate::segment::Wait;
+
+/// Copies of long messages are decoded from a buffer that the thread keeps for the next one, if it is not larger than this.
+/// A guess: as much as a message has at most, unless somebody asked for more.
+const KEPT: usize = 1 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<T: Serialize + DeserializeOwned> Queue<T> {
+    /// Gets the next message; waits while there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](GetError::Closed) once the queue is closed and drained; [`Failed`](GetError::Failed) if a message does
+    /// not decode, which is then gone.
+    ///
+    /// # Examples
+    ///
+    /// See [`Queue`].
+    #[inline]
+    pub fn get(&self) -> Result<T, GetError> {
+        self.read(Wait::FOR_EVER).map_err(Refusal::get)
+    }
+
+    /// Gets the next message if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](TryGetError::Empty), and those of [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// See [`TryGetError`].
+    #[inline]
+    pub fn try_get(&self) -> Result<T, TryGetError> {
+        self.read(Wait::No).map_err(Refusal::try_get)
+    }
+
+    /// Gets the next message; waits for `timeout` at most (monotonic).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// See [`TryGetError`].
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, TryGetError> {
+        self.read(Wait::at_most(timeout)).map_err(Refusal::try_get)
+    }
+
+    /// Gets messages until the queue is closed and drained, or one does not decode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Queue::new(4)?;
+    /// queue.put(vec![1, 2])?;
+    /// queue.put(vec![3])?;
+    /// queue.close();
+    /// assert_eq!(queue.iter().flatten().collect::<Vec<_>>(), [1, 2, 3]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        std::iter::from_fn(|| self.get().ok())
+    }
+
+    /// Gets the next message as a [`Task`], which is done when it is dropped; waits while there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// See [`Task`].
+    pub fn get_task(&self) -> Result<Task<'_, T>, GetError> {
+        self.task(Wait::FOR_EVER).map_err(Refusal::get)
+    }
+
+    /// Gets the next message as a [`Task`] if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Queue::new(4)?;
+    /// queue.put("job".to_string())?;
+    /// let task = queue.try_get_task()?;
+    /// assert_eq!(*task, "job");
+    /// assert!(queue.try_get_task().is_err());
+    /// # drop(task);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_get_task(&self) -> Result<Task<'_, T>, TryGetError> {
+        self.task(Wait::No).map_err(Refusal::try_get)
+    }
+
+    /// Gets the next message as a [`Task`]; waits for `timeout` at most (monotonic).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let queue = crossproc::Queue::<u8>::new(4)?;
+    /// assert!(queue.get_task_timeout(Duration::from_millis(1)).is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
+        self.task(Wait::at_most(timeout)).map_err(Refusal::try_get)
+    }
+
+    fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
+        let cells = self.cells();
+        let ticket = self.cursors.take(&cells, wait, never)?;
+        let message = self.decode(ticket)?;
+        Ok(Task::new(self, ticket, message))
+    }
+
+    #[inline]
+    fn read(&self, wait: Wait) -> Result<T, Refusal> {
+        let cells = self.cells();
+        let ticket = self.cursors.take(&cells, wait, never)?;
+        let message = self.decode(ticket)?;
+        // Before the release: until then, the message counts as still in the queue.
+        if let Err(error) = self.ledger().got() {
+            ticket.give_back(&cells);
+            return Err(Refusal::Failed(error));
+        }
+        self.cursors.release(&cells, ticket);
+        Ok(message)
+    }
+
+    /// The message in a slot that is ours. One that does not decode is gone; one for which there is no memory is given
+    /// back, as it is when its own code panics.
+    #[inline]
+    fn decode(&self, ticket: Ticket) -> Result<T, Refusal> {
+        let claim = GiveBack { queue: self, ticket };
+        let cells = self.cells();
+        let slot = cells.message(ticket);
+        let mut length = [MaybeUninit::uninit(); LENGTH];
+        let length = u64::from_ne_bytes(std::array::from_fn(|i| slot.read(&mut length)[i]));
+        let decoded = if length <= INLINE as u64 {
+            let mut bytes = [MaybeUninit::uninit(); INLINE];
+            codec::decode(MESSAGE, slot.part(LENGTH, INLINE).read(&mut bytes[..length as usize]))
+        } else {
+            self.decode_large(ticket, length).map_err(Refusal::Failed)?
+        };
+        std::mem::forget(claim);
+        if decoded.is_err() {
+            self.cursors.release(&cells, ticket);
+            self.placed.body().done.notify_all();
+        }
+        decoded.map_err(Refusal::Failed)
+    }
+
+    /// The outer error leaves the message where it is.
+    #[cold]
+    fn decode_large(&self, ticket: Ticket, length: u64) -> Result<Result<T>> {
+        if length > self.max_message {
+            let reason = format!("{length} bytes, in a queue of messages up to {} bytes", self.max_message);
+            return Ok(Err(Error::Decode { what: MESSAGE.into(), reason }));
+        }
+        let extent = self.extents.bytes(self.placed.segment(), ticket.index(), length)?;
+        let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
+        buffer.clear();
+        buffer.reserve(length as usize);
+        let decoded = codec::decode(MESSAGE, extent.read(&mut buffer.spare_capacity_mut()[..length as usize]));
+        if buffer.capacity() <= KEPT {
+            let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+        }
+        Ok(decoded)
+    }
+}
+
+/// Gives a message back unless forgotten.
+struct GiveBack<'a, T> {
+    queue: &'a Queue<T>,
+    ticket: Ticket,
+}
+
+impl<T> Drop for GiveBack<'_, T> {
+    fn drop(&mut self) {
+        self.ticket.give_back(&self.queue.cells());
+    }
+}

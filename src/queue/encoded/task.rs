@@ -1,0 +1,108 @@
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+
+use super::Queue;
+use crate::ring::Ticket;
+use crate::sys::fork;
+
+/// A message that is being worked on: derefs to it. Dropping it says that the work is done, for
+/// [`Queue::join`](crate::Queue::join).
+///
+/// It keeps its place in the queue, and so counts against the capacity, until it is done.
+///
+/// # Death
+///
+/// If the process dies before that, somebody else gets the message.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Process, Queue, Result};
+///
+/// fn work(jobs: Queue<String>) -> Result<usize> {
+///     let mut letters = 0;
+///     while let Ok(job) = jobs.get_task() {
+///         letters += job.len();
+///     } // done, each time round
+///     Ok(letters)
+/// }
+///
+/// # fn main() -> Result<()> {
+/// crossproc::init();
+/// let jobs = Queue::new(4)?;
+/// let worker = Process::spawn(work, (&jobs,))?;
+/// jobs.put("one")?;
+/// jobs.put("two")?;
+/// jobs.join();
+/// jobs.close();
+/// assert_eq!(worker.join()??, 6);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it says that the work is done"]
+pub struct Task<'a, T> {
+    queue: &'a Queue<T>,
+    ticket: Ticket,
+    message: T,
+    /// The fork generation that got it.
+    generation: u32,
+}
+
+impl<'a, T> Task<'a, T> {
+    pub(super) fn new(queue: &'a Queue<T>, ticket: Ticket, message: T) -> Self {
+        Task { queue, ticket, message, generation: fork::generation() }
+    }
+
+    /// Gives the message back as it was put, for somebody else to get, maybe behind later ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Queue::new(4)?;
+    /// queue.put(7)?;
+    /// queue.get_task()?.give_back();
+    /// assert_eq!(queue.get()?, 7);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn give_back(self) {
+        if self.is_ours() {
+            let task = ManuallyDrop::new(self);
+            task.ticket.give_back(&task.queue.cells());
+        }
+    }
+
+    /// False in a forked copy of the process that got it, which has nothing to say about it.
+    fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+}
+
+impl<T> Deref for Task<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.message
+    }
+}
+
+impl<T> DerefMut for Task<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.message
+    }
+}
+
+impl<T> Drop for Task<'_, T> {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.queue.cursors.release(&self.queue.cells(), self.ticket);
+            self.queue.placed.body().done.notify_all();
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Task<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.message).finish()
+    }
+}

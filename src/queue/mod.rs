@@ -1,0 +1,9 @@
+//! Messages for whoever is free: many producers, many consumers, each message for one of them.
+
+mod cells;
+mod cursors;
+mod encoded;
+mod plain;
+
+pub use encoded::{Queue, QueueBuilder, Task};
+pub use plain::{Ring, Slot, Taken};
