@@ -32,10 +32,11 @@ const OBJECT: usize = 128 + 256 * 8;
 fn header(used: usize) -> Vec<(usize, u64)> {
     vec![
         (0, text("crossprc")),
-        (8, 1 | 256 << 32),          // format, peers
-        (16, 0xe367_bf87_b11c_bc3d), // stamp
+        (8, 2 | 256 << 32),          // format, peers
+        (16, 0x2475_4704_67e2_1acf), // stamp
         (24, 4096),                  // length
         (32, used as u64),
+        (56, 4096),        // solid
         (128, 1 << 2 | 2), // place 0: generation 1, ACTIVE
     ]
 }
@@ -157,7 +158,7 @@ fn a_channel_is_laid_out_as_ever() {
     golden.extend([
         (object, text("object  ")),
         (object + 8, 9 | 8 << 32),
-        (object + 16, 0),
+        (object + 16, 0x02a7_7eef_e3c1_f0d7), // stamp
         (object + 24, 512),
         (object + 32, 64), // capacity
         (object + 40, 8),
