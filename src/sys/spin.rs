@@ -100,7 +100,7 @@ impl Spin {
 }
 
 /// Pauses of the processor, each of some 10 ns. A guess.
-const PAUSE: u32 = 24;
+const PAUSE: u32 = 64;
 
 impl Clone for Spin {
     fn clone(&self) -> Self {
