@@ -142,7 +142,9 @@ fn flipped_channel(offset: usize, flip: u8) -> (Arena, Sender<u32>, Receiver<u32
     // SAFETY: within the mapping.
     let byte = unsafe { map.as_mut_ptr().add(channel_object() + offset) };
     // SAFETY: as above; nobody uses the channel meanwhile.
-    unsafe { byte.write_volatile(byte.read_volatile() ^ flip) };
+    let found = unsafe { byte.read_volatile() };
+    // SAFETY: as above.
+    unsafe { byte.write_volatile(found ^ flip) };
     (arena, sender, receiver)
 }
 

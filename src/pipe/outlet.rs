@@ -176,7 +176,7 @@ impl Outlet {
 
     fn wait_for_record(&mut self, wait: Wait) -> Result<Record, TryRecvError> {
         if mem::take(&mut self.streak) >= STREAM {
-            self.spin.pause();
+            Spin::pause();
         }
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
         let waited = match wait {
