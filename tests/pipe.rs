@@ -163,6 +163,32 @@ fn a_child_makes_a_pipe_for_its_parent() {
 }
 
 #[test]
+fn an_end_brings_no_descriptor_but_that_of_its_memory() {
+    let _watchdog = watchdog();
+    let list = |_ends: (Sender<u8>, Receiver<u8>), _pipe: Connection<u8, u8>| {
+        std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+    };
+    let (_here, there) = pipe().unwrap();
+    let found = Process::spawn(list, (channel().unwrap(), there)).unwrap().join().unwrap();
+    assert_eq!(found, 4 + 2, "streams and control, a channel, a pipe");
+}
+
+#[test]
+fn a_long_message_arrives_through_many_short_waits() {
+    let _watchdog = watchdog();
+    let (mut sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<()>().unwrap();
+    let message = bytes(2_000_000, 5);
+    thread::scope(|scope| {
+        scope.spawn(|| sender.send_bytes(&message).unwrap());
+        let received = std::iter::repeat_with(|| match receiver.recv_bytes_timeout(Duration::from_micros(50)) {
+            Err(TryRecvError::Empty) => receiver.try_recv_bytes(),
+            other => other,
+        });
+        assert_eq!(received.into_iter().find(|one| *one != Err(TryRecvError::Empty)), Some(Ok(message.clone())));
+    });
+}
+
+#[test]
 fn what_was_received_in_part_travels_along() {
     let _watchdog = watchdog();
     let (mut sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<Vec<u8>>().unwrap();

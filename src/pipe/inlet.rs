@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::end::{End, EndWire, Side, corrupted};
 use super::payload;
 use crate::error::{Error, Kind, Result, TrySendError, TypeStamp};
-use crate::ring::bytes::{Producer, Refused};
+use crate::ring::bytes::{Producer, Refused, Ring};
 use crate::ring::record;
 use crate::ring::track::Ended;
 use crate::segment::Wait;
@@ -123,6 +123,7 @@ impl Inlet {
                 Err(refused) => return self.wait_for_room(refused, 0, wait).map(drop),
             }
         }
+        let mut allowance = Allowance::new(wait, ring);
         let (mut kind, mut left) = (record::Kind::First, bytes);
         while !left.is_empty() {
             let length = self.producer.piece(self.end.ring(), left.len() as u64) as usize;
@@ -132,6 +133,9 @@ impl Inlet {
             }
             self.send_record(kind, piece, wait)?;
             (kind, left) = (record::Kind::More, behind);
+            if !left.is_empty() && !allowance.covers(length) {
+                return Err(Refusal::Full(()));
+            }
         }
         Ok(())
     }
@@ -151,6 +155,31 @@ const PIECES_NEED: u64 = 8 * record::HEADER;
 
 /// No deadline, no try: `Full` cannot be.
 pub(super) const FOR_EVER: Wait = Wait::Until(Deadline::NEVER);
+
+/// How much of a message in pieces may still pass when the time is up: what may be there, or fit in, without waiting, and so
+/// no more than the ring holds. The other end may be as quick as this one, and the message of any size.
+pub(super) struct Allowance {
+    wait: Wait,
+    bytes: u64,
+}
+
+impl Allowance {
+    pub(super) fn new(wait: Wait, ring: Ring<'_>) -> Self {
+        Allowance { wait, bytes: ring.capacity() }
+    }
+
+    /// Whether it may go on after a piece of so many bytes.
+    pub(super) fn covers(&mut self, bytes: usize) -> bool {
+        let is_up = match self.wait {
+            Wait::No => true,
+            Wait::Until(deadline) => deadline.has_passed(),
+        };
+        if is_up {
+            self.bytes = self.bytes.saturating_sub(bytes as u64);
+        }
+        self.bytes > 0
+    }
+}
 
 fn failed(error: Error) -> Refusal {
     Refusal::Failed { message: (), error }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use super::end::{End, EndWire, Side, corrupted};
-use super::inlet::check_position;
+use super::inlet::{Allowance, check_position};
 use super::payload;
 use crate::error::{BufferTooShort, Error, Result, TryRecvError, TryRecvIntoError, TypeStamp};
 use crate::ring::Event;
@@ -145,6 +145,7 @@ impl Outlet {
         if let Progress::Whole { .. } = self.progress {
             return Ok(Next::Collected);
         }
+        let mut allowance = Allowance::new(wait, self.end.ring());
         loop {
             let found = self.consumer.peek(self.end.ring()).map_err(failed)?;
             let record = match found {
@@ -170,6 +171,9 @@ impl Outlet {
                 (kind, _) => {
                     return Err(failed(Corrupted { position: self.consumer.position(), found: kind as u64 }));
                 }
+            }
+            if !allowance.covers(record.bytes) {
+                return Err(TryRecvError::Empty);
             }
         }
     }
