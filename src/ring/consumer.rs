@@ -190,6 +190,7 @@ impl Consumer {
                 Phase::Reading if is_dead() => {
                     let taken = slot.claim(word, reading);
                     if taken {
+                        crash_point!("ring.retaken");
                         slots.control().count_redelivery();
                     }
                     taken
@@ -284,6 +285,7 @@ impl Ticket {
     pub(crate) fn give_back(self, slots: &impl Slots) {
         let Ticket(at) = self;
         slots.word(at.index()).store(Word::new(at.lap(), Phase::Ready, 0));
+        crash_point!("ring.given_back");
         slots.control().items.notify_one();
     }
 }

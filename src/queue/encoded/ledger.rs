@@ -1,6 +1,7 @@
 //! Who has got messages and not yet said that they are done, and who could still put or get.
 
 use crate::error::Error;
+use crate::fault::crash_point;
 use crate::segment::Segment;
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
@@ -69,9 +70,11 @@ impl<'a> Ledger<'a> {
         account.putters.store(0, Relaxed);
         account.getters.store(0, Relaxed);
         account.gots.store(0, Relaxed);
+        crash_point!("account.opening");
         account.dones.store(0, Relaxed);
         // Release: pairs with the Acquire in `is_quiet` and `has_any`, so that our name stands over our own numbers.
         account.owner.store(me, Release);
+        crash_point!("account.opened");
     }
 
     /// One message has been got; before its slot is released, so that it is always in one of the two places.
