@@ -3,6 +3,7 @@
 // Each test binary has its own copy and uses what it needs.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub(crate) mod channel;
 pub(crate) mod locking;
 
 use std::io::{self, Write};
