@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod locking;
+pub(crate) mod queueing;
 
 use std::io::{self, Write};
 use std::process;

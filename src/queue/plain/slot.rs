@@ -167,6 +167,12 @@ impl<'a, T: Shared> Taken<'a, T> {
     /// A copy of the message.
     #[inline]
     pub(super) fn read(&self) -> T {
+        if const { size_of::<T>() > SHORT } {
+            let mut message = MaybeUninit::<T>::uninit();
+            self.claim.cells.message(self.claim.ticket).part(0, size_of::<T>()).read(message.as_bytes_mut());
+            // SAFETY: all of its bytes have just been written, and any bytes are a `T` (T).
+            return unsafe { message.assume_init() };
+        }
         // SAFETY: T; volatile, since a hostile peer may be writing.
         unsafe { self.claim.message.read_volatile() }
     }
