@@ -5,6 +5,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod locking;
+pub(crate) mod queueing;
 
 use std::io::{self, Write};
 use std::process;
