@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the examples' sleeps are multiplied by.
 const SCALE: f64 = 0.1;
 
+/// How many numbers `multicore` adds up, and what comes out, twice over.
+const COUNT: (u64, &str) = (1_000_000, "499999666667166666000000");
+
 /// What an example that ended well left behind.
 struct Run {
     pid: u32,
@@ -34,6 +37,7 @@ fn run(example: &str) -> Run {
     let started = Instant::now();
     let mut child = Command::new(program(example))
         .env("SEED_SCALE", SCALE.to_string())
+        .env("SEED_COUNT", COUNT.0.to_string())
         .env("TMPDIR", &temporary)
         .stdin(Stdio::null())
         .stdout(File::create(&output).unwrap())
@@ -144,6 +148,48 @@ fn lock_value() {
     assert!(numbers == ones_first || numbers == threes_first, "{numbers:?}");
     // One after the other: ten times 0.1 s each.
     run.took_at_least(2.0);
+}
+
+#[test]
+fn queue_basic() {
+    assert_eq!(run("queue_basic").lines, ["[42, None, 'hello']", "[66, None, 'hello word']"]);
+}
+
+#[test]
+fn queue_results() {
+    assert_eq!(run("queue_results").lines, ["499667166000"]);
+}
+
+#[test]
+fn multicore() {
+    let run = run("multicore");
+    for (line, name) in run.lines.iter().zip(["loop", "threads", "processes"]) {
+        let seconds = line.strip_prefix(&format!("{name}: {}, ", COUNT.1)).and_then(|rest| rest.strip_suffix(" s"));
+        assert!(seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok()), "{:#?}", run.lines);
+    }
+    assert_eq!(run.lines.len(), 3);
+}
+
+#[test]
+fn pairs() {
+    let run = run("pairs");
+    let (one_by_one, all_at_once) = run.lines.split_at(run.lines.len() / 2);
+    let measured = |lines: &[String]| {
+        let (seconds, lines) = lines.split_last().unwrap();
+        assert!(seconds.strip_suffix(" s").is_some_and(|seconds| seconds.parse::<f64>().is_ok()), "{seconds}");
+        let line = |line: &String| {
+            let [one, other, latency, bandwidth] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            assert!(latency.parse::<f64>().is_ok() && bandwidth.parse::<f64>().is_ok(), "{line}");
+            format!("{one} {other}")
+        };
+        lines.iter().map(line).collect::<Vec<_>>()
+    };
+    let pairs: Vec<_> = (1..=7).flat_map(|i| (i + 1..=7).map(move |j| format!("cn{i} cn{j}"))).collect();
+    assert_eq!(measured(one_by_one), pairs);
+    let mut any_order = measured(all_at_once);
+    any_order.sort_unstable();
+    assert_eq!(any_order, pairs);
+    run.took_at_least(21.0 * 5.0 + 5.0);
 }
 
 #[test]
