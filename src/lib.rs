@@ -107,16 +107,21 @@ mod message;
 #[cfg(not(all(test, loom)))]
 mod queue;
 #[cfg(not(all(test, loom)))]
+mod pipe;
+#[cfg(not(all(test, loom)))]
 mod process;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
 pub use error::{
-    AttachError, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError, Result, TryGetError,
-    TryLockError, TryPutError, TypeStamp,
+    AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
+    RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
+    TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use message::Sends;
+#[cfg(not(all(test, loom)))]
+pub use pipe::{BytesRef, Connection, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, Stdio, TryJoinError, active_children, cpu_count,

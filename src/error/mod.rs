@@ -7,6 +7,7 @@
 mod attach;
 mod lock;
 mod os;
+mod pipe;
 mod process;
 mod queue;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use attach::{AttachError, Kind, TypeStamp};
 pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
+pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
 pub use process::{Exit, ProcessError};
 pub use queue::{GetError, PutError, TryGetError, TryPutError};
 
@@ -122,19 +124,19 @@ pub enum Error {
     },
 
     /// There is no room for a message, and there was none until the time was up.
-    #[error("full")]
+    #[error("there is no room for another message")]
     Full,
 
     /// There is no message, and there was none until the time was up.
-    #[error("empty")]
+    #[error("there is no message")]
     Empty,
 
     /// A queue or a ring is closed; or it is, and everything has been got.
-    #[error("closed")]
+    #[error("the queue is closed")]
     Closed,
 
     /// Nobody is left at the other side of a queue that was made to say so.
-    #[error("no {missing} is left")]
+    #[error("no {missing} of the queue is left")]
     Disconnected {
         /// "producer" or "consumer".
         missing: Cow<'static, str>,
@@ -167,6 +169,58 @@ pub enum Error {
         capacity: usize,
         /// The most that it can have.
         most: usize,
+    },
+
+    /// Nobody will receive what was to be sent: the receiver was closed, or its process died.
+    #[error("nobody has the receiving end of {object} any more")]
+    BrokenPipe {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// Nothing more will be received: the sender was closed, or its process died.
+    #[error("nobody has the sending end of {object} any more, and all it sent has been received")]
+    EndOfFile {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// A message is longer than the buffer for it.
+    #[error("a message of {message} bytes does not fit into a buffer of {buffer}")]
+    BufferTooShort {
+        /// Bytes in the message.
+        message: usize,
+        /// Bytes in the buffer.
+        buffer: usize,
+    },
+
+    /// A message is longer than can be sent without waiting for the receiver.
+    #[error("a message of {bytes} bytes does not fit into {object} of {capacity}")]
+    MessageTooLong {
+        /// The kind of object.
+        object: Kind,
+        /// Bytes in the encoded message.
+        bytes: usize,
+        /// The capacity in bytes.
+        capacity: usize,
+    },
+
+    /// What has one owner was used after it had been sent to another process, or in a forked copy of the owner.
+    #[error("this end of {object} belongs to another process")]
+    GivenAway {
+        /// The kind of object.
+        object: Kind,
+    },
+
+    /// Shared memory contains what nobody who follows the protocol writes.
+    #[error("{object} is corrupted: found {found:#018x} at position {position}")]
+    Corrupted {
+        /// The kind of object.
+        object: Kind,
+        /// Where.
+        position: u64,
+        /// What.
+        found: u64,
     },
 
     /// A handle was serialised or deserialised outside a transfer between processes.

@@ -148,8 +148,8 @@ fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Res
     if fork::generation() != parent.generation {
         return Ok(());
     }
-    let (bytes, segments) = result.map(|Encoded(parcel)| (parcel.bytes, parcel.segments)).unwrap_or_default();
-    match message::send(ANSWER, parent.control.as_fd(), answer, &bytes, &segments) {
+    let parcel = result.map(|Encoded(parcel)| parcel).unwrap_or_default();
+    match message::send(ANSWER, parent.control.as_fd(), answer, &parcel.bytes, &parcel.descriptors()) {
         // The parent is gone, and with it everybody who could have missed the answer.
         Err(error) if message::nobody_listens(&error) => Ok(()),
         other => other,

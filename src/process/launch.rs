@@ -58,7 +58,7 @@ pub(super) fn launch(options: Options, entry: Entry, function: &'static str, par
         crash: options.crash,
     };
     let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
-    message::send(REQUEST, here.as_fd(), &request, &parcel.bytes, &parcel.segments)?;
+    message::send(REQUEST, here.as_fd(), &request, &parcel.bytes, &parcel.descriptors())?;
 
     let [input, output, errors] = options.streams;
     let through_launcher = options.daemon && !spawn::on_main_thread();

@@ -13,14 +13,12 @@
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OsError, Result};
-use crate::segment::Segment;
 use crate::sys::{sealed, socket};
 
 /// What every message begins with; the last byte counts versions of this format.
@@ -78,7 +76,7 @@ pub(super) fn send<H: Serialize>(
     socket: BorrowedFd<'_>,
     head: &H,
     body: &[u8],
-    segments: &[Arc<Segment>],
+    descriptors: &[BorrowedFd<'_>],
 ) -> Result<()> {
     let encode = |error: postcard::Error| Error::Encode { what: what.into(), reason: error.to_string() };
     let failed = |error: io::Error| Error::os(format!("send {what}"), error);
@@ -86,13 +84,14 @@ pub(super) fn send<H: Serialize>(
     let length = head.len() + body.len();
     let file = if length > INLINE { Some(sealed::write(&[&head, body])?) } else { None };
     let envelope = Envelope {
-        descriptors: u32::try_from(segments.len()).map_err(|_| failed(io::Error::from_raw_os_error(libc::EMFILE)))?,
+        descriptors: u32::try_from(descriptors.len())
+            .map_err(|_| failed(io::Error::from_raw_os_error(libc::EMFILE)))?,
         sealed: file.is_some().then_some(length as u64),
     };
     let envelope = postcard::to_stdvec(&envelope).map_err(encode)?;
     let (head, body) = if file.is_some() { (&[][..], &[][..]) } else { (&head[..], body) };
 
-    let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).chain(segments.iter().map(|one| one.as_fd())).collect();
+    let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).chain(descriptors.iter().copied()).collect();
     let (first, further) = descriptors.split_at(descriptors.len().min(socket::MOST_DESCRIPTORS));
     let pieces = [&MAGIC[..], &envelope, head, body].map(IoSlice::new);
     socket::send(socket, &pieces, first).map_err(failed)?;
@@ -148,11 +147,13 @@ pub(super) fn nobody_listens(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::Segment;
 
     fn sent(body: &[u8], segments: usize) -> (Vec<u8>, usize) {
         let (here, there) = socket::pair().unwrap();
         let segments: Vec<_> = (0..segments).map(|_| Segment::create(0, 0).unwrap()).collect();
-        send("a message", here.as_fd(), &"head".to_string(), body, &segments).unwrap();
+        let descriptors: Vec<_> = segments.iter().map(AsFd::as_fd).collect();
+        send("a message", here.as_fd(), &"head".to_string(), body, &descriptors).unwrap();
         drop(here);
         let received = receive::<String>("a message", there.as_fd()).unwrap().unwrap();
         assert_eq!(received.head, "head");

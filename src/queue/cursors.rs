@@ -58,7 +58,8 @@ impl Cursors {
         let claimed = match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
-                cells.ring().space.wait(&self.putting, self.producer.number(), deadline, glance, look)
+                let spin = |glance: &mut dyn FnMut() -> _| self.putting.until(self.producer.number(), glance);
+                cells.ring().space.wait(spin, deadline, glance, look)
             }
         };
         let ticket = claimed.ok_or(Refusal::NotNow)??;
@@ -95,7 +96,8 @@ impl Cursors {
         let taken = match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
-                cells.ring().items.wait(&self.getting, self.consumer.number(), deadline, glance, look)
+                let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(self.consumer.number(), glance);
+                cells.ring().items.wait(spin, deadline, glance, look)
             }
         };
         let ticket = taken.ok_or(Refusal::NotNow)??;

@@ -25,7 +25,6 @@ use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::Sleeper;
-use crate::sys::spin::Pace;
 use crate::sys::{barrier, futex};
 
 const WAITERS: u64 = 1;
@@ -54,6 +53,16 @@ impl Event {
         }
     }
 
+    /// As [`notify_one`](Self::notify_one), where what has happened may not be enough for a waiter: `is_enough` is asked if
+    /// there is one, and sees what it stored before it waited.
+    #[inline]
+    pub(crate) fn notify_one_if(&self, is_enough: impl FnOnce() -> bool) {
+        barrier::light(); // (E1)
+        if self.word.load(Relaxed) & WAITERS != 0 && is_enough() {
+            self.wake_one();
+        }
+    }
+
     /// Says that something has happened that concerns all who wait.
     pub(crate) fn notify_all(&self) {
         barrier::light(); // (E1)
@@ -77,11 +86,10 @@ impl Event {
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.
     ///
-    /// `glance` is a look that costs no system call, for spinning; `position` a number that grows with each message.
+    /// `glance` is a look that costs no system call, and `spin` calls it for as long as that may pay.
     pub(crate) fn wait<R>(
         &self,
-        pace: &Pace,
-        position: u64,
+        spin: impl Fn(&mut dyn FnMut() -> Option<R>) -> Option<R>,
         deadline: Deadline,
         mut glance: impl FnMut() -> Option<R>,
         mut look: impl FnMut() -> Option<R>,
@@ -89,7 +97,7 @@ impl Event {
         // Without the kernel's fence, a notifier may miss us.
         let mut sleeper = if barrier::is_available() { Sleeper::new() } else { Sleeper::watchful() };
         loop {
-            if let Some(result) = pace.until(position, &mut glance).or_else(&mut look) {
+            if let Some(result) = spin(&mut glance).or_else(&mut look) {
                 return Some(result);
             }
             if deadline.has_passed() {

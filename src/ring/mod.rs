@@ -1,19 +1,31 @@
 //! Lock-free rings: which slot is whose, and since when. Pure state machines over atomics, checked by loom; what the
 //! slots hold, they do not know.
 //!
-//! A message is put by claiming a slot, writing into it, and publishing it; it is got by claiming it again, reading it,
-//! and releasing the slot for its next lap. Both claims are *tickets*, which whoever writes and reads holds.
+//! | file | subject |
+//! |---|---|
+//! | `event` | sleeping until something happens |
+//! | `slot`, `position`, `control`, `producer`, `consumer` | slots for any number of producers and consumers |
+//! | `bytes`, `record` | a ring of bytes for one producer and one consumer |
+//! | `endpoint` | who has one end of it |
+//! | `track` | what its ends share, and how they wait for each other |
+//!
+//! In the slots, a message is put by claiming a slot, writing into it, and publishing it; it is got by claiming it again,
+//! reading it, and releasing the slot for its next lap. Both claims are *tickets*, which whoever writes and reads holds.
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod bytes;
 mod consumer;
 mod control;
+pub(crate) mod endpoint;
 mod event;
 #[cfg(all(test, loom))]
 mod models;
 mod position;
 mod producer;
+pub(crate) mod record;
 mod slot;
+pub(crate) mod track;
 
 pub(crate) use consumer::{Consumer, GetRefused};
 pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};

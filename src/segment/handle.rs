@@ -3,51 +3,93 @@
 //! A handle is serialised as an index and an offset: the index counts the segments of the message that is being packed,
 //! whose descriptors travel beside its bytes. Which message that is, only the packing thread knows; outside one, a
 //! handle cannot be serialised. Two handles into one segment share its index, and the receiver attaches it once.
+//!
+//! What has one owner (an end of a channel) belongs to the message itself while it travels: to an identity in the table
+//! of peers that lives as long as a descriptor that the message carries, behind those of the segments (a [`Flight`]). So it
+//! is gone as soon as the message is lost, wherever that happens.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread::LocalKey;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Segment;
 use crate::error::{Error, Result};
+use crate::word::PeerId;
 
 /// A value in the form in which it travels.
+#[derive(Default)]
 pub(crate) struct Parcel {
     pub(crate) bytes: Vec<u8>,
     /// The segments of the handles in it, in the order of their indices; they stay attached as long as the parcel
     /// lives.
-    pub(crate) segments: Vec<Arc<Segment>>,
+    segments: Vec<Arc<Segment>>,
+    flights: Vec<Flight>,
 }
 
+impl Parcel {
+    /// What travels beside the bytes.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let segments = self.segments.iter().map(|segment| segment.as_fd());
+        segments.chain(self.flights.iter().map(|flight| flight.descriptor.as_fd())).collect()
+    }
+}
+
+/// Who owns what of a segment travels with a message.
+struct Flight {
+    segment: Arc<Segment>,
+    id: PeerId,
+    /// The identity lives as long as this, or a copy in the message or its receiver, is open.
+    descriptor: OwnedFd,
+}
+
+/// The message that this thread is packing.
 #[derive(Default)]
-struct Transfer {
+pub(crate) struct Outgoing {
     segments: Vec<Arc<Segment>>,
-    /// Why a handle could not be unpacked; serde's error types carry no more than a text, and postcard's not even that.
+    flights: Vec<Flight>,
+    /// Why a handle could not be packed; serde's error types carry no more than a text, and postcard's not even that.
     refused: Option<Error>,
 }
 
-thread_local! {
-    /// The message that this thread is packing.
-    static OUTGOING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
-    /// Whether this thread has tried to serialise a handle outside a transfer.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
-    /// The message that this thread is unpacking.
-    static INCOMING: RefCell<Option<Transfer>> = const { RefCell::new(None) };
+/// The message that this thread is unpacking.
+#[derive(Default)]
+pub(crate) struct Incoming {
+    /// Those that no handle has named stay unopened, and among them those of the flights, which nobody looks at: it is
+    /// enough that they are open until all handles are unpacked.
+    descriptors: Vec<Received>,
+    /// What has landed.
+    flights: Vec<(Arc<Segment>, PeerId)>,
+    /// Why a handle could not be unpacked.
+    refused: Option<Error>,
 }
 
-type Slot = std::thread::LocalKey<RefCell<Option<Transfer>>>;
+enum Received {
+    Descriptor(OwnedFd),
+    Segment(Arc<Segment>),
+    Refused,
+}
+
+type Slot<T> = LocalKey<RefCell<Option<T>>>;
+
+thread_local! {
+    /// Whether this thread has tried to serialise a handle outside a transfer.
+    static REFUSED: Cell<bool> = const { Cell::new(false) };
+    static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
+    static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
+}
 
 /// Runs `body` with `transfer` in `slot` and returns it with the result; puts the outer transfer back even if `body`
 /// panics.
-fn scoped<R>(slot: &'static Slot, transfer: Transfer, body: impl FnOnce() -> R) -> (R, Transfer) {
-    struct Restore {
-        slot: &'static Slot,
-        outer: Option<Transfer>,
+fn scoped<T: Default + 'static, R>(slot: &'static Slot<T>, transfer: T, body: impl FnOnce() -> R) -> (R, T) {
+    struct Restore<T: 'static> {
+        slot: &'static Slot<T>,
+        outer: Option<T>,
     }
-    impl Drop for Restore {
+    impl<T: 'static> Drop for Restore<T> {
         fn drop(&mut self) {
             self.slot.set(self.outer.take());
         }
@@ -60,18 +102,22 @@ fn scoped<R>(slot: &'static Slot, transfer: Transfer, body: impl FnOnce() -> R) 
 
 /// Encodes `value` and collects the segments of the handles in it.
 pub(crate) fn pack<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Parcel> {
-    let (encoded, transfer) = scoped(&OUTGOING, Transfer::default(), || postcard::to_stdvec(value));
-    match encoded {
-        Ok(bytes) => Ok(Parcel { bytes, segments: transfer.segments }),
-        Err(error) => Err(Error::Encode { what: what.into(), reason: error.to_string() }),
+    let (encoded, transfer) = scoped(&OUTGOING, Outgoing::default(), || postcard::to_stdvec(value));
+    match (encoded, transfer.refused) {
+        (_, Some(refused)) => Err(refused),
+        (Ok(bytes), None) => Ok(Parcel { bytes, segments: transfer.segments, flights: transfer.flights }),
+        (Err(error), None) => Err(Error::Encode { what: what.into(), reason: error.to_string() }),
     }
 }
 
-/// Decodes a value from `bytes` and the descriptors of the segments that came with them.
+/// Decodes a value from `bytes` and the descriptors that came with them.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
-    let segments = descriptors.into_iter().map(Segment::attach).collect::<Result<_>>()?;
-    let transfer = Transfer { segments, refused: None };
+    let descriptors = descriptors.into_iter().map(Received::Descriptor).collect();
+    let transfer = Incoming { descriptors, ..Incoming::default() };
     let (decoded, transfer) = scoped(&INCOMING, transfer, || postcard::from_bytes(bytes));
+    for (segment, flight) in &transfer.flights {
+        segment.land(*flight);
+    }
     match (decoded, transfer.refused) {
         (_, Some(refused)) => Err(refused),
         (Ok(value), None) => Ok(value),
@@ -82,32 +128,110 @@ pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], desc
 /// A handle in serialised form.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "a handle of crossproc on its way")]
-struct Wire {
+pub(crate) struct Wire {
     segment: u32,
-    offset: u64,
+    pub(crate) offset: u64,
 }
 
-/// What a handle's `Serialize` does.
-pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, serializer: S) -> Result<S::Ok, S::Error> {
-    let index = OUTGOING.with_borrow_mut(|outgoing| {
-        let segments = &mut outgoing.as_mut()?.segments;
-        Some(segments.iter().position(|known| Arc::ptr_eq(known, segment)).unwrap_or_else(|| {
-            segments.push(Arc::clone(segment));
-            segments.len() - 1
-        }))
-    });
-    match index.and_then(|index| u32::try_from(index).ok()) {
-        Some(segment) => Wire { segment, offset }.serialize(serializer),
-        None => {
-            REFUSED.set(true);
-            Err(serde::ser::Error::custom(Error::HandleOutsideTransfer))
+impl Outgoing {
+    /// A handle to what lies at `offset`.
+    pub(crate) fn handle(&mut self, segment: &Arc<Segment>, offset: u64) -> Wire {
+        let known = self.segments.iter().position(|known| Arc::ptr_eq(known, segment));
+        let index = known.unwrap_or_else(|| {
+            self.segments.push(Arc::clone(segment));
+            self.segments.len() - 1
+        });
+        // A process has not got so many descriptors.
+        Wire { segment: u32::try_from(index).unwrap_or(u32::MAX), offset }
+    }
+
+    /// Who owns what of `segment` travels with this message.
+    pub(crate) fn flight(&mut self, segment: &Arc<Segment>) -> Result<PeerId> {
+        if let Some(known) = self.flights.iter().find(|known| Arc::ptr_eq(&known.segment, segment)) {
+            return Ok(known.id);
+        }
+        let (id, descriptor) = segment.depart()?;
+        self.flights.push(Flight { segment: Arc::clone(segment), id, descriptor });
+        Ok(id)
+    }
+}
+
+impl Incoming {
+    /// The segment that a handle names, attached when the first one names it.
+    pub(crate) fn segment(&mut self, wire: &Wire) -> Result<Arc<Segment>> {
+        let count = self.descriptors.len();
+        let refused = |reason: String| Error::Decode { what: "a handle".into(), reason };
+        let Some(received) = self.descriptors.get_mut(wire.segment as usize) else {
+            return Err(refused(format!("segment {} of {count}", wire.segment)));
+        };
+        if let Received::Segment(segment) = received {
+            return Ok(Arc::clone(segment));
+        }
+        match std::mem::replace(received, Received::Refused) {
+            Received::Descriptor(descriptor) => {
+                let segment = Segment::attach(descriptor)?;
+                *received = Received::Segment(Arc::clone(&segment));
+                Ok(segment)
+            }
+            _ => Err(refused(format!("segment {} was refused before", wire.segment))),
         }
     }
+
+    /// Takes over what travelled under the identity of this number: `pass` has it changed from that identity to this
+    /// process's, and says whether it was there.
+    pub(crate) fn land(
+        &mut self,
+        segment: &Arc<Segment>,
+        flight: u32,
+        pass: impl FnOnce(PeerId, PeerId) -> bool,
+    ) -> Result<PeerId> {
+        let me = segment.me()?;
+        let passed = segment.identity_of(flight).filter(|&flight| pass(flight, me));
+        let Some(flight) = passed else {
+            return Err(Error::Decode { what: "a handle".into(), reason: format!("not identity {flight}'s to give") });
+        };
+        if !self.flights.iter().any(|(known, id)| *id == flight && Arc::ptr_eq(known, segment)) {
+            self.flights.push((Arc::clone(segment), flight));
+        }
+        Ok(me)
+    }
+}
+
+/// Runs `body` with the message that this thread is packing; its error is the one that `pack` returns.
+pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> Result<W>) -> Result<W, E> {
+    OUTGOING.with_borrow_mut(|outgoing| {
+        let Some(outgoing) = outgoing else {
+            REFUSED.set(true);
+            return Err(E::custom(Error::HandleOutsideTransfer));
+        };
+        body(outgoing).map_err(|error| {
+            let text = E::custom(&error);
+            outgoing.refused = Some(error);
+            text
+        })
+    })
 }
 
 /// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
 pub(crate) fn was_refused() -> bool {
     REFUSED.take()
+}
+
+/// Runs `body` with the message that this thread is unpacking; its error is the one that `unpack` returns.
+pub(crate) fn take_out<H, E: serde::de::Error>(body: impl FnOnce(&mut Incoming) -> Result<H>) -> Result<H, E> {
+    INCOMING.with_borrow_mut(|incoming| {
+        let Some(incoming) = incoming else { return Err(E::custom(Error::HandleOutsideTransfer)) };
+        body(incoming).map_err(|error| {
+            let text = E::custom(&error);
+            incoming.refused = Some(error);
+            text
+        })
+    })
+}
+
+/// What a handle's `Serialize` does.
+pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, serializer: S) -> Result<S::Ok, S::Error> {
+    stow(|outgoing| Ok(outgoing.handle(segment, offset)))?.serialize(serializer)
 }
 
 /// What a handle's `Deserialize` does; `place` finds the object in its segment.
@@ -116,22 +240,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
     place: impl FnOnce(Arc<Segment>, u64) -> Result<H>,
 ) -> Result<H, D::Error> {
     let wire = Wire::deserialize(deserializer)?;
-    let segment = INCOMING.with_borrow(|incoming| match incoming {
-        Some(transfer) => transfer.segments.get(wire.segment as usize).cloned().ok_or(Error::Decode {
-            what: "a handle".into(),
-            reason: format!("segment {} of {}", wire.segment, transfer.segments.len()),
-        }),
-        None => Err(Error::HandleOutsideTransfer),
-    });
-    segment.and_then(|segment| place(segment, wire.offset)).map_err(|error| {
-        let text = serde::de::Error::custom(&error);
-        INCOMING.with_borrow_mut(|incoming| {
-            if let Some(transfer) = incoming {
-                transfer.refused = Some(error);
-            }
-        });
-        text
-    })
+    take_out(|incoming| place(incoming.segment(&wire)?, wire.offset))
 }
 
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.

@@ -144,6 +144,24 @@ impl Segment {
         Ok(id)
     }
 
+    /// A new identity for what is on its way to another process: alive as long as the descriptor is open anywhere.
+    pub(crate) fn depart(&self) -> Result<(PeerId, OwnedFd)> {
+        let forks = fork::exclude();
+        let hold = |id| self.liveness.hold_by_descriptor(id, &forks);
+        peers::join_by(place::peers(&self.mapping, self.peers), process::id(), &self.liveness, hold)
+    }
+
+    /// Gives the place of an identity back that [`depart`](Self::depart) gave here or elsewhere, once nothing bears it
+    /// any more; its descriptor is still open.
+    pub(crate) fn land(&self, flight: PeerId) {
+        peers::leave(place::peers(&self.mapping, self.peers), flight);
+    }
+
+    /// The identity with this number, if there can be one in this segment.
+    pub(crate) fn identity_of(&self, number: u32) -> Option<PeerId> {
+        PeerId::checked(number, self.peers as usize)
+    }
+
     pub(crate) fn liveness(&self) -> &Liveness {
         &self.liveness
     }

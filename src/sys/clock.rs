@@ -35,3 +35,19 @@ pub(crate) fn coarse_milliseconds() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
     now.tv_sec.cast_unsigned() * 1_000 + now.tv_nsec.cast_unsigned() / 1_000_000
 }
+
+/// Whether it is time to ask the kernel again for something that changes rarely: at most once a tick of the kernel's
+/// clock, some milliseconds, however often one is asked for it.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    last: u64,
+}
+
+impl Pace {
+    /// True in the first call of every tick.
+    #[inline]
+    pub(crate) fn is_due(&mut self) -> bool {
+        let now = coarse_milliseconds();
+        now != std::mem::replace(&mut self.last, now)
+    }
+}

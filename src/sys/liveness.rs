@@ -10,13 +10,16 @@
 //! L3. A verdict "dead" is given only by the file itself: if the program has closed our descriptor, or put another file
 //!     in its place, everybody counts as alive.
 //!
+//! L4. The one exception to L1 and L2 is an identity that travels (`hold_by_descriptor`): it belongs to a message, and so
+//!     hangs on a descriptor that the message carries.
+//!
 //! A `vfork`ed child that is stopped before its exec shares the address space, page included: its killed parent looks
 //! alive until it goes on. A delay, never a wrong verdict.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use super::fork::{self, Exclusion};
@@ -66,15 +69,29 @@ impl Liveness {
         if unsafe { libc::madvise(page.as_ptr(), map::page_size(), libc::MADV_DONTFORK) } != 0 {
             return Err(Error::last_os("keep a page from forked children"));
         }
-        let lock = write_lock(id);
-        // SAFETY: `lock` is a live flock and the descriptor is open.
-        if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
-            return Ok(Some(hold));
-        }
-        match OsError::last() {
-            error if error.code() == libc::EAGAIN || error.code() == libc::EACCES => Ok(None),
-            error => Err(Error::os("lock a byte of a segment", error)),
-        }
+        Ok(lock(&description, id)?.then_some(hold))
+    }
+
+    /// Marks identity `id` alive for as long as the result is open anywhere: here, in a message, or in the process that
+    /// received it. `None` if somebody else holds its byte.
+    ///
+    /// A plain fork meanwhile copies the descriptor, and then the copy has to go, too.
+    pub(crate) fn hold_by_descriptor(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<OwnedFd>> {
+        let description = self.file.reopen()?;
+        Ok(lock(&description, id)?.then_some(description))
+    }
+}
+
+/// F_OFD_SETLK: whether the byte of identity `id` is now this open file description's.
+fn lock(description: &OwnedFd, id: u32) -> Result<bool> {
+    let lock = write_lock(id);
+    // SAFETY: `lock` is a live flock and the descriptor is open.
+    if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
+        return Ok(true);
+    }
+    match OsError::last() {
+        error if error.code() == libc::EAGAIN || error.code() == libc::EACCES => Ok(false),
+        error => Err(Error::os("lock a byte of a segment", error)),
     }
 }
 

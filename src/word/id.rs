@@ -9,6 +9,8 @@ pub(crate) struct PeerId(u32);
 
 impl PeerId {
     pub(crate) const BITS: u32 = 31;
+    /// No identity.
+    pub(crate) const NOBODY: PeerId = PeerId(0);
     pub(crate) const SLOT_BITS: u32 = 10;
     pub(crate) const LAST_GENERATION: u32 = (1 << (Self::BITS - Self::SLOT_BITS)) - 1;
 
@@ -26,6 +28,12 @@ impl PeerId {
     /// From a number that [`get`](Self::get) gave, within the same process.
     pub(crate) fn from_number(number: u32) -> Self {
         PeerId(number)
+    }
+
+    /// From a number of unknown origin, if it could be an identity in a table of so many places.
+    pub(crate) fn checked(number: u32, places: usize) -> Option<Self> {
+        let id = PeerId(number);
+        (number >> Self::BITS == 0 && id.generation() > 0 && id.slot() < places).then_some(id)
     }
 
     pub(crate) fn slot(self) -> usize {

@@ -82,9 +82,19 @@ impl Word {
 }
 
 /// Takes a place in the table and the byte that goes with it.
+pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Exclusion) -> Result<(PeerId, Hold)> {
+    join_by(slots, pid, liveness, |id| liveness.hold(id, forks))
+}
+
+/// As [`join`]; `hold` locks the byte of an identity, unless somebody else has.
 ///
 /// Free places first: asking whether the owner of a taken one is dead is a system call.
-pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Exclusion) -> Result<(PeerId, Hold)> {
+pub(crate) fn join_by<H>(
+    slots: &[PeerSlot],
+    pid: u32,
+    liveness: &Liveness,
+    hold: impl Fn(u32) -> Result<Option<H>>,
+) -> Result<(PeerId, H)> {
     let is_free = |_: usize, word: Word| word.is_free();
     let is_abandoned =
         |slot: usize, word: Word| !word.is_free() && liveness.is_dead(PeerId::new(slot, word.generation()).get());
@@ -96,7 +106,7 @@ pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Ex
         crash_point!("attach.claimed");
         let slot = &slots[id.slot()];
         let claimed = Word::new(id.generation(), State::Claiming);
-        let held = liveness.hold(id.get(), forks);
+        let held = hold(id.get());
         crash_point!("attach.held");
         let state = if matches!(held, Ok(Some(_))) { State::Active } else { State::Free };
         let settled = slot.word.compare_exchange(claimed.0, Word::new(id.generation(), state).0, Relaxed, Relaxed);

@@ -30,7 +30,6 @@ use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::barrier;
 use crate::sys::clock::Deadline;
-use crate::sys::spin::Pace;
 
 /// A bounded queue of messages of any serde type, lock-free, for any number of producers and consumers.
 ///
@@ -444,7 +443,7 @@ impl<T> Queue<T> {
                 is_quiet && !self.cursors.is_busy(&self.cells()) && self.ledger().is_quiet() == (true, before);
             is_done.then_some(())
         };
-        self.placed.body().done.wait(&Pace::new(), 0, deadline, || None, is_done).is_some()
+        self.placed.body().done.wait(|_| None, deadline, || None, is_done).is_some()
     }
 }
 

@@ -10,7 +10,6 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::sleepers;
-use crate::sys::spin::Pace;
 use crate::word::models::{deaths, every_mutant_fails, explore};
 
 /// Things that are made, and taken by those who wait for them.
@@ -42,13 +41,13 @@ impl Stock {
     }
 
     fn wait_and_take(&self) {
-        let took = self.event.wait(&Pace, 0, Deadline::Never, || None, || self.take());
+        let took = self.event.wait(|glance| glance(), Deadline::Never, || None, || self.take());
         assert_eq!(took, Some(()));
     }
 
     fn wait_for(&self, things: u64) {
         let look = || (self.things.load(Acquire) >= things).then_some(());
-        assert_eq!(self.event.wait(&Pace, 0, Deadline::Never, || None, look), Some(()));
+        assert_eq!(self.event.wait(|glance| glance(), Deadline::Never, || None, look), Some(()));
     }
 }
 

@@ -9,7 +9,6 @@ use crate::ring::{Consumer, Control, GetRefused, Producer, PutRefused, Slots};
 use crate::sys::Process;
 use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
-use crate::sys::spin::Pace;
 use crate::word::PeerId;
 use crate::word::models::{deaths, every_mutant_fails, explore};
 
@@ -53,7 +52,7 @@ impl Ring {
             Err(PutRefused::Full) => None,
             outcome => Some(outcome),
         };
-        match self.control.space.wait(&Pace, 0, Deadline::Never, || None, look).unwrap() {
+        match self.control.space.wait(|glance| glance(), Deadline::Never, || None, look).unwrap() {
             Ok(ticket) => {
                 self.cells[ticket.index() as usize].set(message);
                 ticket.publish(self);
@@ -69,7 +68,7 @@ impl Ring {
             Err(GetRefused::Empty) => None,
             outcome => Some(outcome),
         };
-        let ticket = self.control.items.wait(&Pace, 0, Deadline::Never, || None, look).unwrap().ok()?;
+        let ticket = self.control.items.wait(|glance| glance(), Deadline::Never, || None, look).unwrap().ok()?;
         let message = self.cells[ticket.index() as usize].get();
         consumer.release(self, ticket);
         Some(message)
