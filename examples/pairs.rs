@@ -1,6 +1,6 @@
 //! Measures the network between each two of seven nodes, five seconds each: one pair after the other, then in a process
 //! for each of the 21, which put what they find into a queue. Prints `cn1 cn2 <latency> <bandwidth>` and so on, 21 lines
-//! and the seconds, each time: `105.0 s` and then about `5.0 s`.
+//! and how long it took, each time: `all: 105.0 s` and then about `all: 5.0 s`.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     for (one, other) in pairs() {
         show(measure(one.clone(), other.clone()));
     }
-    println!("{:.1} s", start.elapsed().as_secs_f64());
+    println!("all: {:.1} s", start.elapsed().as_secs_f64());
 
     let start = Instant::now();
     let queue = Queue::new(pairs().count())?;
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     while !queue.is_empty() {
         show(queue.get()?);
     }
-    println!("{:.1} s", start.elapsed().as_secs_f64());
+    println!("all: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
