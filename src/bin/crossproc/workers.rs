@@ -192,6 +192,10 @@ impl Crew<'_> {
             for number in numbers.clone() {
                 self.look_after(number, &mut workers[number], &mut killed)?;
             }
+            if workers.iter().all(Option::is_none) {
+                // No result can follow: should one be missing, the next look finds that out, and does not wait for it.
+                self.results.close();
+            }
         }
         self.results.close();
         for worker in workers.iter().flatten() {
