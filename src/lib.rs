@@ -6,11 +6,14 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
+//! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //!
 //! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
-//! them in its arguments, at any depth. What they refer to lives as long as anybody has a handle.
+//! them in its arguments, at any depth. What they refer to lives as long as anybody has a handle. The ends of channels and pipes
+//! are no such handles: each has one owner, and is given away with the arguments.
 //!
 //! Children are this same program, started anew. So [`init`] is the first line of `main`: in a child it runs the child's
 //! function and never returns. In a test binary, where `main` is not yours, [`test_support!`] stands in for it.
@@ -76,6 +79,11 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `a, b = Pipe()` | `let (a, b) = pipe()?`; types may differ by direction; `b` is moved into the child |
+//! | `r, w = Pipe(duplex=False)` | `let (sender, receiver) = channel()?` |
+//! | `c.send(x)`, `c.recv()`, `EOFError` | `c.send(&x)?`, `c.recv()?`, [`RecvError::EndOfFile`] |
+//! | `c.poll(t)`, `c.close()` | `c.poll(t)?`, `c.close()` or drop |
+//! | `c.send_bytes(b)`, `c.recv_bytes_into(b)` | the same; [`BufferTooShort`] keeps the message |
 //! | `if __name__ == '__main__':` | `crossproc::init();` |
 
 #![deny(unsafe_code)]

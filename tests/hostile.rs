@@ -9,7 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::watchdog;
-use crossproc::{Arena, Array, AttachError, Error, Lock, RawArray, RawValue, Result, TryLockError, Value};
+use crossproc::{
+    Arena, Array, AttachError, Error, Lock, PipeBuilder, Process, ProcessError, RawArray, RawValue, Receiver, Result,
+    Sender, TryLockError, TryRecvError, TrySendError, Value,
+};
+
+crossproc::test_support!();
 
 /// All bytes of the file behind a handle.
 fn image(handle: &impl AsFd) -> Vec<u8> {
@@ -121,6 +126,87 @@ fn raw_atomics_with_any_byte_flipped_are_an_error_or_work() {
     });
 }
 
+/// Where a channel in an otherwise empty arena begins.
+fn channel_object() -> usize {
+    first_object() + 128
+}
+
+/// A channel of 64 bytes with two messages in it, and one byte of it flipped.
+fn flipped_channel(offset: usize, flip: u8) -> (Arena, Sender<u32>, Receiver<u32>) {
+    let arena = Arena::new(1024).unwrap();
+    let (mut sender, mut receiver) = PipeBuilder::new().capacity(64).arena(&arena).channel().unwrap();
+    sender.send_bytes(&[1; 10]).unwrap();
+    receiver.recv_bytes().unwrap();
+    sender.send_bytes(&[2; 3]).unwrap();
+    let map = memmap2::MmapOptions::new().map_raw(&File::from(arena.as_fd().try_clone_to_owned().unwrap())).unwrap();
+    // SAFETY: within the mapping.
+    let byte = unsafe { map.as_mut_ptr().add(channel_object() + offset) };
+    // SAFETY: as above; nobody uses the channel meanwhile.
+    let found = unsafe { byte.read_volatile() };
+    // SAFETY: as above.
+    unsafe { byte.write_volatile(found ^ flip) };
+    (arena, sender, receiver)
+}
+
+fn use_sender(sender: &mut Sender<u32>) {
+    for bytes in [&[0; 7][..], &[0; 24], &[0; 200]] {
+        match sender.send_bytes_timeout(bytes, MOMENT) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::BrokenPipe(())) => {}
+            Err(TrySendError::Failed { error: Error::Corrupted { .. }, .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+        let _ = sender.try_send(7);
+    }
+}
+
+fn use_receiver(receiver: &mut Receiver<u32>) {
+    for _ in 0..3 {
+        match receiver.recv_bytes_timeout(MOMENT) {
+            Ok(_) | Err(TryRecvError::Empty | TryRecvError::EndOfFile) => {}
+            Err(TryRecvError::Failed(Error::Corrupted { .. })) => {}
+            Err(other) => panic!("{other}"),
+        }
+        let _ = receiver.try_recv();
+        let _ = receiver.try_recv_ref().map(|message| message.len());
+        let _ = receiver.try_recv_bytes_into(&mut [0; 4]);
+        let _ = receiver.poll(Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_channel_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    for offset in 128..128 + 256 + 64 {
+        for flip in [0xff, 0x01, 0x80] {
+            let (_arena, mut sender, mut receiver) = flipped_channel(offset, flip);
+            use_receiver(&mut receiver);
+            use_sender(&mut sender);
+            use_receiver(&mut receiver);
+            drop(sender);
+            let _ = receiver.try_recv();
+        }
+    }
+}
+
+#[test]
+fn an_end_of_a_channel_with_a_flipped_header_arrives_whole_or_not_at_all() {
+    let _watchdog = watchdog();
+    let (mut arrived, mut refused) = (0, 0);
+    for offset in 0..128 {
+        let (_arena, sender, mut receiver) = flipped_channel(offset, 0x81);
+        match Process::spawn(|mut sender: Sender<u32>| use_sender(&mut sender), (sender,)).unwrap().join() {
+            Ok(()) => arrived += 1,
+            Err(ProcessError::Failed { source, .. }) => {
+                assert!(matches!(*source, Error::Attach(_)), "byte {offset}: {source:?}");
+                refused += 1;
+            }
+            Err(other) => panic!("byte {offset}: {other}"),
+        }
+        let _ = receiver.recv_bytes_timeout(MOMENT);
+    }
+    assert!(refused >= 50 && arrived >= 50, "{refused} refused, {arrived} arrived");
+}
+
 fn attach_error<H: std::fmt::Debug>(attached: Result<H>) -> AttachError {
     match attached {
         Err(Error::Attach(error)) => error,
@@ -169,7 +255,7 @@ fn each_mismatch_names_both_sides() {
     let mut bytes = image(&value);
     bytes[8] = 9;
     let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS)));
-    assert_eq!(found.to_string(), "format 9, this build reads 1");
+    assert_eq!(found.to_string(), "format 9, this build reads 2");
 }
 
 #[test]

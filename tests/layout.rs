@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
-use crossproc::{Arena, Array, Lock, RawArray, RawValue, Value};
+use crossproc::{Arena, Array, Lock, PipeBuilder, RawArray, RawValue, Value};
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
 fn words(handle: &impl AsFd) -> Vec<(usize, u64)> {
@@ -32,10 +32,11 @@ const OBJECT: usize = 128 + 256 * 8;
 fn header(used: usize) -> Vec<(usize, u64)> {
     vec![
         (0, text("crossprc")),
-        (8, 1 | 256 << 32),          // format, peers
-        (16, 0xe367_bf87_b11c_bc3d), // stamp
+        (8, 2 | 256 << 32),          // format, peers
+        (16, 0x2475_4704_67e2_1acf), // stamp
         (24, 4096),                  // length
         (32, used as u64),
+        (56, 4096),        // solid
         (128, 1 << 2 | 2), // place 0: generation 1, ACTIVE
     ]
 }
@@ -134,4 +135,42 @@ fn atomics_and_arenas_are_laid_out_as_ever() {
         ]);
     }
     assert_eq!(words(&value), golden);
+}
+
+#[test]
+fn a_channel_is_laid_out_as_ever() {
+    let arena = Arena::new(512).unwrap();
+    let (mut sender, mut receiver) = PipeBuilder::new().capacity(64).arena(&arena).channel::<u64>().unwrap();
+    sender.send_bytes(b"received").unwrap();
+    receiver.recv_bytes().unwrap();
+    sender.send_bytes(b"abc").unwrap();
+    let mut golden = header(OBJECT + 128 + 448 + 64);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 1 | 1 << 32),
+        (OBJECT + 16, 0xaf63_bd4c_8601_b7df),
+        (OBJECT + 24, 128),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+    ]);
+    let object = OBJECT + 128;
+    let (body, ring) = (object + 128, object + 128 + 256);
+    golden.extend([
+        (object, text("object  ")),
+        (object + 8, 9 | 8 << 32),
+        (object + 16, 0x02a7_7eef_e3c1_f0d7), // stamp
+        (object + 24, 512),
+        (object + 32, 64), // capacity
+        (object + 40, 8),
+        (object + 48, 0x4d35_d319_3e8d_66f2),
+        (object + 56, text("u64")),
+        (body, 16),            // head
+        (body + 152, 1 << 10), // sender: peer 0 of generation 1
+        (body + 160, 1 << 10), // receiver
+        (ring, 1 << 48 | 8),   // a whole message
+        (ring + 8, text("received")),
+        (ring + 16, 1 << 48 | 3),
+        (ring + 24, text("abc")),
+    ]);
+    assert_eq!(words(&arena), golden);
 }

@@ -194,17 +194,6 @@ pub enum Error {
         buffer: usize,
     },
 
-    /// A message is longer than can be sent without waiting for the receiver.
-    #[error("a message of {bytes} bytes does not fit into {object} of {capacity}")]
-    MessageTooLong {
-        /// The kind of object.
-        object: Kind,
-        /// Bytes in the encoded message.
-        bytes: usize,
-        /// The capacity in bytes.
-        capacity: usize,
-    },
-
     /// What has one owner was used after it had been sent to another process, or in a forked copy of the owner.
     #[error("this end of {object} belongs to another process")]
     GivenAway {

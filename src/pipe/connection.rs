@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::receiver::{BytesRef, Receiver};
 use super::sender::Sender;
 use super::stream::{Reader, Writer};
-use crate::Sends;
 use crate::error::{RecvError, RecvIntoError, Result, SendError, TryRecvError, TryRecvIntoError, TrySendError};
+use crate::message::Sends;
 
 /// One end of a [`pipe`](crate::pipe()): sends messages of type `S` and receives messages of type `R`.
 ///

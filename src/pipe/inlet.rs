@@ -116,8 +116,8 @@ impl Inlet {
             match self.producer.has_room_in_pieces(ring, bytes.len() as u64) {
                 Ok(true) => {}
                 Ok(false) if bytes.len() as u64 > ring.capacity() - PIECES_NEED => {
-                    let (bytes, capacity) = (bytes.len(), ring.capacity() as usize);
-                    return Err(failed(Error::MessageTooLong { object: Kind::Channel, bytes, capacity }));
+                    let (size, limit) = (bytes.len(), (ring.capacity() - PIECES_NEED) as usize);
+                    return Err(failed(Error::TooLarge { object: Kind::Channel, size, limit }));
                 }
                 Ok(false) => return Err(Refusal::Full(())),
                 Err(refused) => return self.wait_for_room(refused, 0, wait).map(drop),

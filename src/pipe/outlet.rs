@@ -21,10 +21,10 @@ use crate::sys::spin::Spin;
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
 const KEPT: usize = 1 << 20;
 
-/// Who has received so many bytes without waiting receives a stream, and has caught up with its sender: if it looked again
-/// at once, the two would take the cache line with the next header from each other for every message. So it lets
-/// the sender get ahead a little.
-const STREAM: u64 = 256;
+/// Who has received so many messages without waiting receives a stream, and has caught up with its sender: if it looked
+/// again at once, the two would take the cache line with the next header from each other for every message. So it
+/// lets the sender get ahead a little.
+const STREAM: u32 = 16;
 
 pub(super) struct Outlet {
     end: End,
@@ -35,8 +35,8 @@ pub(super) struct Outlet {
     /// Where messages are copied to before they are decoded; as long as the longest of late.
     scratch: Vec<u8>,
     spin: Spin,
-    /// Where it last found nothing.
-    waited_at: u64,
+    /// Messages since it last found nothing.
+    streak: u32,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
     pace: Pace,
 }
@@ -82,7 +82,7 @@ impl Outlet {
             progress,
             scratch: Vec::new(),
             spin: Spin::for_answers(),
-            waited_at: position,
+            streak: 0,
             pace: Pace::default(),
         }
     }
@@ -122,10 +122,11 @@ impl Outlet {
 
     /// The next message, if it is one that lies in the ring: what it nearly always is.
     #[inline(always)]
-    fn message(&self) -> Option<Record> {
+    fn message(&mut self) -> Option<Record> {
         if self.progress != Progress::Nothing || self.end.check_ours().is_err() {
             return None;
         }
+        self.streak = self.streak.saturating_add(1);
         self.consumer.peek_message(self.end.ring())
     }
 
@@ -174,10 +175,9 @@ impl Outlet {
     }
 
     fn wait_for_record(&mut self, wait: Wait) -> Result<Record, TryRecvError> {
-        if self.consumer.position() - self.waited_at > STREAM {
-            self.spin.pause();
+        if mem::take(&mut self.streak) >= STREAM {
+            Spin::pause();
         }
-        self.waited_at = self.consumer.position();
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
         let waited = match wait {
             Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.spin),

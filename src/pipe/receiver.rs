@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inlet::FOR_EVER;
 use super::outlet::{Borrowed, Outlet, OutletWire};
+use super::sender::WHAT;
 use super::stream::Reader;
-use crate::error::{Error, RecvError, RecvIntoError, Result, TryRecvError, TryRecvIntoError};
+use crate::error::{RecvError, RecvIntoError, Result, TryRecvError, TryRecvIntoError};
+use crate::message::codec;
 use crate::ring::Event;
 use crate::segment::handle::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
@@ -118,10 +120,7 @@ impl<T> Receiver<T> {
     where
         T: DeserializeOwned,
     {
-        let decoded = self.outlet.receive_with(wait, |bytes| postcard::from_bytes(bytes))?;
-        decoded.map_err(|error| {
-            TryRecvError::Failed(Error::Decode { what: "a message".into(), reason: error.to_string() })
-        })
+        self.outlet.receive_with(wait, |bytes| codec::decode(WHAT, bytes))?.map_err(TryRecvError::Failed)
     }
 
     /// Receives the bytes of the next message, and waits for it as long as it takes.

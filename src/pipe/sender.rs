@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inlet::{FOR_EVER, Inlet, InletWire, Refusal};
 use super::stream::Writer;
-use crate::Sends;
 use crate::error::{Error, SendError, TrySendError};
+use crate::message::{Sends, codec};
 use crate::segment::handle::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
 
@@ -92,6 +92,9 @@ pub struct Sender<T> {
 /// How much memory a sender keeps for messages to come, as much as a receiver.
 const KEPT: usize = 1 << 20;
 
+/// What is sent, for errors.
+pub(super) const WHAT: &str = "a message";
+
 /// The least room for an encoded message; a guess.
 const LEAST: usize = 128;
 
@@ -129,7 +132,7 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// As [`send`](Self::send), and [`Full`](TrySendError::Full) without room; [`Failed`](TrySendError::Failed) with
-    /// [`MessageTooLong`](Error::MessageTooLong) for one that would not even fit into an empty channel.
+    /// [`TooLarge`](Error::TooLarge) for one that would not even fit into an empty channel.
     ///
     /// # Examples
     ///
@@ -163,21 +166,26 @@ impl<T> Sender<T> {
 
     #[inline]
     fn encode_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
-        match postcard::to_slice(message, &mut self.encoded) {
-            Ok(encoded) => self.inlet.send(encoded, wait),
-            Err(postcard::Error::SerializeBufferFull) => self.encode_larger_and_send(message, wait),
-            Err(error) => Err(cannot_encode(&error)),
+        match codec::encode_into(WHAT, message, &mut self.encoded) {
+            Ok(Some(encoded)) => self.inlet.send(encoded, wait),
+            Ok(None) => self.encode_larger_and_send(message, wait),
+            Err(error) => Err(cannot_encode(error)),
         }
     }
 
     /// For the first message, and those that are longer than any before or than what is kept.
     #[cold]
     fn encode_larger_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
-        let encoded = postcard::to_stdvec(message).map_err(|error| cannot_encode(&error))?;
+        let mut encoded = Vec::new();
+        codec::encode_with(WHAT, message, |piece| {
+            encoded.extend_from_slice(piece);
+            Ok(())
+        })
+        .map_err(cannot_encode)?;
         let sent = self.inlet.send(&encoded, wait);
         if encoded.len() <= KEPT {
+            encoded.resize(encoded.len().next_power_of_two().max(LEAST), 0);
             self.encoded = encoded;
-            self.encoded.resize(self.encoded.len().next_power_of_two().max(LEAST), 0);
         }
         sent
     }
@@ -285,8 +293,8 @@ impl<T> Sender<T> {
     pub fn close(self) {}
 }
 
-fn cannot_encode(error: &postcard::Error) -> Refusal {
-    Refusal::Failed { message: (), error: Error::Encode { what: "a message".into(), reason: error.to_string() } }
+fn cannot_encode(error: Error) -> Refusal {
+    Refusal::Failed { message: (), error }
 }
 
 /// A wait without a deadline does not end with `Full`.

@@ -71,6 +71,13 @@ impl Ring<'_> {
         (position / 8) as usize & (self.words.len() - 1)
     }
 
+    /// The record whose header lies at a position.
+    #[inline(always)]
+    fn record(self, position: u64, kind: Kind, bytes: u64) -> Record {
+        let start = self.index(position + HEADER);
+        Record { kind, start, bytes: bytes as usize, end: position.saturating_add(record_size(bytes)) }
+    }
+
     /// Bytes from a position to the end of the ring.
     #[inline]
     fn rest(self, position: u64) -> u64 {
@@ -246,7 +253,7 @@ impl Consumer {
         if bytes > ring.most() || record_size(bytes) > ring.rest(self.position) {
             return None;
         }
-        Some(self.record(ring, self.position, Kind::Whole, bytes))
+        Some(ring.record(self.position, Kind::Whole, bytes))
     }
 
     /// The next record, if there is one; it stays where it is.
@@ -255,26 +262,26 @@ impl Consumer {
         if header == Header::NOTHING {
             return Ok(None);
         }
-        match self.check(ring, self.position, header)? {
-            Record { kind: Kind::Skip, end, .. } => self.peek_behind_skip(ring, end),
+        match Self::check(ring, self.position, header)? {
+            Record { kind: Kind::Skip, end, .. } => Self::peek_behind_skip(ring, end),
             record => Ok(Some(record)),
         }
     }
 
     #[cold]
-    fn peek_behind_skip(&self, ring: Ring<'_>, position: u64) -> Result<Option<Record>, Corrupted> {
+    fn peek_behind_skip(ring: Ring<'_>, position: u64) -> Result<Option<Record>, Corrupted> {
         let header = Header(ring.word(position).load(Acquire)); // pairs with the Release in `publish`
         if header == Header::NOTHING {
             return Ok(None);
         }
-        match self.check(ring, position, header)? {
+        match Self::check(ring, position, header)? {
             Record { kind: Kind::Skip, .. } => Err(Corrupted { position, found: header.0 }),
             record => Ok(Some(record)),
         }
     }
 
     /// The record that a header stands for, if it is one that can be (B5).
-    fn check(&self, ring: Ring<'_>, position: u64, header: Header) -> Result<Record, Corrupted> {
+    fn check(ring: Ring<'_>, position: u64, header: Header) -> Result<Record, Corrupted> {
         let (bytes, rest) = (header.bytes(), ring.rest(position));
         let is_possible = match header.kind() {
             Some(Kind::Skip) => bytes + HEADER == rest,
@@ -282,15 +289,9 @@ impl Consumer {
             None => false,
         };
         match header.kind() {
-            Some(kind) if is_possible => Ok(self.record(ring, position, kind, bytes)),
+            Some(kind) if is_possible => Ok(ring.record(position, kind, bytes)),
             _ => Err(Corrupted { position, found: header.0 }),
         }
-    }
-
-    #[inline(always)]
-    fn record(&self, ring: Ring<'_>, position: u64, kind: Kind, bytes: u64) -> Record {
-        let start = ring.index(position + HEADER);
-        Record { kind, start, bytes: bytes as usize, end: position.saturating_add(record_size(bytes)) }
     }
 
     /// Gives the bytes of a record, which has been read, back to the producer.

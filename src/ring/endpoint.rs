@@ -62,15 +62,15 @@ impl Endpoint {
 
     /// Closes the end for good; its owner only.
     pub(crate) fn close(&self, owner: PeerId) {
-        // Release: publishes what the closer did to the stream to the Acquire in `is_closed` (O3). Compared, since in a
+        // Release: publishes what the closer did to the stream to the Acquire in `is_gone` (O3). Compared, since in a
         // corrupted segment it may be another's.
         let _ = self.0.compare_exchange(owned_by(owner), CLOSED, Release, Relaxed);
     }
 
-    /// Whether its owner has closed it. Says nothing about one that died.
+    /// Whether its owner has closed it: worth asking `is_gone`. Says nothing about one that died.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.load(Acquire) == CLOSED // pairs with the Release in `close`
+        self.0.load(Relaxed) == CLOSED
     }
 
     /// Whether nobody has this end any more, and nobody ever will (O2).

@@ -49,6 +49,23 @@ pub(crate) enum Ended {
 /// messages. A guess.
 const WORTH_A_LOOK: u64 = 2048;
 
+#[cfg(all(test, loom))]
+impl Track {
+    pub(crate) fn of(sender: crate::word::PeerId, receiver: crate::word::PeerId) -> Self {
+        let zero = || AtomicU64::new(0);
+        Track {
+            head: zero(),
+            apart: std::array::from_fn(|_| zero()),
+            items: Event::new(),
+            space: Event::new(),
+            wanted: zero(),
+            sender: Endpoint::of(sender),
+            receiver: Endpoint::of(receiver),
+            line: std::array::from_fn(|_| zero()),
+        }
+    }
+}
+
 impl Track {
     #[inline]
     pub(super) fn notify_space(&self, head: u64) {

@@ -89,8 +89,8 @@ impl Spin {
 }
 
 impl Spin {
-    /// A pause of some hundred nanoseconds, for others to get ahead.
-    pub(crate) fn pause(&self) {
+    /// A pause of less than a microsecond, for others to get ahead.
+    pub(crate) fn pause() {
         if processors() > 1 {
             for _ in 0..PAUSE {
                 hint::spin_loop();
@@ -99,8 +99,9 @@ impl Spin {
     }
 }
 
-/// Pauses of the processor, each of some 10 ns. A guess.
-const PAUSE: u32 = 24;
+/// In pauses of the processor, 14 ns each on the machine it was measured on: a stream of 8 bytes reached 42 M/s with 24,
+/// 62 with 64, and as many with 100.
+const PAUSE: u32 = 64;
 
 impl Clone for Spin {
     fn clone(&self) -> Self {

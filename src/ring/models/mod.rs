@@ -1,4 +1,6 @@
 //! Loom models of the rings, and the mutants that must fail them.
 
+mod bytes;
+mod endpoint;
 mod event;
 mod slots;
