@@ -216,7 +216,7 @@ fn workers_killed_from_outside_change_nothing() {
         // Its children, and one more look at them later on, so that no share has three deaths.
         for after in [round * 100, round * 37 % 1000] {
             sleep(Duration::from_micros(after));
-            killed += children(demo.id()).first().is_some_and(|&worker| kill(worker)) as u32;
+            killed += u32::from(children(demo.id()).first().is_some_and(|&worker| kill(worker)));
         }
         let report = Report::from(demo.wait_with_output().unwrap());
         assert_eq!(report.counted(), unharmed, "round {round}");
