@@ -59,7 +59,7 @@ pub(crate) struct Share {
 impl Share {
     /// The text, also where a worker has died with its lock: it has written nothing.
     pub(crate) fn read(&self) -> crossproc::Result<ArrayGuard<'_, u8>> {
-        Ok(self.text.lock().or_else(LockError::repair)?)
+        self.text.lock().or_else(LockError::repair)
     }
 }
 
