@@ -5,5 +5,5 @@ mod cursors;
 mod encoded;
 mod plain;
 
-pub use encoded::{Queue, QueueBuilder, Task};
+pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
 pub use plain::{Ring, Slot, Taken};

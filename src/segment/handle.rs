@@ -243,8 +243,8 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
     take_out(|incoming| place(incoming.segment(&wire)?, wire.offset))
 }
 
-/// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
-macro_rules! impl_handle {
+/// As [`impl_handle`], for a type that travels in a way of its own.
+macro_rules! impl_place {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
         impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that [`AsFd`](std::os::fd::AsFd) gave, in this process")]
@@ -282,6 +282,13 @@ macro_rules! impl_handle {
                 f.debug_struct($name).finish_non_exhaustive()
             }
         }
+    };
+}
+
+/// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
+macro_rules! impl_handle {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
+        crate::segment::handle::impl_place!($handle $(<$element: $bound $(+ $more)*>)?, $name);
 
         /// Only within a transfer to another process.
         impl $(<$element: $bound $(+ $more)*>)? serde::Serialize for $handle $(<$element>)? {
@@ -299,4 +306,4 @@ macro_rules! impl_handle {
     };
 }
 
-pub(crate) use impl_handle;
+pub(crate) use {impl_handle, impl_place};

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::cursors::{Refusal, never};
+use super::super::cursors::Refusal;
+use super::body::{INLINE, LENGTH};
 use super::task::Task;
-use super::{INLINE, LENGTH, MESSAGE, Queue};
+use super::{MESSAGE, Queue};
 use crate::error::{Error, GetError, Result, TryGetError};
 use crate::fault::crash_point;
 use crate::message::codec;
@@ -136,7 +137,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, never)?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         Ok(Task::new(self, ticket, message))
     }
@@ -144,7 +145,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn read(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, never)?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         // Before the release: until then, the message counts as still in the queue.
         if let Err(error) = self.ledger().got() {

@@ -3,8 +3,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::cursors::{Refusal, never};
-use super::{INLINE, INLINE_BYTES, LENGTH, MESSAGE, Queue};
+use super::super::cursors::Refusal;
+use super::body::{INLINE, INLINE_BYTES, LENGTH};
+use super::{MESSAGE, Queue};
 use crate::error::{Error, Kind, PutError, TryPutError};
 use crate::fault::crash_point;
 use crate::message::{Sends, codec};
@@ -92,7 +93,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn write_small(&self, bytes: &[u8], wait: Wait) -> Result<(), Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.claim(&cells, wait, never)?;
+        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
         let slot = cells.message(ticket);
         slot.write(&(bytes.len() as u64).to_ne_bytes());
         slot.part(LENGTH, INLINE).write(bytes);
@@ -108,13 +109,13 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         if self.max_message <= INLINE_BYTES {
             return Err(Refusal::Failed(too_large(size()?)));
         }
-        let ticket = match self.cursors.claim(&cells, Wait::No, never) {
+        let ticket = match self.cursors.claim(&cells, Wait::No, || self.has_no_consumers()) {
             Err(Refusal::NotNow) => {
                 // Not to wait for a slot that will be of no use.
                 if size()? > self.max_message() {
                     return Err(Refusal::Failed(too_large(size()?)));
                 }
-                self.cursors.claim(&cells, wait, never)?
+                self.cursors.claim(&cells, wait, || self.has_no_consumers())?
             }
             claimed => claimed?,
         };
