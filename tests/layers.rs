@@ -81,7 +81,12 @@ fn unsafe_code_is_where_it_may_be() {
             || [
                 "pipe/body.rs",
                 "pipe/payload.rs",
+                "queue/cells.rs",
+                "queue/encoded/mod.rs",
+                "queue/plain/mod.rs",
+                "queue/plain/slot.rs",
                 "segment/place.rs",
+                "segment/region.rs",
                 "segment/shared.rs",
                 "segment/arena.rs",
                 "sync/lock.rs",

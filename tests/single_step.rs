@@ -13,8 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 
+use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
 use common::watchdog;
-use crossproc::{Arena, Array, Guard, Lock, TryLockError, Value};
+use crossproc::{Arena, Array, Guard, Lock, Queue, Ring, TryLockError, Value};
 
 /// A forked child that executes one instruction at a time.
 struct Stepped {
@@ -281,4 +282,100 @@ fn an_object_whose_maker_was_killed_costs_an_arena_only_its_room() {
         |arena| Value::new_in(&arena, NEW).unwrap().get(),
     );
     assert_eq!(sights, [NEW]);
+}
+
+/// Just longer than a slot, and encoded in one piece: fewer steps.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Text(String);
+
+impl Message for Text {
+    const NAME: &str = "a queue of texts";
+
+    fn of(number: u64) -> Self {
+        Text(format!("{number:0120}"))
+    }
+
+    fn number(self) -> u64 {
+        assert_eq!(self.0.len(), 120);
+        self.0.parse().unwrap()
+    }
+}
+
+/// Some laps old, with room for three; the first message of a process takes more steps than the others.
+fn used<C: Channel>() -> C {
+    let it = C::of(3);
+    for number in 0..4 {
+        assert!(it.try_put(number));
+        assert_eq!(it.try_get(), Some(number));
+    }
+    it
+}
+
+/// What a survivor gets, without regard to its order, and how much of it was taken from the dead.
+fn survive<C: Channel>(it: C) -> (Vec<u64>, u64) {
+    assert!(it.try_put(9), "there is room for one more");
+    let mut found = drain(&it);
+    found.sort_unstable();
+    let redelivered = it.redelivered();
+    assert_all_slots_are_usable(&it);
+    (found, redelivered)
+}
+
+fn put_is_atomic<C: Channel + AsFd>(put: impl Fn(&C)) {
+    let prepare = |it: &C| assert!(it.try_put(1));
+    let sights = after_each_effect(used::<C>, prepare, put, survive);
+    assert_eq!(sights, [(vec![1, 9], 0), (vec![1, 2, 9], 0)], "{}", C::NAME);
+}
+
+fn get_is_atomic<C: Channel + AsFd>(get: impl Fn(&C)) {
+    let prepare = |it: &C| {
+        assert!((0..3).all(|number| it.try_put(number)));
+        assert_eq!(it.try_get(), Some(0));
+    };
+    let sights = after_each_effect(used::<C>, prepare, get, survive);
+    let (there, gone) = (vec![1, 2, 9], vec![2, 9]);
+    assert_eq!(sights, [(there.clone(), 0), (there, 1), (gone, 0)], "{}", C::NAME);
+}
+
+#[test]
+fn a_message_whose_producer_was_killed_arrives_whole_or_not_at_all() {
+    let _watchdog = watchdog();
+    put_is_atomic::<Ring<Lines>>(|ring| assert!(Channel::put(ring, 2)));
+    put_is_atomic::<Queue<u64>>(|queue| assert!(Channel::put(queue, 2)));
+}
+
+#[test]
+fn a_message_in_place_whose_producer_was_killed_arrives_whole_or_not_at_all() {
+    let _watchdog = watchdog();
+    put_is_atomic::<Ring<Lines>>(|ring| {
+        let mut slot = ring.reserve().unwrap();
+        slot.fill(2);
+        slot.commit();
+    });
+}
+
+#[test]
+fn a_long_message_whose_producer_was_killed_arrives_whole_or_not_at_all() {
+    let _watchdog = watchdog();
+    put_is_atomic::<Queue<Text>>(|queue| assert!(Channel::put(queue, 2)));
+}
+
+#[test]
+fn a_message_whose_consumer_was_killed_is_got_or_delivered_again() {
+    let _watchdog = watchdog();
+    get_is_atomic::<Ring<Lines>>(|ring| assert_eq!(Channel::get(ring), Some(1)));
+    get_is_atomic::<Queue<u64>>(|queue| assert_eq!(Channel::get(queue), Some(1)));
+}
+
+#[test]
+fn a_message_in_place_whose_consumer_was_killed_is_got_or_delivered_again() {
+    let _watchdog = watchdog();
+    get_is_atomic::<Ring<Lines>>(|ring| assert!(ring.hold(|number| assert_eq!(number, 1))));
+    get_is_atomic::<Queue<u64>>(|queue| assert!(queue.hold(|number| assert_eq!(number, 1))));
+}
+
+#[test]
+fn a_long_message_whose_consumer_was_killed_is_got_or_delivered_again() {
+    let _watchdog = watchdog();
+    get_is_atomic::<Queue<Text>>(|queue| assert_eq!(Channel::get(queue), Some(1)));
 }

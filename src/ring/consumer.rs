@@ -91,7 +91,7 @@ impl Consumer {
             let word = slot.load();
             let ahead = word.ahead_of(at.lap());
             if ahead > 0 {
-                at = past(at, ahead, capacity);
+                at = past(word, at, ahead, capacity);
                 if ahead > 1 {
                     at = at.later(slots.control().head(capacity));
                 }
@@ -190,6 +190,7 @@ impl Consumer {
                 Phase::Reading if is_dead() => {
                     let taken = slot.claim(word, reading);
                     if taken {
+                        crash_point!("ring.retaken");
                         slots.control().count_redelivery();
                     }
                     taken
@@ -257,7 +258,7 @@ impl Consumer {
             let word = slots.word(at.index()).load();
             let ahead = word.ahead_of(at.lap());
             at = match word.phase() {
-                _ if ahead > 0 => past(at, ahead, capacity),
+                _ if ahead > 0 => past(word, at, ahead, capacity),
                 Phase::Free => break,
                 _ if ahead < 0 => break,
                 phase => {
@@ -273,10 +274,14 @@ impl Consumer {
     }
 }
 
-/// The position after the last one that a word so far ahead of `at` shows to be finished.
+/// The next position that a word so far ahead of `at` does not show to be finished.
+///
+/// What was claimed last is a lap ahead of what must be finished (I1): the slots between the two may still hold messages. So
+/// a slot that is FREE again says nothing of the lap before its own, but for itself.
 #[inline]
-fn past(at: Position, ahead: i32, capacity: u32) -> Position {
-    Position::new(at.lap().wrapping_add_signed(ahead - 1), at.index()).next(capacity)
+fn past(word: Word, at: Position, ahead: i32, capacity: u32) -> Position {
+    let laps = if word.phase() == Phase::Free { (ahead - 2).max(0) } else { ahead - 1 };
+    Position::new(at.lap().wrapping_add_signed(laps), at.index()).next(capacity)
 }
 
 impl Ticket {
@@ -284,6 +289,7 @@ impl Ticket {
     pub(crate) fn give_back(self, slots: &impl Slots) {
         let Ticket(at) = self;
         slots.word(at.index()).store(Word::new(at.lap(), Phase::Ready, 0));
+        crash_point!("ring.given_back");
         slots.control().items.notify_one();
     }
 }

@@ -3,6 +3,7 @@ use std::mem::offset_of;
 use super::event::Event;
 use super::position::Position;
 use super::slot::SlotWord;
+use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What the users of a ring share besides its slots.
@@ -77,6 +78,7 @@ impl Control {
     /// From here on nothing is put: whoever claims a slot looks for this afterwards.
     pub(crate) fn close(&self) {
         self.closed.store(1, Relaxed); // ordered by the fences of I3 and I6
+        crash_point!("ring.closed");
         self.items.notify_all();
         self.space.notify_all();
     }

@@ -183,6 +183,7 @@ impl Ticket {
     /// Gives the slot up, with nothing in it: whoever may wait for it finds it finished.
     pub(crate) fn abandon(self, slots: &impl Slots) {
         self.free(slots);
+        crash_point!("ring.abandoned");
         slots.control().items.notify_one(); // a consumer may be waiting for this very slot, with messages behind it
         slots.control().space.notify_one();
     }

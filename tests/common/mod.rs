@@ -3,7 +3,9 @@
 // Each test binary has its own copy and uses what it needs.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+pub(crate) mod channel;
 pub(crate) mod locking;
+pub(crate) mod queueing;
 
 use std::io::{self, Write};
 use std::process;

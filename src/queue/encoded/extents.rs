@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::Result;
+use crate::fault::crash_point;
 use crate::segment::place::region;
 use crate::segment::{Region, Segment};
 use crate::sys::map::page_size;
@@ -43,6 +44,7 @@ impl Extents {
         if known < length {
             let needed = length.checked_next_multiple_of(STEP).map_or(self.stride, |bytes| bytes.min(self.stride));
             segment.back(start + known, needed - known)?;
+            crash_point!("queue.backed");
             backed.fetch_max(needed, Relaxed);
         }
         Ok(region(segment, start, length))

@@ -9,6 +9,7 @@ use super::super::cursors::{Refusal, never};
 use super::task::Task;
 use super::{INLINE, LENGTH, MESSAGE, Queue};
 use crate::error::{Error, GetError, Result, TryGetError};
+use crate::fault::crash_point;
 use crate::message::codec;
 use crate::ring::Ticket;
 use crate::segment::Wait;
@@ -150,6 +151,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             ticket.give_back(&cells);
             return Err(Refusal::Failed(error));
         }
+        crash_point!("queue.got");
         self.cursors.release(&cells, ticket);
         Ok(message)
     }
@@ -172,6 +174,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         std::mem::forget(claim);
         if decoded.is_err() {
             self.cursors.release(&cells, ticket);
+            crash_point!("queue.discarded");
             self.placed.body().done.notify_all();
         }
         decoded.map_err(Refusal::Failed)

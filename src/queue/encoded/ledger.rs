@@ -1,6 +1,7 @@
 //! Who has got messages and not yet said that they are done, and who could still put or get.
 
 use crate::error::Error;
+use crate::fault::crash_point;
 use crate::segment::Segment;
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
@@ -35,8 +36,25 @@ const _: () = assert!(size_of::<Account>() == 64);
 
 impl Account {
     /// Messages got and not yet done.
-    fn open(&self) -> u64 {
+    fn debt(&self) -> u64 {
         self.gots.load(Relaxed).wrapping_sub(self.dones.load(Relaxed))
+    }
+
+    #[cold]
+    fn open_for(&self, me: u32) {
+        // One thread of this process at a time.
+        let _forks = fork::exclude();
+        if self.owner.load(Relaxed) == me {
+            return;
+        }
+        self.putters.store(0, Relaxed);
+        self.getters.store(0, Relaxed);
+        self.gots.store(0, Relaxed);
+        crash_point!("account.opening");
+        self.dones.store(0, Relaxed);
+        // Release: pairs with the Acquire in `is_quiet` and `has_any`, so that our name stands over our own numbers.
+        self.owner.store(me, Release);
+        crash_point!("account.opened");
     }
 }
 
@@ -54,24 +72,9 @@ impl<'a> Ledger<'a> {
         let me = self.segment.me()?;
         let account = &self.accounts[me.slot() % self.accounts.len()];
         if account.owner.load(Relaxed) != me.get() {
-            self.open_account(account, me.get());
+            account.open_for(me.get());
         }
         Ok(account)
-    }
-
-    #[cold]
-    fn open_account(self, account: &Account, me: u32) {
-        // One thread of this process at a time.
-        let _forks = fork::exclude();
-        if account.owner.load(Relaxed) == me {
-            return;
-        }
-        account.putters.store(0, Relaxed);
-        account.getters.store(0, Relaxed);
-        account.gots.store(0, Relaxed);
-        account.dones.store(0, Relaxed);
-        // Release: pairs with the Acquire in `is_quiet` and `has_any`, so that our name stands over our own numbers.
-        account.owner.store(me, Release);
     }
 
     /// One message has been got; before its slot is released, so that it is always in one of the two places.
@@ -99,7 +102,7 @@ impl<'a> Ledger<'a> {
                 continue;
             }
             total = total.wrapping_add(account.dones.load(Acquire)).wrapping_add(account.gots.load(Acquire));
-            if account.open() != 0 && !self.segment.liveness().is_dead(owner) {
+            if account.debt() != 0 && !self.segment.liveness().is_dead(owner) {
                 quiet = false;
             }
         }

@@ -23,6 +23,7 @@ pub use self::task::Task;
 use super::cells::{Cells, Shape};
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
+use crate::fault::crash_point;
 use crate::ring::{CONTROL_LAYOUT, Control, Event};
 use crate::segment::handle::impl_handle;
 use crate::segment::place::{Body, Home, Placed};
@@ -375,6 +376,7 @@ impl<T> Queue<T> {
         if !self.ledger().done()? {
             return Err(Error::NothingToBeDone { object: Kind::Queue });
         }
+        crash_point!("queue.done");
         self.placed.body().done.notify_all();
         Ok(())
     }

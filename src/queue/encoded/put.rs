@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::super::cursors::{Refusal, never};
 use super::{INLINE, INLINE_BYTES, LENGTH, MESSAGE, Queue};
 use crate::error::{Error, Kind, PutError, TryPutError};
+use crate::fault::crash_point;
 use crate::message::{Sends, codec};
 use crate::ring::Ticket;
 use crate::segment::Wait;
@@ -131,6 +132,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         });
         let length = encoded.map_err(Refusal::Failed)?;
         std::mem::forget(claim);
+        crash_point!("queue.extended");
         cells.message(ticket).write(&(length as u64).to_ne_bytes());
         ticket.publish(&cells);
         Ok(())

@@ -1,8 +1,9 @@
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 
 use super::Queue;
+use crate::fault::crash_point;
 use crate::ring::Ticket;
 use crate::sys::fork;
 
@@ -42,16 +43,21 @@ use crate::sys::fork;
 /// ```
 #[must_use = "dropping it says that the work is done"]
 pub struct Task<'a, T> {
+    claim: Claim<'a, T>,
+    message: T,
+}
+
+/// Says when it is dropped that the task is done.
+struct Claim<'a, T> {
     queue: &'a Queue<T>,
     ticket: Ticket,
-    message: T,
     /// The fork generation that got it.
     generation: u32,
 }
 
 impl<'a, T> Task<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>, ticket: Ticket, message: T) -> Self {
-        Task { queue, ticket, message, generation: fork::generation() }
+        Task { claim: Claim { queue, ticket, generation: fork::generation() }, message }
     }
 
     /// Gives the message back as it was put, for somebody else to get, maybe behind later ones.
@@ -66,12 +72,15 @@ impl<'a, T> Task<'a, T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn give_back(self) {
-        if self.is_ours() {
-            let task = ManuallyDrop::new(self);
-            task.ticket.give_back(&task.queue.cells());
+        let Task { claim, message: _ } = self;
+        if claim.is_ours() {
+            claim.ticket.give_back(&claim.queue.cells());
         }
+        mem::forget(claim);
     }
+}
 
+impl<T> Claim<'_, T> {
     /// False in a forked copy of the process that got it, which has nothing to say about it.
     fn is_ours(&self) -> bool {
         self.generation == fork::generation()
@@ -92,10 +101,11 @@ impl<T> DerefMut for Task<'_, T> {
     }
 }
 
-impl<T> Drop for Task<'_, T> {
+impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         if self.is_ours() {
             self.queue.cursors.release(&self.queue.cells(), self.ticket);
+            crash_point!("task.released");
             self.queue.placed.body().done.notify_all();
         }
     }

@@ -6,9 +6,10 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::slice;
 
 use super::super::cells::Cells;
 use super::super::cursors::Cursors;
@@ -64,6 +65,10 @@ pub struct Taken<'a, T: Shared> {
     claim: Claim<'a, T>,
     cursors: &'a Cursors,
 }
+
+/// A message of more bytes is copied out by the processor's string instruction: the compiler makes one load for every element
+/// of an array of it that is read volatile, and takes minutes for 64 KiB.
+const SHORT: usize = 128;
 
 struct Claim<'a, T> {
     cells: Cells<'a>,
@@ -167,6 +172,15 @@ impl<'a, T: Shared> Taken<'a, T> {
     /// A copy of the message.
     #[inline]
     pub(super) fn read(&self) -> T {
+        if const { size_of::<T>() > SHORT } {
+            let mut message = MaybeUninit::<T>::uninit();
+            let bytes = message.as_mut_ptr().cast();
+            // SAFETY: all bytes of `message`, which may be uninitialised, and which nobody else refers to.
+            let bytes = unsafe { slice::from_raw_parts_mut(bytes, size_of::<T>()) };
+            self.claim.cells.message(self.claim.ticket).read(bytes);
+            // SAFETY: all of its bytes have just been written, and any bytes are a `T` (T).
+            return unsafe { message.assume_init() };
+        }
         // SAFETY: T; volatile, since a hostile peer may be writing.
         unsafe { self.claim.message.read_volatile() }
     }
