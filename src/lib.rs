@@ -6,6 +6,8 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`Queue`] | messages of any serde type for whoever is free, and tasks that outlive whoever had them |
+//! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
 //! | [`Arena`] | many objects behind one descriptor |
@@ -66,7 +68,7 @@
 //! # Limits
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
-//! through the stack: for more than some kilobytes use an [`Array`].
+//! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues.
 //!
 //! # From Python
 //!
@@ -79,6 +81,12 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
+//! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
+//! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
+//! | `q.empty()`, `q.full()`, `q.qsize()` | `q.is_empty()`, `q.is_full()`, `q.len()`: what has been put is there at once |
+//! | `q.task_done()`, `q.join()` | the same; or `q.get_task()?`, which is done when it is dropped |
+//! | `q.put(None)`, once for each worker | `q.close()`: `get` gives what is left, and then [`GetError::Closed`] |
 //! | `a, b = Pipe()` | `let (a, b) = pipe()?`; types may differ by direction; `b` is moved into the child |
 //! | `r, w = Pipe(duplex=False)` | `let (sender, receiver) = channel()?` |
 //! | `c.send(x)`, `c.recv()`, `EOFError` | `c.send(&x)?`, `c.recv()?`, [`RecvError::EndOfFile`] |

@@ -9,8 +9,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread::sleep;
+use std::time::Duration;
 
 use common::watchdog;
 
@@ -56,7 +58,10 @@ struct Report {
 
 impl Report {
     fn of(path: &Path, options: &[&str]) -> Self {
-        let Output { status, stdout, stderr } = demo(path, options);
+        Report::from(demo(path, options))
+    }
+
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
         let report = Report { output: String::from_utf8(stdout).unwrap(), errors: String::from_utf8(stderr).unwrap() };
         assert!(status.success(), "{status}: {}{}", report.output, report.errors);
         report
@@ -193,6 +198,41 @@ fn a_killed_worker_changes_nothing() {
             }
         }
     }
+}
+
+/// Whenever it is: before a worker has something to do, in the middle, between its result and the end of its work, at its
+/// end.
+#[test]
+fn workers_killed_from_outside_change_nothing() {
+    let text = prose(40_000);
+    let folder = Folder::with(&[("one", text.as_bytes())]);
+    let unharmed = Report::of(&folder.0, &["--workers", "2"]).counted();
+    let mut killed = 0;
+    for round in 0..60 {
+        let _dog = watchdog();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossproc"));
+        command.arg("demo").arg(&folder.0).args(["--workers", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let demo = command.spawn().unwrap();
+        // Its children, and one more look at them later on, so that no share has three deaths.
+        for after in [round * 100, round * 37 % 1000] {
+            sleep(Duration::from_micros(after));
+            killed += u32::from(children(demo.id()).first().is_some_and(|&worker| kill(worker)));
+        }
+        let report = Report::from(demo.wait_with_output().unwrap());
+        assert_eq!(report.counted(), unharmed, "round {round}");
+    }
+    assert!(killed > 0, "nobody was there to be killed");
+}
+
+/// The children that the process has now, the oldest first; none if it is gone.
+fn children(pid: u32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+fn kill(pid: i32) -> bool {
+    // SAFETY: a system call without pointers.
+    unsafe { libc::kill(pid, libc::SIGKILL) == 0 }
 }
 
 #[test]

@@ -147,6 +147,67 @@ fn lock_value() {
 }
 
 #[test]
+fn queue_basic() {
+    assert_eq!(run("queue_basic").lines, ["[42, None, 'hello']", "[66, None, 'hello word']"]);
+}
+
+#[test]
+fn queue_results() {
+    assert_eq!(run("queue_results").lines, ["499667166000"]);
+}
+
+#[test]
+fn pipe_basic() {
+    assert_eq!(run("pipe_basic").lines, ["[42, None, 'hello']", "[66, None, 'hello,word']"]);
+}
+
+/// Its figures are up to the machine. It has checked itself what came through.
+#[test]
+fn throughput() {
+    let lines = run("throughput").lines;
+    let names = lines.iter().map(|line| number_in(line, ": ", " GiB/s").0);
+    assert_eq!(names.collect::<Vec<_>>(), ["channel", "pipe", "socket"]);
+}
+
+/// Three times the same sum; the seconds are up to the machine.
+#[test]
+fn multicore() {
+    let lines = run("multicore").lines;
+    let sums = lines.iter().map(|line| number_in(line, ", ", " s").0);
+    let sum = |name| format!("{name}: 4999999666666716666660000000");
+    assert_eq!(sums.collect::<Vec<_>>(), ["loop", "threads", "processes"].map(sum));
+}
+
+/// What is before and between the two parts of a line that ends with the second of them.
+fn number_in<'a>(line: &'a str, before: &str, after: &str) -> (&'a str, f64) {
+    let parts = line.strip_suffix(after).and_then(|line| line.split_once(before));
+    let (rest, number) = parts.unwrap_or_else(|| panic!("{line}"));
+    (rest, number.parse().unwrap_or_else(|_| panic!("{line}")))
+}
+
+#[test]
+fn pairs() {
+    let run = run("pairs");
+    let (one_by_one, all_at_once) = run.lines.split_at(run.lines.len() / 2);
+    let measured = |lines: &[String]| {
+        let (seconds, lines) = lines.split_last().unwrap();
+        number_in(seconds, "all: ", " s");
+        let line = |line: &String| {
+            let [one, other, latency, bandwidth] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            assert!(latency.parse::<f64>().is_ok() && bandwidth.parse::<f64>().is_ok(), "{line}");
+            format!("{one} {other}")
+        };
+        lines.iter().map(line).collect::<Vec<_>>()
+    };
+    let pairs: Vec<_> = (1..=7).flat_map(|i| (i + 1..=7).map(move |j| format!("cn{i} cn{j}"))).collect();
+    assert_eq!(measured(one_by_one), pairs);
+    let mut any_order = measured(all_at_once);
+    any_order.sort_unstable();
+    assert_eq!(any_order, pairs);
+    run.took_at_least(21.0 * 5.0 + 5.0);
+}
+
+#[test]
 fn save_load() {
     let mapping = r#"{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}"#;
     assert_eq!(run("save_load").lines, [mapping, mapping]);

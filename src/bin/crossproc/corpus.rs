@@ -5,7 +5,8 @@ use std::io::{self, Read, Take};
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use crossproc::Array;
+use crossproc::{Array, ArrayGuard, LockError};
+use serde::{Deserialize, Serialize};
 
 use crate::words::is_word_byte;
 
@@ -48,10 +49,18 @@ pub(crate) struct Corpus {
 }
 
 /// A part of the text that begins and ends between words.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Share {
     pub(crate) text: Array<u8>,
     /// How many bytes of `text` are in use; 1 or more.
     pub(crate) length: usize,
+}
+
+impl Share {
+    /// The text, also where a worker has died with its lock: it has written nothing.
+    pub(crate) fn read(&self) -> crossproc::Result<ArrayGuard<'_, u8>> {
+        self.text.lock().or_else(LockError::repair)
+    }
 }
 
 /// Reads what is below `path`, in the order of the names, into at most `count` shares.

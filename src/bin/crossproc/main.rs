@@ -5,6 +5,7 @@ mod demo;
 mod report;
 mod table;
 mod words;
+mod workers;
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;

@@ -61,7 +61,7 @@ impl<T: Shared> Ring<T> {
     ///
     /// # Examples
     ///
-    /// See [`Slot`].
+    /// See [`Slot`](crate::Slot).
     #[inline]
     pub fn take(&self) -> Result<Taken<'_, T>, GetError> {
         self.taken(Wait::FOR_EVER).map_err(Refusal::get)
