@@ -25,8 +25,8 @@ impl Midway {
 }
 
 fn signal_self(signal: i32) {
-    // SAFETY: of this process, and its own decision.
-    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    // SAFETY: to this thread, of this process, and its own decision.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
 }
 
 pub(crate) fn signal(child: &Child, signal: i32) {
