@@ -74,6 +74,15 @@ impl<T: Serialize + DeserializeOwned> Producer<T> {
         self.queue.put_timeout(message, timeout)
     }
 
+    /// As [`Queue::is_empty`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// As [`Queue::is_full`].
     ///
     /// # Examples
