@@ -183,6 +183,7 @@ impl Crew<'_> {
                 // By its share, since it may have come before: see `work`.
                 Ok(result) => {
                     counted[result.share].get_or_insert(result);
+                    continue;
                 }
                 Err(TryGetError::Empty) => {}
                 Err(error) => return Err(error.into()),
