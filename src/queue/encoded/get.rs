@@ -161,11 +161,12 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         let claim = GiveBack { queue: self, ticket };
         let cells = self.cells();
         let slot = cells.message(ticket);
-        let mut length = [MaybeUninit::uninit(); LENGTH];
-        let length = u64::from_ne_bytes(std::array::from_fn(|i| slot.read(&mut length)[i]));
+        let length = slot.read_word();
         let decoded = if length <= INLINE as u64 {
             let mut bytes = [MaybeUninit::uninit(); INLINE];
-            codec::decode(MESSAGE, slot.part(LENGTH, INLINE).read(&mut bytes[..length as usize]))
+            let length = length as usize;
+            let words = slot.part(LENGTH, INLINE).read(&mut bytes[..length.next_multiple_of(LENGTH)]);
+            codec::decode(MESSAGE, &words[..length])
         } else {
             self.decode_large(ticket, length).map_err(Refusal::Failed)?
         };

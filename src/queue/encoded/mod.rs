@@ -130,6 +130,9 @@ unsafe impl Atomics for Account {}
 /// them in pairs.
 const INLINE: usize = 112;
 
+/// Messages are copied in whole words.
+const _: () = assert!(INLINE.is_multiple_of(LENGTH));
+
 /// What precedes a message in its slot: its length in bytes.
 const LENGTH: usize = size_of::<u64>();
 
