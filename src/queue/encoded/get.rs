@@ -171,11 +171,14 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             self.decode_large(ticket, length).map_err(Refusal::Failed)?
         };
         std::mem::forget(claim);
-        if decoded.is_err() {
-            self.cursors.release(&cells, ticket);
-            self.placed.body().done.notify_all();
+        match decoded {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                self.cursors.release(&cells, ticket);
+                self.placed.body().done.notify_all();
+                Err(Refusal::Failed(error))
+            }
         }
-        decoded.map_err(Refusal::Failed)
     }
 
     /// The outer error leaves the message where it is.
