@@ -64,6 +64,9 @@ unsafe impl Atomics for Account {}
 /// them in pairs.
 pub(super) const INLINE: usize = 112;
 
+/// Messages are copied in whole words.
+const _: () = assert!(INLINE.is_multiple_of(LENGTH));
+
 /// What precedes a message in its slot: its length in bytes.
 pub(super) const LENGTH: usize = size_of::<u64>();
 

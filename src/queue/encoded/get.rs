@@ -164,21 +164,25 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         let claim = GiveBack { queue: self, ticket };
         let cells = self.cells();
         let slot = cells.message(ticket);
-        let mut length = [MaybeUninit::uninit(); LENGTH];
-        let length = u64::from_ne_bytes(std::array::from_fn(|i| slot.read(&mut length)[i]));
+        let length = slot.read_word();
         let decoded = if length <= INLINE as u64 {
             let mut bytes = [MaybeUninit::uninit(); INLINE];
-            codec::decode(MESSAGE, slot.part(LENGTH, INLINE).read(&mut bytes[..length as usize]))
+            let length = length as usize;
+            let words = slot.part(LENGTH, INLINE).read(&mut bytes[..length.next_multiple_of(LENGTH)]);
+            codec::decode(MESSAGE, &words[..length])
         } else {
             self.decode_large(ticket, length).map_err(Refusal::Failed)?
         };
         std::mem::forget(claim);
-        if decoded.is_err() {
-            self.cursors.release(&cells, ticket);
-            crash_point!("queue.discarded");
-            self.placed.body().done.notify_all();
+        match decoded {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                self.cursors.release(&cells, ticket);
+                crash_point!("queue.discarded");
+                self.placed.body().done.notify_all();
+                Err(Refusal::Failed(error))
+            }
         }
-        decoded.map_err(Refusal::Failed)
     }
 
     /// The outer error leaves the message where it is.

@@ -84,19 +84,20 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         // On the stack first: a slot that is being written holds up those behind it, and the message's own code runs here.
         let mut small = [0; INLINE];
         let most = INLINE.min(self.max_message());
-        match codec::encode_into(MESSAGE, message, &mut small[..most]).map_err(Refusal::Failed)? {
-            Some(bytes) => self.write_small(bytes, wait),
+        match codec::encode_into(MESSAGE, message, &mut small[..most]).map_err(Refusal::Failed)?.map(<[u8]>::len) {
+            Some(length) => self.write_small(&small, length, wait),
             None => self.write_large(message, wait),
         }
     }
 
+    /// Puts the first `length` bytes, in whole words.
     #[inline]
-    fn write_small(&self, bytes: &[u8], wait: Wait) -> Result<(), Refusal> {
+    fn write_small(&self, bytes: &[u8; INLINE], length: usize, wait: Wait) -> Result<(), Refusal> {
         let cells = self.cells();
         let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
         let slot = cells.message(ticket);
-        slot.write(&(bytes.len() as u64).to_ne_bytes());
-        slot.part(LENGTH, INLINE).write(bytes);
+        slot.write(&(length as u64).to_ne_bytes());
+        slot.part(LENGTH, INLINE).write(&bytes[..length.next_multiple_of(LENGTH)]);
         ticket.publish(&cells);
         Ok(())
     }
