@@ -105,6 +105,12 @@ pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, seri
     }
 }
 
+/// An older refusal explains nothing that fails from now on.
+#[inline]
+pub(crate) fn forget_refusal() {
+    REFUSED.set(false);
+}
+
 /// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
 pub(crate) fn was_refused() -> bool {
     REFUSED.take()
