@@ -92,7 +92,8 @@ pub struct Queue<T> {
 /// | 264    | 8              | max_message | the most encoded bytes of a message                                |
 /// | 272    | 8              | extents     | offset of the first extent from the segment's first byte           |
 /// | 280    | 40             | line        | 0                                                                  |
-/// | 320    | peers x 64     |             | accounts: `ledger.rs`                                              |
+/// | 320    | 64             |             | 0: the slots begin at multiples of 128, and so what precedes them  |
+/// | 384    | peers x 64     |             | accounts: `ledger.rs`                                              |
 /// | then   | capacity x 128 |             | the slots: a word (`ring/slot.rs`), the length, the message if it fits |
 #[repr(C, align(64))]
 struct QueueBody {
