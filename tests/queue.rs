@@ -58,6 +58,11 @@ fn put_midway(queue: Handle, number: u64, midway: Midway) {
     queue.put(Message { number, padding: vec![number as u8; 200], midway }).unwrap();
 }
 
+fn give_up(queue: &Handle) {
+    let too_large = Message { number: 0, padding: vec![0; 1 << 20], midway: Midway::Nothing };
+    assert!(matches!(queue.try_put(too_large), Err(TryPutError::Failed { error: Error::TooLarge { .. }, .. })));
+}
+
 queueing_tests!(get_task, try_get_task, get_task_timeout);
 
 const MOMENT: Duration = Duration::from_millis(20);

@@ -91,7 +91,7 @@ impl Consumer {
             let word = slot.load();
             let ahead = word.ahead_of(at.lap());
             if ahead > 0 {
-                at = past(at, ahead, capacity);
+                at = past(word, at, ahead, capacity);
                 if ahead > 1 {
                     at = at.later(slots.control().head(capacity));
                 }
@@ -257,7 +257,7 @@ impl Consumer {
             let word = slots.word(at.index()).load();
             let ahead = word.ahead_of(at.lap());
             at = match word.phase() {
-                _ if ahead > 0 => past(at, ahead, capacity),
+                _ if ahead > 0 => past(word, at, ahead, capacity),
                 Phase::Free => break,
                 _ if ahead < 0 => break,
                 phase => {
@@ -273,10 +273,14 @@ impl Consumer {
     }
 }
 
-/// The position after the last one that a word so far ahead of `at` shows to be finished.
+/// The position before which, as a word so far ahead of `at` shows, everything is finished.
+///
+/// Where the slot has been claimed in its lap, that is all up to it in the lap before. Where it is free, the lap before may
+/// have ended early for it (given up, or mended), and what stands in front of it there may still be ready.
 #[inline]
-fn past(at: Position, ahead: i32, capacity: u32) -> Position {
-    Position::new(at.lap().wrapping_add_signed(ahead - 1), at.index()).next(capacity)
+fn past(word: Word, at: Position, ahead: i32, capacity: u32) -> Position {
+    let laps = if word.phase() == Phase::Free { (ahead - 2).max(0) } else { ahead - 1 };
+    Position::new(at.lap().wrapping_add_signed(laps), at.index()).next(capacity)
 }
 
 impl Ticket {
