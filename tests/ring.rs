@@ -37,6 +37,10 @@ fn put_midway(ring: Handle, message: u64, midway: Midway) {
     slot.commit();
 }
 
+fn give_up(ring: &Handle) {
+    drop(ring.try_reserve().unwrap());
+}
+
 queueing_tests!(take, try_take, take_timeout);
 
 const MOMENT: Duration = Duration::from_millis(20);

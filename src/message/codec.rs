@@ -15,6 +15,7 @@ pub(crate) fn encode_into<'b, M: Serialize + ?Sized>(
     message: &M,
     buffer: &'b mut [u8],
 ) -> Result<Option<&'b [u8]>> {
+    handle::forget_refusal();
     match postcard::to_slice(message, buffer) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(postcard::Error::SerializeBufferFull) => Ok(None),

@@ -212,6 +212,12 @@ pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> 
     })
 }
 
+/// An older refusal explains nothing that fails from now on.
+#[inline]
+pub(crate) fn forget_refusal() {
+    REFUSED.set(false);
+}
+
 /// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
 pub(crate) fn was_refused() -> bool {
     REFUSED.take()

@@ -22,7 +22,8 @@ use crate::sys::atomic::AtomicU64;
 /// | 280    | 8              | ends        | whether it ends with its producers (bit 0), its consumers (bit 1)  |
 /// | 288    | 8              | arrivals    | handles that somebody has got: `ledger.rs`                         |
 /// | 296    | 24             | line        | 0                                                                  |
-/// | 320    | peers x 64     |             | accounts: `ledger.rs`                                              |
+/// | 320    | 64             |             | 0: the slots begin at multiples of 128, and so what precedes them  |
+/// | 384    | peers x 64     |             | accounts: `ledger.rs`                                              |
 /// | then   | capacity x 128 |             | the slots: a word (`ring/slot.rs`), the length, the message if it fits |
 #[repr(C, align(64))]
 pub(super) struct QueueBody {
