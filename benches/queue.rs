@@ -2,7 +2,7 @@
 //!
 //! | rows | processes, where | waits |
 //! |---|---|---|
-//! | stream | one producer on core 1, one consumer on core 0 | spin, then asleep; the kernel's asleep |
+//! | stream | one producer on core 1, one consumer on core 0 | spin, then asleep; the kernel's asleep; the bare ring spins |
 //! | round trip, spinning | two, on two cores | never: looks again and again (try_get; O_NONBLOCK) |
 //! | round trip, default | two, on two cores | spin, then asleep; the kernel's asleep |
 //! | round trip, asleep | two, on two cores | asleep: messages come to whoever has waited for 30 us |
@@ -26,6 +26,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::bare::BareRing;
 use common::mapping::Mapping;
 use common::wire::{self, Wire};
 use common::{Pinned, Plan, Samples, Table, Target, alternate, is_asked_for, pin};
@@ -131,7 +132,7 @@ fn stream_in_place<const N: usize>(plan: Plan, table: &Table, name: &str, capaci
     let amount = Amount::of(plan, capacity, timed);
     let rival_amount = Amount { warm: 4, timed: amount.timed / 5 };
     let gibibytes = size_of::<[u64; N]>() as f64 / f64::from(1 << 30);
-    let [ours, pipe, socket] = alternate(
+    let [ours, bare, pipe, socket] = alternate(
         plan.turns(),
         [
             &mut || {
@@ -149,10 +150,23 @@ fn stream_in_place<const N: usize>(plan: Plan, table: &Table, name: &str, capaci
                 producer.join().unwrap();
                 rate * gibibytes
             },
+            &mut || {
+                let ring = BareRing::<N>::new(capacity);
+                let produce = |path: String, capacity: usize, amount: Amount| {
+                    let _pinned = pin(PRODUCER);
+                    let ring = BareRing::<N>::open(&path, capacity);
+                    amount.all().for_each(|n| ring.write(n, |words| words.fill(n)));
+                };
+                let producer = Process::spawn(produce, (ring.path(), capacity, amount)).unwrap();
+                let rate = amount.consume(|n, _| ring.read(n, |words| check(words, n, true)));
+                producer.join().unwrap();
+                rate * gibibytes
+            },
             &mut || stream_through::<N>(Wire::Pipe, rival_amount, true) * gibibytes,
             &mut || stream_through::<N>(Wire::Socket, rival_amount, true) * gibibytes,
         ],
     );
+    table.row(name, "GiB/s", &ours, ("bare ring, no safety", &bare), &[Target::RatioAtLeast(0.95)]);
     table.row(name, "GiB/s", &ours, (RIVALS[0], &pipe), &[Target::AtLeast(target)]);
     table.row(name, "GiB/s", &ours, (RIVALS[1], &socket), &[]);
 }

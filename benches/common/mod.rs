@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub(crate) mod bare;
 pub(crate) mod mapping;
 pub(crate) mod pthread;
 pub(crate) mod wire;
