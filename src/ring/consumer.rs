@@ -153,8 +153,11 @@ impl Consumer {
                     crash_point!("ring.mended");
                     slots.control().space.notify_one();
                 }
-                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) && at == self.base(capacity) => {
-                    return Err(GetRefused::Closed);
+                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) => {
+                    // Unless we have just come past places that the sweep has not seen.
+                    if at == self.base(capacity) {
+                        return Err(GetRefused::Closed);
+                    }
                 }
                 (0, Phase::Ready | Phase::Reading) | (1.., _) => {} // has just changed
                 _ => return Err(GetRefused::Empty),
