@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::watchdog;
-use crossproc::{
-    Arena, Array, AttachError, Error, Lock, Queue, RawArray, RawValue, Result, Ring, TryLockError, Value,
-};
+use crossproc::{Arena, Array, AttachError, Error, Lock, Queue, RawArray, RawValue, Result, Ring, TryLockError, Value};
 
 /// All bytes of the file behind a handle.
 fn image(handle: &impl AsFd) -> Vec<u8> {
@@ -128,7 +126,11 @@ fn use_ring(ring: Ring<[u64; 3]>) {
     assert_eq!(ring.capacity(), 3);
     for n in 0..5 {
         let _ = ring.try_put([n; 3]);
-        let _ = ring.try_take().map(|taken| if n % 2 == 0 { taken.give_back() });
+        let _ = ring.try_take().map(|taken| {
+            if n % 2 == 0 {
+                taken.give_back()
+            }
+        });
         let _ = ring.try_reserve().map(|mut slot| {
             slot.fill(n);
             if n % 2 == 0 {
@@ -149,7 +151,11 @@ fn use_queue(queue: Queue<Vec<u8>>) {
     assert_eq!(queue.capacity(), 3);
     for n in 0..5 {
         let _ = queue.try_put(vec![n; if n % 2 == 0 { 10 } else { 300 }]);
-        let _ = queue.try_get_task().map(|task| if n % 2 == 0 { task.give_back() });
+        let _ = queue.try_get_task().map(|task| {
+            if n % 2 == 0 {
+                task.give_back()
+            }
+        });
         let _ = (queue.try_get(), queue.task_done());
     }
     let _ = queue.put_timeout(vec![9; 500], MOMENT);

@@ -14,8 +14,8 @@ use common::locking::{Stage, wait_for_state};
 use common::queueing::{Midway, queueing_tests};
 use common::watchdog;
 use crossproc::{
-    Arena, AttachError, Error, GetError, Kind, Lock, Process, PutError, Queue, RawValue, Ring, TryGetError, TryPutError,
-    Value,
+    Arena, AttachError, Error, GetError, Kind, Lock, Process, PutError, Queue, RawValue, Ring, TryGetError,
+    TryPutError, Value,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -104,7 +104,8 @@ fn any_serde_type_is_a_message() {
     check_messages([Some(Ok::<bool, String>(true)), Some(Err("no".into())), None]);
     check_messages([f64::MIN_POSITIVE, f64::INFINITY, -0.0]);
     check_messages([HashMap::from([(1, "one".to_string()), (2, String::new())])]);
-    let leaf = Nested::Branch { name: "ä".repeat(50), below: vec![Nested::Leaf, Nested::Number(-3)], by_name: [].into() };
+    let leaf =
+        Nested::Branch { name: "ä".repeat(50), below: vec![Nested::Leaf, Nested::Number(-3)], by_name: [].into() };
     let by_name = [("a".into(), None), ("b".into(), Some((1, 0.5)))].into();
     check_messages([Nested::Leaf, Nested::Branch { name: "top".into(), below: vec![leaf; 40], by_name }]);
 }
@@ -608,8 +609,7 @@ fn join_waits_for_work_that_work_puts() {
     for level in [1, 4, 8] {
         let queue = Queue::new(1_000).unwrap();
         let done = RawValue::new(0.into()).unwrap();
-        let workers: Vec<_> =
-            (0..4).map(|n| Process::spawn(work, (&queue, &done, n % 2 == 0)).unwrap()).collect();
+        let workers: Vec<_> = (0..4).map(|n| Process::spawn(work, (&queue, &done, n % 2 == 0)).unwrap()).collect();
         for round in 1..=5 {
             queue.put(level).unwrap();
             queue.join();
@@ -767,7 +767,9 @@ fn a_stream_makes_no_system_call_for_a_message() {
             ring.put(n).unwrap();
             long.put(&bytes).unwrap();
             let task = (n % 2 == 0).then(|| *queue.get_task().unwrap());
-            task.unwrap_or_else(|| queue.get().unwrap()) == n && ring.get() == Ok(n) && long.get().as_ref() == Ok(&bytes)
+            task.unwrap_or_else(|| queue.get().unwrap()) == n
+                && ring.get() == Ok(n)
+                && long.get().as_ref() == Ok(&bytes)
         })
     });
     assert!(calls < 1_000, "{calls} system calls for {} messages", 3 * MESSAGES);

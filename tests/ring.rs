@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use common::locking::wait_for_state;
 use common::queueing::{Midway, forked, queueing_tests};
 use common::watchdog;
-use crossproc::{Arena, AttachError, Error, GetError, Kind, Process, PutError, Queue, Ring, Shared, TryGetError, TryPutError};
+use crossproc::{
+    Arena, AttachError, Error, GetError, Kind, Process, PutError, Queue, Ring, Shared, TryGetError, TryPutError,
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 crossproc::test_support!();
@@ -333,7 +335,11 @@ fn a_copied_slot_does_nothing() {
         let mut slot = Some(ring.reserve().unwrap());
         assert!(forked(|| {
             let copy = slot.take().unwrap();
-            if commit { copy.commit() } else { drop(copy) }
+            if commit {
+                copy.commit()
+            } else {
+                drop(copy)
+            }
             ring.is_full() && ring.try_put(9) == Err(TryPutError::Full(9))
         }));
         assert!(ring.is_full() && ring.is_empty());

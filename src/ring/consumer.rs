@@ -137,6 +137,7 @@ impl Consumer {
             if is_closed {
                 barrier::heavy(); // (I6)
             }
+            let swept_to = self.cursor(capacity);
             let swept = self.sweep(slots, me, liveness);
             if let Swept::Message(ticket) = swept {
                 return Ok(ticket);
@@ -153,11 +154,9 @@ impl Consumer {
                     crash_point!("ring.mended");
                     slots.control().space.notify_one();
                 }
-                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) => {
-                    // Unless we have just come past places that the sweep has not seen.
-                    if at == self.base(capacity) {
-                        return Err(GetRefused::Closed);
-                    }
+                _ if at != swept_to => {} // past places that the sweep has not seen
+                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) && at == self.base(capacity) => {
+                    return Err(GetRefused::Closed);
                 }
                 (0, Phase::Ready | Phase::Reading) | (1.., _) => {} // has just changed
                 _ => return Err(GetRefused::Empty),

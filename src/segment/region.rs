@@ -68,7 +68,7 @@ impl<'a> Region<'a> {
     ///
     /// If they are more than the region has.
     #[inline]
-    pub(crate) fn read<'b>(self, bytes: &'b mut [MaybeUninit<u8>]) -> &'b mut [u8] {
+    pub(crate) fn read(self, bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
         assert!(bytes.len() <= self.length, "what is read lies within the region");
         // SAFETY: R for the source; the target is a live slice that nobody else refers to.
         unsafe { copy(self.start.as_ptr(), bytes.as_mut_ptr().cast(), bytes.len()) };

@@ -26,7 +26,7 @@ impl Midway {
 
 fn signal_self(signal: i32) {
     // SAFETY: of this process, and its own decision.
-    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
 }
 
 pub(crate) fn signal(child: &Child, signal: i32) {
@@ -395,7 +395,9 @@ macro_rules! queueing_tests {
             #[test]
             fn processes_get_each_message_once_and_in_order() {
                 let _watchdog = watchdog();
-                for (capacity, producers, consumers) in [(1, 1, 1), (1, 2, 2), (2, 2, 1), (6, 1, 3), (7, 3, 3), (100, 2, 2)] {
+                for (capacity, producers, consumers) in
+                    [(1, 1, 1), (1, 2, 2), (2, 2, 1), (6, 1, 3), (7, 3, 3), (100, 2, 2)]
+                {
                     let (queue, count) = (handle(capacity), many(3_000));
                     let consumers: Vec<_> =
                         (0..consumers).map(|_| Process::spawn(consume, (&queue,)).unwrap()).collect();
@@ -559,7 +561,11 @@ macro_rules! queueing_tests {
                     let mut taken = Some(queue.$take().unwrap());
                     assert!(forked(|| {
                         let copy = taken.take().unwrap();
-                        if give_back { copy.give_back() } else { drop(copy) }
+                        if give_back {
+                            copy.give_back()
+                        } else {
+                            drop(copy)
+                        }
                         queue.is_full() && queue.try_get() == Err(TryGetError::Empty)
                     }));
                     assert!(queue.is_full() && queue.is_empty());

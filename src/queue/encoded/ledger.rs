@@ -54,13 +54,13 @@ impl<'a> Ledger<'a> {
         let me = self.segment.me()?;
         let account = &self.accounts[me.slot() % self.accounts.len()];
         if account.owner.load(Relaxed) != me.get() {
-            self.open_account(account, me.get());
+            Self::open_account(account, me.get());
         }
         Ok(account)
     }
 
     #[cold]
-    fn open_account(self, account: &Account, me: u32) {
+    fn open_account(account: &Account, me: u32) {
         // One thread of this process at a time.
         let _forks = fork::exclude();
         if account.owner.load(Relaxed) == me {
