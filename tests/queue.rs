@@ -756,7 +756,7 @@ fn system_calls(copy: impl FnOnce() -> bool) -> u64 {
 #[test]
 fn a_stream_makes_no_system_call_for_a_message() {
     let _watchdog = watchdog();
-    const MESSAGES: u64 = 100_000;
+    const MESSAGES: u64 = common::queueing::many(100_000);
     let (queue, ring) = (Queue::new(8).unwrap(), Ring::new(8).unwrap());
     // More than fits into a slot, and so in memory that is taken once.
     let long = Queue::new(8).unwrap();

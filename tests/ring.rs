@@ -336,9 +336,9 @@ fn a_copied_slot_does_nothing() {
         assert!(forked(|| {
             let copy = slot.take().unwrap();
             if commit {
-                copy.commit()
+                copy.commit();
             } else {
-                drop(copy)
+                drop(copy);
             }
             ring.is_full() && ring.try_put(9) == Err(TryPutError::Full(9))
         }));

@@ -562,9 +562,9 @@ macro_rules! queueing_tests {
                     assert!(forked(|| {
                         let copy = taken.take().unwrap();
                         if give_back {
-                            copy.give_back()
+                            copy.give_back();
                         } else {
-                            drop(copy)
+                            drop(copy);
                         }
                         queue.is_full() && queue.try_get() == Err(TryGetError::Empty)
                     }));
