@@ -133,7 +133,7 @@ fn use_ring(ring: Ring<[u64; 3]>) {
         let _ = ring.try_put([n; 3]);
         let _ = ring.try_take().map(|taken| {
             if n % 2 == 0 {
-                taken.give_back()
+                taken.give_back();
             }
         });
         let _ = ring.try_reserve().map(|mut slot| {
@@ -158,7 +158,7 @@ fn use_queue(queue: Queue<Vec<u8>>) {
         let _ = queue.try_put(vec![n; if n % 2 == 0 { 10 } else { 300 }]);
         let _ = queue.try_get_task().map(|task| {
             if n % 2 == 0 {
-                task.give_back()
+                task.give_back();
             }
         });
         let _ = (queue.try_get(), queue.task_done());

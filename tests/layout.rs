@@ -267,7 +267,7 @@ fn a_queue_is_laid_out_as_ever() {
         (slots + 272, 0x0303_0303_0303_0364),
     ]);
     golden.extend((1..12).map(|word| (slots + 272 + word * 8, 0x0303_0303_0303_0303)));
-    golden.extend([(slots + 272 + 96, 0x0303_0303_03)]);
+    golden.extend([(slots + 272 + 96, 0x0003_0303_0303)]);
     golden.extend([(extent, 0x0202_0202_0202_01c8)]);
     golden.extend((1..25).map(|word| (extent + word * 8, 0x0202_0202_0202_0202)));
     golden.extend([(extent + 200, 0x0202)]);

@@ -656,7 +656,7 @@ fn what_a_dead_process_had_got_is_not_waited_for() {
     let queue = Queue::new(4).unwrap();
     (0..3).for_each(|n| queue.put(n).unwrap());
     let get = |queue: Queue<u8>| {
-        (queue.get().unwrap(), queue.get().unwrap());
+        (0..2).for_each(|_| assert!(queue.get().is_ok()));
         queue.task_done().unwrap();
         Midway::Stop.act();
     };
@@ -756,7 +756,7 @@ fn system_calls(copy: impl FnOnce() -> bool) -> u64 {
 #[test]
 fn a_stream_makes_no_system_call_for_a_message() {
     let _watchdog = watchdog();
-    const MESSAGES: u64 = 100_000;
+    const MESSAGES: u64 = common::queueing::many(100_000);
     let (queue, ring) = (Queue::new(8).unwrap(), Ring::new(8).unwrap());
     // More than fits into a slot, and so in memory that is taken once.
     let long = Queue::new(8).unwrap();

@@ -141,6 +141,7 @@ impl Consumer {
             if is_closed {
                 barrier::heavy(); // (I6)
             }
+            let swept_to = self.cursor(capacity);
             let swept = self.sweep(slots, me, liveness);
             if let Swept::Message(ticket) = swept {
                 return Ok(ticket);
@@ -157,11 +158,10 @@ impl Consumer {
                     crash_point!("ring.mended");
                     slots.control().space.notify_one();
                 }
-                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) => {
-                    if at == self.base(capacity) {
-                        return Err(GetRefused::Closed);
-                    }
-                    // What `take` has gone past meanwhile is to be swept, too.
+                // Past places that the sweep has not seen.
+                _ if at != swept_to && changes < MOST_CHANGES => changes += 1,
+                (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) && at == self.base(capacity) => {
+                    return Err(GetRefused::Closed);
                 }
                 // Has just changed. Each look may be a long one: words that nobody keeps in order can lead it in circles.
                 (0, Phase::Ready | Phase::Reading) | (1.., _) if changes < MOST_CHANGES => changes += 1,

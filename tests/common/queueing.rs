@@ -25,8 +25,8 @@ impl Midway {
 }
 
 fn signal_self(signal: i32) {
-    // SAFETY: to this thread, of this process, and its own decision.
-    assert_eq!(unsafe { libc::raise(signal) }, 0);
+    // SAFETY: of this process, and its own decision.
+    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
 }
 
 pub(crate) fn signal(child: &Child, signal: i32) {
@@ -562,9 +562,9 @@ macro_rules! queueing_tests {
                     assert!(forked(|| {
                         let copy = taken.take().unwrap();
                         if give_back {
-                            copy.give_back()
+                            copy.give_back();
                         } else {
-                            drop(copy)
+                            drop(copy);
                         }
                         queue.is_full() && queue.try_get() == Err(TryGetError::Empty)
                     }));
