@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::cursors::Refusal;
-use super::body::{INLINE, INLINE_BYTES, LENGTH};
+use super::body::{INLINE, LENGTH};
 use super::{MESSAGE, Queue};
 use crate::error::{Error, Kind, PutError, TryPutError};
 use crate::fault::crash_point;
@@ -106,26 +106,18 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     fn write_large<M: Serialize>(&self, message: &M, wait: Wait) -> Result<(), Refusal> {
         let cells = self.cells();
         let too_large = |size| Error::TooLarge { object: Kind::Queue, size, limit: self.max_message() };
-        let size = || codec::encoded_size(MESSAGE, message).map_err(Refusal::Failed);
-        if self.max_message <= INLINE_BYTES {
-            return Err(Refusal::Failed(too_large(size()?)));
+        // Once only to see that it can be done: a slot that is claimed and given up leaves a gap until the next lap.
+        let size = codec::encoded_size(MESSAGE, message).map_err(Refusal::Failed)?;
+        if size > self.max_message() {
+            return Err(Refusal::Failed(too_large(size)));
         }
-        let ticket = match self.cursors.claim(&cells, Wait::No, || self.has_no_consumers()) {
-            Err(Refusal::NotNow) => {
-                // Not to wait for a slot that will be of no use.
-                if size()? > self.max_message() {
-                    return Err(Refusal::Failed(too_large(size()?)));
-                }
-                self.cursors.claim(&cells, wait, || self.has_no_consumers())?
-            }
-            claimed => claimed?,
-        };
+        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
         let claim = Abandon { queue: self, ticket };
         let mut written = 0;
         let encoded = codec::encode_with(MESSAGE, message, |piece| {
             let end = written + piece.len();
             if end > self.max_message() {
-                return Err(too_large(codec::encoded_size(MESSAGE, message)?));
+                return Err(too_large(end)); // it has grown since
             }
             let extent = self.extents.bytes(cells.segment(), ticket.index(), end as u64)?;
             extent.part(written, piece.len()).write(piece);
