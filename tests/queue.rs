@@ -32,8 +32,21 @@ struct Message {
     midway: Midway,
 }
 
+thread_local! {
+    /// How often a long message has been gone through since a test said so: first it is measured, then it is encoded into the
+    /// slot that has been claimed for it.
+    static PASSES: Cell<u32> = const { Cell::new(0) };
+    /// Whether the next message that is encoded into its slot refuses.
+    static REFUSES: Cell<bool> = const { Cell::new(false) };
+}
+
 fn act<S: Serializer>(midway: &Midway, serializer: S) -> Result<S::Ok, S::Error> {
-    midway.act();
+    if PASSES.replace(PASSES.get() + 1) == 1 {
+        midway.act();
+        if REFUSES.take() {
+            return Err(serde::ser::Error::custom("refused"));
+        }
+    }
     serializer.serialize_unit()
 }
 
@@ -55,12 +68,15 @@ fn number(message: &Message) -> u64 {
 }
 
 fn put_midway(queue: Handle, number: u64, midway: Midway) {
+    PASSES.set(0);
     queue.put(Message { number, padding: vec![number as u8; 200], midway }).unwrap();
 }
 
 fn give_up(queue: &Handle) {
-    let too_large = Message { number: 0, padding: vec![0; 1 << 20], midway: Midway::Nothing };
-    assert!(matches!(queue.try_put(too_large), Err(TryPutError::Failed { error: Error::TooLarge { .. }, .. })));
+    PASSES.set(0);
+    REFUSES.set(true);
+    let refusing = Message { number: 0, padding: vec![0; 200], midway: Midway::Nothing };
+    assert!(matches!(queue.try_put(refusing), Err(TryPutError::Failed { error: Error::Encode { .. }, .. })));
 }
 
 queueing_tests!(get_task, try_get_task, get_task_timeout);
