@@ -121,6 +121,8 @@ mod sync;
 #[cfg(not(all(test, loom)))]
 mod message;
 #[cfg(not(all(test, loom)))]
+mod watch;
+#[cfg(not(all(test, loom)))]
 mod queue;
 #[cfg(not(all(test, loom)))]
 mod pipe;
@@ -152,3 +154,5 @@ pub use queue::{Queue, QueueBuilder, Ring, Slot, Taken, Task};
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};
+#[cfg(not(all(test, loom)))]
+pub use watch::wait_any;

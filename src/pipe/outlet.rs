@@ -2,14 +2,16 @@
 
 use std::mem;
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::end::{End, EndWire, Side, corrupted};
 use super::inlet::{Allowance, check_position};
 use super::payload;
+use super::readable::Readable;
 use crate::error::{BufferTooShort, Error, Result, TryRecvError, TryRecvIntoError, TypeStamp};
-use crate::ring::Event;
 use crate::ring::bytes::{Consumer, Corrupted, Record};
 use crate::ring::record;
 use crate::ring::track::Ended;
@@ -17,6 +19,7 @@ use crate::segment::Wait;
 use crate::segment::handle::{Incoming, Outgoing};
 use crate::sys::clock::Pace;
 use crate::sys::spin::Spin;
+use crate::watch::Watched;
 
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
 const KEPT: usize = 1 << 20;
@@ -39,6 +42,8 @@ pub(super) struct Outlet {
     streak: u32,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
     pace: Pace,
+    watched: Watched,
+    readable: Arc<Readable>,
 }
 
 /// How much of a message lies in `collected`.
@@ -75,6 +80,7 @@ impl Outlet {
     }
 
     fn at(end: End, position: u64, progress: Progress, collected: Vec<u8>) -> Self {
+        let readable = Arc::new(Readable::new(end.placed().clone()));
         Outlet {
             end,
             consumer: Consumer::at(position),
@@ -84,6 +90,8 @@ impl Outlet {
             spin: Spin::for_answers(),
             streak: 0,
             pace: Pace::default(),
+            watched: Watched::default(),
+            readable,
         }
     }
 
@@ -108,16 +116,26 @@ impl Outlet {
         Ok(Outlet::at(end, wire.position, wire.progress, wire.collected))
     }
 
-    /// Whether a call has something to do: a message, a part of one, or an end. Changes nothing. May ask the kernel.
-    pub(super) fn is_ready(&self) -> bool {
-        let ring = self.end.ring();
-        matches!(self.progress, Progress::Whole { .. })
-            || ring.look_for_record(&self.consumer, self.end.liveness()).is_some()
+    /// The descriptor that polls readable when a call has something to do: a message, a part of one, or an end.
+    pub(super) fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.end.check_ours()?;
+        self.watched.descriptor(|| {
+            self.say_where();
+            Ok(Arc::clone(&self.readable))
+        })
     }
 
-    /// What is notified when that changes.
-    pub(super) fn event(&self) -> &Event {
-        &self.end.ring().track.items
+    /// What every call does last: another one may find something else.
+    #[inline]
+    fn settle(&self) {
+        if self.watched.is_watched() {
+            self.say_where();
+            self.watched.settle();
+        }
+    }
+
+    fn say_where(&self) {
+        self.readable.update(self.consumer.position(), matches!(self.progress, Progress::Whole { .. }));
     }
 
     /// The next message, if it is one that lies in the ring: what it nearly always is.
@@ -223,6 +241,13 @@ impl Outlet {
     /// Receives a message and has `body` look at a copy of it.
     #[inline]
     pub(super) fn receive_with<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
+        let received = self.copy_and(wait, body);
+        self.settle();
+        received
+    }
+
+    #[inline]
+    fn copy_and<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
                 if self.scratch.len() < record.bytes {
@@ -254,6 +279,12 @@ impl Outlet {
     }
 
     pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
+        let received = self.take_bytes(wait);
+        self.settle();
+        received
+    }
+
+    fn take_bytes(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
                 let (ring, mut bytes) = (self.end.ring(), Vec::new());
@@ -279,9 +310,12 @@ impl Outlet {
             let ring = self.end.ring();
             payload::read(ring.words, record.start, buffer);
             self.consumer.release(ring, record);
+            self.settle();
             return Ok(record.bytes);
         }
-        self.receive_into_slow(buffer, wait)
+        let received = self.receive_into_slow(buffer, wait);
+        self.settle();
+        received
     }
 
     #[cold]
@@ -314,13 +348,20 @@ impl Outlet {
     }
 
     pub(super) fn borrow(&mut self, wait: Wait) -> Result<Borrowed<'_>, TryRecvError> {
-        let next = self.next(wait)?;
-        Ok(Borrowed { outlet: self, next })
+        match self.next(wait) {
+            Ok(next) => Ok(Borrowed { outlet: self, next }),
+            Err(error) => {
+                self.settle();
+                Err(error)
+            }
+        }
     }
 
     /// Whether there is a message, or an end.
     pub(super) fn poll(&mut self, wait: Wait) -> Result<bool> {
-        match self.next(wait) {
+        let next = self.next(wait);
+        self.settle();
+        match next {
             Ok(_) | Err(TryRecvError::EndOfFile) => Ok(true),
             Err(TryRecvError::Empty) => Ok(false),
             Err(TryRecvError::Failed(error)) => Err(error),
@@ -329,9 +370,12 @@ impl Outlet {
 
     /// Reads bytes of messages, whatever their boundaries; 0 at the end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
+        let count = if buffer.is_empty() { Ok(0) } else { self.read_some(buffer) };
+        self.settle();
+        count
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
         loop {
             match self.next(super::inlet::FOR_EVER) {
                 Err(TryRecvError::EndOfFile) => return Ok(0),
@@ -396,6 +440,7 @@ impl Drop for Borrowed<'_> {
             Next::InRing(record) => self.outlet.consumer.release(self.outlet.end.ring(), record),
             Next::Collected => self.outlet.forget(),
         }
+        self.outlet.settle();
     }
 }
 

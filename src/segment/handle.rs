@@ -244,10 +244,10 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
 }
 
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
-macro_rules! impl_handle {
-    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
+macro_rules! impl_any_handle {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal, $giver:literal) => {
         impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
-            #[doc = concat!("The `", $name, "` whose descriptor this is: one that [`AsFd`](std::os::fd::AsFd) gave, in this process")]
+            #[doc = concat!("The `", $name, "` whose descriptor this is: one that ", $giver, " gave, in this process")]
             /// or in one that sent it over a socket.
             ///
             /// It needs no common ancestor, only a descriptor. What the descriptor refers to is checked, not trusted. An
@@ -267,13 +267,6 @@ macro_rules! impl_handle {
                 let segment = crate::segment::Segment::attach(descriptor)?;
                 let offset = segment.first_object();
                 Self::attach(segment, offset)
-            }
-        }
-
-        /// The descriptor of the memory that the object lies in: its own, or that of its arena.
-        impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.placed.segment().as_fd()
             }
         }
 
@@ -299,4 +292,59 @@ macro_rules! impl_handle {
     };
 }
 
+/// The same, and the descriptor of its memory as what it is to the system.
+macro_rules! impl_handle {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
+        crate::segment::handle::impl_any_handle!(
+            $handle $(<$element: $bound $(+ $more)*>)?, $name, "[`AsFd`](std::os::fd::AsFd)"
+        );
+
+        /// The descriptor of the memory that the object lies in: its own, or that of its arena.
+        impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.placed.segment().as_fd()
+            }
+        }
+    };
+}
+
+/// The same for a type that can be polled, and so has a method `readiness`.
+macro_rules! impl_readable_handle {
+    ($handle:ident<$element:ident: $bound:ident $(+ $more:ident)*>, $name:literal) => {
+        crate::segment::handle::impl_any_handle!(
+            $handle<$element: $bound $(+ $more)*>, $name, "[`memory_fd`](Self::memory_fd)"
+        );
+
+        impl<$element: $bound $(+ $more)*> $handle<$element> {
+            /// The descriptor of the memory that the object lies in, for [`from_fd`](Self::from_fd): its own, or that of
+            /// its arena.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use crossproc::", $name, ";")]
+            ///
+            #[doc = concat!("let object = ", $name, "::new(4)?;")]
+            /// object.put(7)?;
+            #[doc = concat!("let again = ", $name, "::<u8>::from_fd(object.memory_fd().try_clone_to_owned().unwrap())?;")]
+            /// assert_eq!(again.get()?, 7);
+            /// # Ok::<(), crossproc::Error>(())
+            /// ```
+            pub fn memory_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                std::os::fd::AsFd::as_fd(&**self.placed.segment())
+            }
+        }
+
+        /// Polls readable while there is something to be got: see `readiness`, which says so where there is no such
+        /// descriptor; this panics.
+        impl<$element: $bound $(+ $more)*> std::os::fd::AsFd for $handle<$element> {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
+            }
+        }
+    };
+}
+
+pub(crate) use impl_any_handle;
 pub(crate) use impl_handle;
+pub(crate) use impl_readable_handle;

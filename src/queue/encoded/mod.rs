@@ -10,6 +10,7 @@ mod task;
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::ring::{CONTROL_LAYOUT, Control, Event};
-use crate::segment::handle::impl_handle;
+use crate::segment::handle::impl_readable_handle;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
@@ -346,6 +347,28 @@ impl<T> Queue<T> {
         self.max_message as usize
     }
 
+    /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: as
+    /// [`Ring::readiness`](crate::Ring::readiness).
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Queue, wait_any};
+    ///
+    /// let queue = Queue::new(1)?;
+    /// queue.readiness()?;
+    /// queue.put("text".to_string())?;
+    /// assert_eq!(wait_any(&[&queue], None)?, [0]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.cursors.readiness(&self.placed, cells)
+    }
+
     /// How many messages have been taken from a consumer that died, for another one to get.
     ///
     /// # Death
@@ -461,4 +484,4 @@ impl<T> Clone for Queue<T> {
     }
 }
 
-impl_handle!(Queue<T: Serialize + DeserializeOwned>, "Queue");
+impl_readable_handle!(Queue<T: Serialize + DeserializeOwned>, "Queue");
