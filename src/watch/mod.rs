@@ -17,6 +17,8 @@
 //! T2. The watcher passes on every wake-up: it may have taken one that was meant for a blocked `get`.
 //! T3. In a forked copy of the process there is no watcher: it does not touch its parent's watch, and has its own.
 
+#![forbid(unsafe_code)]
+
 mod any;
 
 use std::os::fd::{AsFd, BorrowedFd};
