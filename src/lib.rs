@@ -12,6 +12,7 @@
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
+//! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
 //!
 //! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
 //! them in its arguments, at any depth. What they refer to lives as long as anybody has a handle. The ends of channels and pipes
@@ -76,7 +77,8 @@
 //! |---|---|
 //! | `Process(target=f, args=(1, x)).start()` | `Process::spawn(f, (1, &x))?` |
 //! | `p.join()`, `p.exitcode` | `p.join()?` gives the function's result; `p.wait()`, `p.exit()` |
-//! | `p.sentinel` | `AsFd`: a descriptor for `poll` |
+//! | `p.sentinel`, `c.fileno()` | `AsFd`: a descriptor for `poll` |
+//! | `multiprocessing.connection.wait([c, p.sentinel], t)` | `wait_any(&[&c, &p], Some(t))?`: indices; queues and rings, too |
 //! | `Value('d', 0.0)`, `v.value` | `Value::new(0.0)?`, `v.get()`, `v.set(..)` |
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
@@ -121,6 +123,8 @@ mod sync;
 #[cfg(not(all(test, loom)))]
 mod message;
 #[cfg(not(all(test, loom)))]
+mod watch;
+#[cfg(not(all(test, loom)))]
 mod queue;
 #[cfg(not(all(test, loom)))]
 mod pipe;
@@ -152,3 +156,5 @@ pub use queue::{Consumer, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};
+#[cfg(not(all(test, loom)))]
+pub use watch::wait_any;

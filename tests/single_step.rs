@@ -9,7 +9,7 @@ mod common;
 
 use std::fs;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 
@@ -301,18 +301,27 @@ impl Message for Text {
     }
 }
 
+/// Has the descriptor of its memory, as all others have, and not the one for `poll`.
+struct InMemory<C>(C);
+
+impl<C: Channel> AsFd for InMemory<C> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.memory_fd()
+    }
+}
+
 /// Some laps old, with room for three; the first message of a process takes more steps than the others.
-fn used<C: Channel>() -> C {
+fn used<C: Channel>() -> InMemory<C> {
     let it = C::of(3);
     for number in 0..4 {
         assert!(it.try_put(number));
         assert_eq!(it.try_get(), Some(number));
     }
-    it
+    InMemory(it)
 }
 
 /// What a survivor gets, without regard to its order, and how much of it was taken from the dead.
-fn survive<C: Channel>(it: C) -> (Vec<u64>, u64) {
+fn survive<C: Channel>(InMemory(it): InMemory<C>) -> (Vec<u64>, u64) {
     assert!(it.try_put(9), "there is room for one more");
     let mut found = drain(&it);
     found.sort_unstable();
@@ -321,18 +330,18 @@ fn survive<C: Channel>(it: C) -> (Vec<u64>, u64) {
     (found, redelivered)
 }
 
-fn put_is_atomic<C: Channel + AsFd>(put: impl Fn(&C)) {
-    let prepare = |it: &C| assert!(it.try_put(1));
-    let sights = after_each_effect(used::<C>, prepare, put, survive);
+fn put_is_atomic<C: Channel>(put: impl Fn(&C)) {
+    let prepare = |it: &InMemory<C>| assert!(it.0.try_put(1));
+    let sights = after_each_effect(used::<C>, prepare, |it| put(&it.0), survive);
     assert_eq!(sights, [(vec![1, 9], 0), (vec![1, 2, 9], 0)], "{}", C::NAME);
 }
 
-fn get_is_atomic<C: Channel + AsFd>(get: impl Fn(&C)) {
-    let prepare = |it: &C| {
+fn get_is_atomic<C: Channel>(get: impl Fn(&C)) {
+    let prepare = |InMemory(it): &InMemory<C>| {
         assert!((0..3).all(|number| it.try_put(number)));
         assert_eq!(it.try_get(), Some(0));
     };
-    let sights = after_each_effect(used::<C>, prepare, get, survive);
+    let sights = after_each_effect(used::<C>, prepare, |it| get(&it.0), survive);
     let (there, gone) = (vec![1, 2, 9], vec![2, 9]);
     assert_eq!(sights, [(there.clone(), 0), (there, 1), (gone, 0)], "{}", C::NAME);
 }

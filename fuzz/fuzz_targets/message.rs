@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -80,8 +80,8 @@ fn places() -> Places {
     Places { length: small - 8, slot: small, extent: long }
 }
 
-fn path(queue: &impl AsFd) -> String {
-    format!("/proc/self/fd/{}", queue.as_fd().as_raw_fd())
+fn path<T: Serialize + DeserializeOwned>(queue: &Queue<T>) -> String {
+    format!("/proc/self/fd/{}", queue.memory_fd().as_raw_fd())
 }
 
 fn get<T: Serialize + DeserializeOwned + Debug>(input: &Input<'_>, some: impl Fn() -> T) {

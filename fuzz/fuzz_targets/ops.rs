@@ -5,7 +5,6 @@
 #![no_main]
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
@@ -226,7 +225,7 @@ fn handles<H: Clone>(first: H, attach: impl FnOnce(&H) -> H) -> [H; 3] {
 }
 
 fn on_a_ring(capacity: usize, operations: &[Operation]) {
-    let attach = |ring: &Ring<Plain>| Ring::from_fd(ring.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    let attach = |ring: &Ring<Plain>| Ring::from_fd(ring.memory_fd().try_clone_to_owned().unwrap()).unwrap();
     let rings = handles(Ring::new(capacity).unwrap(), attach);
     let mut oracle = Oracle { capacity, cells: VecDeque::new(), is_closed: false, next: 0, gots: 0 };
     let mut guards: Vec<Guard<'_>> = Vec::new();
@@ -348,7 +347,7 @@ fn on_a_ring(capacity: usize, operations: &[Operation]) {
 }
 
 fn on_a_queue(capacity: usize, max_message: usize, operations: &[Operation]) {
-    let attach = |queue: &Queue<Coded>| Queue::from_fd(queue.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    let attach = |queue: &Queue<Coded>| Queue::from_fd(queue.memory_fd().try_clone_to_owned().unwrap()).unwrap();
     let queues = handles(Queue::builder().capacity(capacity).max_message(max_message).build().unwrap(), attach);
     let mut oracle = Oracle { capacity, cells: VecDeque::new(), is_closed: false, next: 0, gots: 0 };
     let mut guards: Vec<Guard<'_>> = Vec::new();

@@ -100,7 +100,7 @@ impl Scribble {
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn on_a_ring(ring: Ring<[u64; 9]>, input: &Input, file: &File) {
-    let attach = || Ring::from_fd(ring.as_fd().try_clone_to_owned().unwrap());
+    let attach = || Ring::from_fd(ring.memory_fd().try_clone_to_owned().unwrap());
     // Guards refer to the first; the others come and go.
     let first = ring.clone();
     let mut second = ring.clone();
@@ -140,7 +140,7 @@ fn on_a_ring(ring: Ring<[u64; 9]>, input: &Input, file: &File) {
 type Coded = (u32, Option<String>, Vec<u8>);
 
 fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
-    let attach = || Queue::from_fd(queue.as_fd().try_clone_to_owned().unwrap());
+    let attach = || Queue::from_fd(queue.memory_fd().try_clone_to_owned().unwrap());
     let first = queue.clone();
     let mut second = queue.clone();
     let mut tasks: Vec<Task<'_, _>> = Vec::new();
@@ -204,12 +204,12 @@ fuzz_target!(|input: Input| {
     match input.kind {
         Kind::Ring => {
             let ring = Ring::new(capacity).unwrap();
-            scribbled(&ring.clone(), &input, |file| on_a_ring(ring, &input, file));
+            scribbled(&ring.clone().memory_fd(), &input, |file| on_a_ring(ring, &input, file));
         }
         Kind::Queue(is_long) => {
             let most = if is_long { 500 } else { 112 };
             let queue = Queue::builder().capacity(capacity).max_message(most).build().unwrap();
-            scribbled(&queue.clone(), &input, |file| on_a_queue(queue, &input, file));
+            scribbled(&queue.clone().memory_fd(), &input, |file| on_a_queue(queue, &input, file));
         }
     }
 });

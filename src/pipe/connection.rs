@@ -1,4 +1,5 @@
 use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -346,6 +347,19 @@ impl<S, R> Connection<S, R> {
         self.receiver.poll(timeout)
     }
 
+    /// As [`Receiver::readiness`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::readiness`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Receiver::readiness`].
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.receiver.readiness()
+    }
+
     /// As [`Receiver::reader`].
     ///
     /// # Examples
@@ -367,6 +381,13 @@ impl<S, R> Connection<S, R> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn close(self) {}
+}
+
+/// Polls readable while there is something to be received: see [`Receiver::readiness`].
+impl<S, R> AsFd for Connection<S, R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
 }
 
 impl<S, R> fmt::Debug for Connection<S, R> {

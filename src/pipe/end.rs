@@ -58,7 +58,11 @@ impl End {
 
     #[inline]
     pub(super) fn ring(&self) -> Ring<'_> {
-        Ring { track: &self.placed.body().track, words: self.placed.tail_of(self.placed.length() / 8) }
+        ring(&self.placed)
+    }
+
+    pub(super) fn placed(&self) -> &Placed<ChannelBody> {
+        &self.placed
     }
 
     pub(super) fn liveness(&self) -> &Liveness {
@@ -121,6 +125,11 @@ impl Drop for End {
             Side::Receiving => self.ring().track.receiver_closed(),
         }
     }
+}
+
+#[inline]
+pub(super) fn ring(placed: &Placed<ChannelBody>) -> Ring<'_> {
+    Ring { track: &placed.body().track, words: placed.tail_of(placed.length() / 8) }
 }
 
 fn given_away() -> Error {

@@ -14,6 +14,7 @@ mod end;
 mod inlet;
 mod outlet;
 mod payload;
+mod readable;
 mod receiver;
 mod receiving;
 mod sender;

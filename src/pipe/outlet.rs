@@ -1,14 +1,16 @@
 //! The receiving end without the type of its messages: what it consists of, and where the next message is.
 
 use std::mem;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::end::{End, EndWire, Side, corrupted};
 use super::inlet::{Allowance, check_position};
 use super::payload;
+use super::readable::Readable;
 use crate::error::{Error, Result, TryRecvError, TypeStamp};
-use crate::ring::Event;
 use crate::ring::bytes::{Consumer, Corrupted, Record};
 use crate::ring::record;
 use crate::ring::track::Ended;
@@ -16,6 +18,7 @@ use crate::segment::Wait;
 use crate::segment::handle::{Incoming, Outgoing};
 use crate::sys::clock::Pace;
 use crate::sys::spin::Spin;
+use crate::watch::Watched;
 
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
 pub(super) const KEPT: usize = 1 << 20;
@@ -38,6 +41,8 @@ pub(super) struct Outlet {
     streak: u32,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
     pace: Pace,
+    watched: Watched,
+    readable: Arc<Readable>,
 }
 
 /// How much of a message lies in `collected`.
@@ -74,6 +79,7 @@ impl Outlet {
     }
 
     fn at(end: End, position: u64, progress: Progress, collected: Vec<u8>) -> Self {
+        let readable = Arc::new(Readable::new(end.placed().clone()));
         Outlet {
             end,
             consumer: Consumer::at(position),
@@ -83,6 +89,8 @@ impl Outlet {
             spin: Spin::for_answers(),
             streak: 0,
             pace: Pace::default(),
+            watched: Watched::default(),
+            readable,
         }
     }
 
@@ -107,16 +115,26 @@ impl Outlet {
         Ok(Outlet::at(end, wire.position, wire.progress, wire.collected))
     }
 
-    /// Whether a call has something to do: a message, a part of one, or an end. Changes nothing. May ask the kernel.
-    pub(super) fn is_ready(&self) -> bool {
-        let ring = self.end.ring();
-        matches!(self.progress, Progress::Whole { .. })
-            || ring.look_for_record(&self.consumer, self.end.liveness()).is_some()
+    /// The descriptor that polls readable when a call has something to do: a message, a part of one, or an end.
+    pub(super) fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.end.check_ours()?;
+        self.watched.descriptor(|| {
+            self.say_where();
+            Ok(Arc::clone(&self.readable))
+        })
     }
 
-    /// What is notified when that changes.
-    pub(super) fn event(&self) -> &Event {
-        &self.end.ring().track.items
+    /// What every call does last: another one may find something else.
+    #[inline]
+    pub(super) fn settle(&self) {
+        if self.watched.is_watched() {
+            self.say_where();
+            self.watched.settle();
+        }
+    }
+
+    fn say_where(&self) {
+        self.readable.update(self.consumer.position(), matches!(self.progress, Progress::Whole { .. }));
     }
 
     /// The next message, if it is one that lies in the ring: what it nearly always is.

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -13,7 +14,6 @@ use super::sender::WHAT;
 use super::stream::Reader;
 use crate::error::{RecvError, RecvIntoError, Result, TryRecvError, TryRecvIntoError};
 use crate::message::codec;
-use crate::ring::Event;
 use crate::segment::handle::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
 
@@ -314,6 +314,44 @@ impl<T> Receiver<T> {
         self.outlet.poll(Wait::at_most(timeout))
     }
 
+    /// The descriptor of [`AsFd`], where there may be none left: it polls readable while there is a message or a part of one,
+    /// and once nobody will send any more.
+    ///
+    /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), or in an event loop
+    /// with others. The first call starts a thread, which keeps it right until this end is gone; before that, nothing is
+    /// paid for it.
+    ///
+    /// Of a message of more than half the capacity it may be readable when the first pieces have come: then a `try_` form
+    /// takes them, finds the message incomplete, and it is readable again when there is more.
+    ///
+    /// # Death
+    ///
+    /// The end that the death of the sender is makes it readable within 50 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) without a descriptor or a thread, [`GivenAway`](crate::Error::GivenAway) in a forked copy of this
+    /// process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::wait_any;
+    ///
+    /// let (mut sender, mut receiver) = crossproc::channel()?;
+    /// receiver.readiness()?;
+    /// sender.send(1)?;
+    /// assert_eq!(wait_any(&[&receiver], None)?, [0]);
+    /// assert_eq!(receiver.try_recv()?, 1);
+    /// drop(sender);
+    /// assert_eq!(wait_any(&[&receiver], None)?, [0]);
+    /// assert!(receiver.recv().is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.outlet.readiness()
+    }
+
     /// A [`Read`](std::io::Read) of the bytes of all messages, one after the other; at its end nobody sends any more.
     ///
     /// What it leaves of a message is what the next receiving call gets.
@@ -359,16 +397,11 @@ impl<T> Receiver<T> {
     pub fn close(self) {}
 }
 
-#[allow(dead_code, reason = "what a descriptor for `poll` is made of, which does not exist yet")]
-impl<T> Receiver<T> {
-    /// Whether a call has something to do: a message, a part of one, or an end. Changes nothing. May ask the kernel.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.outlet.is_ready()
-    }
-
-    /// What is notified when that changes, but for the death of the sender.
-    pub(crate) fn event(&self) -> &Event {
-        self.outlet.event()
+/// Polls readable while there is something to be received: see [`readiness`](Receiver::readiness), which says so where there
+/// is no such descriptor; this panics.
+impl<T> AsFd for Receiver<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
     }
 }
 

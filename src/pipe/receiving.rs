@@ -13,6 +13,13 @@ impl Outlet {
     /// Receives a message and has `body` look at a copy of it.
     #[inline]
     pub(super) fn receive_with<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
+        let received = self.copy_and(wait, body);
+        self.settle();
+        received
+    }
+
+    #[inline]
+    fn copy_and<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
                 if self.scratch.len() < record.bytes {
@@ -44,6 +51,12 @@ impl Outlet {
     }
 
     pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
+        let received = self.take_bytes(wait);
+        self.settle();
+        received
+    }
+
+    fn take_bytes(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
                 let (ring, mut bytes) = (self.end.ring(), Vec::new());
@@ -69,9 +82,12 @@ impl Outlet {
             let ring = self.end.ring();
             payload::read(ring.words, record.start, buffer);
             self.consumer.release(ring, record);
+            self.settle();
             return Ok(record.bytes);
         }
-        self.receive_into_slow(buffer, wait)
+        let received = self.receive_into_slow(buffer, wait);
+        self.settle();
+        received
     }
 
     #[cold]
@@ -104,13 +120,20 @@ impl Outlet {
     }
 
     pub(super) fn borrow(&mut self, wait: Wait) -> Result<Borrowed<'_>, TryRecvError> {
-        let next = self.next(wait)?;
-        Ok(Borrowed { outlet: self, next })
+        match self.next(wait) {
+            Ok(next) => Ok(Borrowed { outlet: self, next }),
+            Err(error) => {
+                self.settle();
+                Err(error)
+            }
+        }
     }
 
     /// Whether there is a message, or an end.
     pub(super) fn poll(&mut self, wait: Wait) -> Result<bool> {
-        match self.next(wait) {
+        let next = self.next(wait);
+        self.settle();
+        match next {
             Ok(_) | Err(TryRecvError::EndOfFile) => Ok(true),
             Err(TryRecvError::Empty) => Ok(false),
             Err(TryRecvError::Failed(error)) => Err(error),
@@ -119,9 +142,12 @@ impl Outlet {
 
     /// Reads bytes of messages, whatever their boundaries; 0 at the end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
+        let count = if buffer.is_empty() { Ok(0) } else { self.read_some(buffer) };
+        self.settle();
+        count
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
         loop {
             match self.next(FOR_EVER) {
                 Err(TryRecvError::EndOfFile) => return Ok(0),
@@ -182,5 +208,6 @@ impl Drop for Borrowed<'_> {
             Next::InRing(record) => self.outlet.consumer.release(self.outlet.end.ring(), record),
             Next::Collected => self.outlet.forget(),
         }
+        self.outlet.settle();
     }
 }

@@ -1,8 +1,14 @@
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
 use super::cells::Cells;
+use super::readable::Readable;
 use crate::error::{Error, GetError, PutError, TryGetError, TryPutError};
 use crate::ring::{Consumer, GetRefused, Producer, PutRefused, Ticket};
 use crate::segment::Wait;
+use crate::segment::place::{Body, Placed};
 use crate::sys::spin::Pace;
+use crate::watch::Watched;
 
 /// One handle's places in a ring, and how long it has lately paid for it to spin.
 #[derive(Clone)]
@@ -11,6 +17,8 @@ pub(super) struct Cursors {
     consumer: Consumer,
     putting: Pace,
     getting: Pace,
+    /// The clones' as well.
+    watched: Arc<Watched>,
 }
 
 /// Why a slot was not got, to write into or to read.
@@ -30,6 +38,7 @@ impl Cursors {
             consumer: Consumer::new(cells),
             putting: Pace::new(),
             getting: Pace::new(),
+            watched: Arc::default(),
         }
     }
 
@@ -77,9 +86,12 @@ impl Cursors {
         if !self.consumer.is_sweep_due()
             && let Some(ticket) = self.consumer.take(cells, me)
         {
+            self.watched.settle();
             return Ok(ticket);
         }
-        self.take_slow(cells, wait, is_over)
+        let taken = self.take_slow(cells, wait, is_over);
+        self.watched.settle();
+        taken
     }
 
     #[cold]
@@ -106,6 +118,15 @@ impl Cursors {
             cells.ring().items.notify_one();
         }
         Ok(ticket)
+    }
+
+    /// The descriptor that polls readable when there is a message, or will never be one.
+    pub(super) fn readiness<B: Body>(
+        &self,
+        placed: &Placed<B>,
+        cells: fn(&Placed<B>) -> Cells<'_>,
+    ) -> Result<BorrowedFd<'_>, Error> {
+        self.watched.descriptor(|| Ok(Readable { placed: placed.clone(), cells, consumer: self.consumer.clone() }))
     }
 
     #[inline]

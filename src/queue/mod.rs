@@ -4,6 +4,7 @@ mod cells;
 mod cursors;
 mod encoded;
 mod plain;
+mod readable;
 
 pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
 pub use plain::{Ring, Slot, Taken};

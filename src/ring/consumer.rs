@@ -253,6 +253,48 @@ impl Consumer {
         self.count_in(slots, most, |phase| phase == Phase::Ready)
     }
 
+    /// Whether a call would get a message now, or learn of the end. Claims nothing and mends nothing; may ask the kernel.
+    ///
+    /// It moves the base on, and so is cheap for who asks again and again.
+    pub(crate) fn is_ready(&self, slots: &impl Slots, me: PeerId, liveness: &Liveness) -> bool {
+        let capacity = slots.capacity();
+        let is_closed = slots.control().is_closed();
+        if is_closed {
+            barrier::heavy(); // (I6)
+        }
+        let is_dead = |word: Word| word.owner() != me.get() && liveness.is_dead(word.owner());
+        let mut at = self.base(capacity);
+        let (mut base, mut is_quiet, mut is_ready) = (at, true, false);
+        for _ in 0..most_visits(capacity) {
+            let word = slots.word(at.index()).load();
+            let ahead = word.ahead_of(at.lap());
+            let next = if ahead > 0 { past(word, at, ahead, capacity) } else { at.next(capacity) };
+            match word.phase() {
+                _ if ahead > 0 => {
+                    if base == at {
+                        base = next;
+                    }
+                }
+                Phase::Ready => is_ready = true,
+                Phase::Free => {
+                    is_ready = ahead == 0 && is_closed && is_quiet;
+                    break;
+                }
+                Phase::Reading if is_dead(word) => is_ready = true,
+                Phase::Reading if ahead == 0 => is_quiet = false,
+                // Whoever gets mends this one first.
+                Phase::Writing if ahead == 0 && is_dead(word) => {}
+                _ => break, // (I4)
+            }
+            if is_ready {
+                break;
+            }
+            at = next;
+        }
+        self.base.store(base.number(), Relaxed);
+        is_ready
+    }
+
     /// Whether a message is ready, or being read by somebody who may yet die.
     pub(crate) fn is_busy(&self, slots: &impl Slots) -> bool {
         self.count_in(slots, 1, |phase| phase == Phase::Ready || phase == Phase::Reading) > 0

@@ -12,7 +12,7 @@ use super::clock::Deadline;
 
 /// The detection bound: nobody sleeps longer before looking again whether the one it waits for is dead, or whether a
 /// waker was killed between its store and its wake-up.
-const BOUND: Duration = Duration::from_millis(50);
+pub(crate) const BOUND: Duration = Duration::from_millis(50);
 
 /// The first sleep of a wait; each one is twice as long as the one before, up to the bound. So a death is noticed after at
 /// most about as long again as this waiter has slept already, and a long wait costs twenty looks a second. A guess: a

@@ -146,10 +146,10 @@ fn every_signal() -> libc::sigset_t {
 }
 
 /// Blocks all signals of this thread as long as it lives.
-struct Blocked(libc::sigset_t);
+pub(crate) struct Blocked(libc::sigset_t);
 
 impl Blocked {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let before = Caller::here().mask;
         block_signals();
         Blocked(before)

@@ -1,5 +1,6 @@
 //! What `Ring` and `Queue` have in common, for tests of both: a channel of numbers.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crossproc::{GetError, PutError, Queue, Ring, TryGetError, TryPutError};
@@ -37,6 +38,7 @@ pub(crate) trait Channel: Serialize + DeserializeOwned + Clone + Send + 'static 
     fn len(&self) -> usize;
     fn capacity(&self) -> usize;
     fn redelivered(&self) -> u64;
+    fn memory_fd(&self) -> BorrowedFd<'_>;
 }
 
 /// A message without a `Copy`, as long as its number says.
@@ -170,6 +172,10 @@ impl Channel for Ring<Lines> {
     fn redelivered(&self) -> u64 {
         Ring::redelivered(self)
     }
+
+    fn memory_fd(&self) -> BorrowedFd<'_> {
+        Ring::memory_fd(self)
+    }
 }
 
 impl<M: Message> Channel for Queue<M> {
@@ -229,6 +235,10 @@ impl<M: Message> Channel for Queue<M> {
 
     fn redelivered(&self) -> u64 {
         Queue::redelivered(self)
+    }
+
+    fn memory_fd(&self) -> BorrowedFd<'_> {
+        Queue::memory_fd(self)
     }
 }
 

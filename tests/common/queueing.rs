@@ -87,7 +87,6 @@ pub(crate) type Seen = RawArray<AtomicU32>;
 macro_rules! queueing_tests {
     ($take:ident, $try_take:ident, $take_timeout:ident) => {
         mod queueing {
-            use std::os::fd::AsFd;
             use std::sync::atomic::Ordering::Relaxed;
             use std::thread;
             use std::time::{Duration, Instant};
@@ -475,7 +474,7 @@ macro_rules! queueing_tests {
             fn a_descriptor_is_enough() {
                 let queue = handle(3);
                 (0..2).for_each(|n| queue.put(message(n)).unwrap());
-                let again = Handle::from_fd(queue.as_fd().try_clone_to_owned().unwrap()).unwrap();
+                let again = Handle::from_fd(queue.memory_fd().try_clone_to_owned().unwrap()).unwrap();
                 assert_eq!((again.capacity(), again.len()), (3, 2));
                 assert_eq!(again.get(), Ok(message(0)));
                 again.put(message(2)).unwrap();

@@ -10,6 +10,7 @@ mod task;
 mod travel;
 
 use std::marker::PhantomData;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -25,7 +26,7 @@ use self::travel::{Ends, Presence};
 use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
-use crate::segment::handle::impl_place;
+use crate::segment::handle::impl_readable;
 use crate::segment::place::{Home, Placed};
 use crate::segment::{Arena, Segment, type_stamp};
 use crate::sys::atomic::Ordering::Relaxed;
@@ -276,6 +277,28 @@ impl<T> Queue<T> {
         self.max_message as usize
     }
 
+    /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: as
+    /// [`Ring::readiness`](crate::Ring::readiness).
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Queue, wait_any};
+    ///
+    /// let queue = Queue::new(1)?;
+    /// queue.readiness()?;
+    /// queue.put("text".to_string())?;
+    /// assert_eq!(wait_any(&[&queue], None)?, [0]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.cursors.readiness(&self.placed, cells)
+    }
+
     /// How many messages have been taken from a consumer that died, for another one to get.
     ///
     /// # Death
@@ -293,4 +316,4 @@ impl<T> Queue<T> {
     }
 }
 
-impl_place!(Queue<T: Serialize + DeserializeOwned>, "Queue");
+impl_readable!(Queue<T: Serialize + DeserializeOwned>, "Queue");

@@ -7,13 +7,14 @@ mod slot;
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::mem::offset_of;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::cells::{Cells, Shape};
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{Kind, Result};
 use crate::ring::{CONTROL_LAYOUT, Control};
-use crate::segment::handle::impl_handle;
+use crate::segment::handle::{impl_readable, impl_travel};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Segment, Shared, stamp, type_stamp};
 use crate::sys::barrier;
@@ -227,6 +228,43 @@ impl<T: Shared> Ring<T> {
         self.placed.length()
     }
 
+    /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: it polls readable while there is a
+    /// message, and once the ring is closed and drained.
+    ///
+    /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), or in an event loop
+    /// with others. The first call starts a thread, which keeps it right until this handle and its clones are gone; before
+    /// that, nothing is paid for it. It is gone with them. A forked copy of the process has its own.
+    ///
+    /// # Concurrency
+    ///
+    /// What this handle and its clones get is accounted for at once. Where others drain the ring, it may stay readable for
+    /// 50 ms: get with a `try_` form.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Ring, wait_any};
+    ///
+    /// let (few, many) = (Ring::new(1)?, Ring::new(9)?);
+    /// few.readiness()?;
+    /// many.put(7)?;
+    /// assert_eq!(wait_any(&[&few, &many], None)?, [1]);
+    /// assert_eq!(many.try_get()?, 7);
+    /// assert!(wait_any(&[&few, &many], Some(Duration::ZERO))?.is_empty());
+    /// few.close();
+    /// assert_eq!(wait_any(&[&few, &many], None)?, [0]);
+    /// # few.put(1).unwrap_err();
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.cursors.readiness(&self.placed, cells::<T>)
+    }
+
     /// How many messages have been taken from a consumer that died, for another one to get.
     ///
     /// # Death
@@ -256,4 +294,5 @@ impl<T: Shared> Clone for Ring<T> {
     }
 }
 
-impl_handle!(Ring<T: Shared>, "Ring");
+impl_readable!(Ring<T: Shared>, "Ring");
+impl_travel!(Ring<T: Shared>);

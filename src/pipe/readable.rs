@@ -1,0 +1,46 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use super::body::ChannelBody;
+use super::end::ring;
+use crate::ring::Event;
+use crate::ring::bytes::Consumer;
+use crate::segment::place::Placed;
+use crate::watch::Subject;
+
+/// Whether there is something to be received, as a watch asks it.
+///
+/// It knows where the receiver was when it said so last, not by shared memory, which a sender could write. In between, a
+/// look at a place that the receiver has left may show anything; the receiver says where it is, and settles the watch,
+/// after every call.
+pub(super) struct Readable {
+    placed: Placed<ChannelBody>,
+    position: AtomicU64,
+    /// Whether there is a rest of a message outside the ring.
+    has_rest: AtomicBool,
+}
+
+impl Readable {
+    pub(super) fn new(placed: Placed<ChannelBody>) -> Self {
+        Readable { placed, position: AtomicU64::new(0), has_rest: AtomicBool::new(false) }
+    }
+
+    /// Where the receiver is. The watch's mutex orders it.
+    pub(super) fn update(&self, position: u64, has_rest: bool) {
+        self.position.store(position, Relaxed);
+        self.has_rest.store(has_rest, Relaxed);
+    }
+}
+
+impl Subject for Arc<Readable> {
+    fn items(&self) -> &Event {
+        &self.placed.body().track.items
+    }
+
+    /// A message, a part of one, or an end.
+    fn is_ready(&self) -> bool {
+        let consumer = Consumer::at(self.position.load(Relaxed));
+        let look = || ring(&self.placed).look_for_record(&consumer, self.placed.segment().liveness());
+        self.has_rest.load(Relaxed) || look().is_some()
+    }
+}

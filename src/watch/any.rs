@@ -1,0 +1,74 @@
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::sys::clock::Deadline;
+use crate::sys::poll;
+
+/// Waits until at least one of several things is ready, for `timeout` at most (monotonic; `None`: as long as it takes); the
+/// indices of all that are, in order. None of them is ready when the time is up.
+///
+/// A [`Receiver`](crate::Receiver), [`Connection`](crate::Connection), [`Queue`](crate::Queue) or [`Ring`](crate::Ring) is
+/// ready when there is a message, or an end: closed and drained, end of file. A [`Process`](crate::Process) or
+/// [`Child`](crate::Child) is ready when it has ended. Anything else with a descriptor (a socket, a pipe) is ready when that
+/// is readable, hung up, or in error. Nothing is taken by waiting.
+///
+/// An empty list without a timeout returns at once, since nothing could ever end the wait.
+///
+/// # Concurrency
+///
+/// Where others get from the same queue or ring, what was ready may be gone: use the `try_` forms. One that others have
+/// drained looks ready for up to 50 ms more.
+///
+/// # Death
+///
+/// The end that the death of a sender is, and a message whose sender was killed before it woke anybody, are seen within 50 ms.
+///
+/// # Errors
+///
+/// [`Os`](crate::Error::Os) for more descriptors than the process may have, or without memory.
+///
+/// # Panics
+///
+/// As the `as_fd` of the things: those of this crate panic where `readiness` is an error.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use crossproc::{Process, Queue, Result, Sender, channel, wait_any};
+///
+/// fn work(jobs: Queue<u32>, mut log: Sender<String>) -> Result<()> {
+///     log.send("starting")?;
+///     Ok(jobs.put(7)?)
+/// }
+///
+/// fn main() -> Result<()> {
+///     crossproc::init();
+///     let (jobs, (sender, mut log)) = (Queue::new(4)?, channel()?);
+///     assert!(wait_any(&[&jobs, &log], Some(Duration::from_millis(1)))?.is_empty());
+///
+///     let worker = Process::spawn(work, (&jobs, sender))?;
+///     let (mut lines, mut numbers, mut has_ended) = (Vec::new(), Vec::new(), false);
+///     while !has_ended {
+///         for ready in wait_any(&[&jobs, &log, &worker], None)? {
+///             match ready {
+///                 0 => numbers.extend(jobs.try_get()),
+///                 1 => lines.extend(log.try_recv()),
+///                 _ => has_ended = true,
+///             }
+///         }
+///     }
+///     lines.extend(log.try_recv());
+///     numbers.extend(jobs.try_get());
+///     assert_eq!((lines, numbers), (vec!["starting".to_string()], vec![7]));
+///     worker.join()?
+/// }
+/// ```
+pub fn wait_any(things: &[&dyn AsFd], timeout: Option<Duration>) -> Result<Vec<usize>> {
+    if things.is_empty() && timeout.is_none() {
+        return Ok(Vec::new());
+    }
+    let descriptors: Vec<_> = things.iter().map(|thing| thing.as_fd()).collect();
+    poll::readable(&descriptors, timeout.map_or(Deadline::NEVER, Deadline::after))
+}

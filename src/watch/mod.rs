@@ -1,0 +1,216 @@
+//! Descriptors that poll readable when there is something to be got.
+//!
+//! Promise: whoever polls the descriptor of a watched object sees it readable from the moment at which there is something to
+//! be got, or an end, until there is nothing any more; a change that another process makes and does not tell (it drains the
+//! object, or is killed) is seen within the detection bound. Who is not watched does nothing for it.
+//!
+//! The descriptor is an eventfd of this process alone, and a thread of this process, the *watcher*, makes it readable.
+//!
+//! | state    | the watcher                                | next                                                |
+//! |----------|--------------------------------------------|-----------------------------------------------------|
+//! | unready  | sleeps on the object's event, like a `get` | ready, by the watcher or by a call of this process  |
+//! | ready    | looks every 50 ms                          | unready, by a call of this process, or by that look |
+//!
+//! T1. The state is changed under a mutex, to what a look under that mutex shows, and the eventfd with it. A call of this
+//!     process that has got something or found nothing settles the state afterwards; so does the watcher after its
+//!     sleep. The last of those who look sees what the others did.
+//! T2. The watcher passes on every wake-up: it may have taken one that was meant for a blocked `get`.
+//! T3. In a forked copy of the process there is no watcher: it does not touch its parent's watch, and has its own.
+
+#![forbid(unsafe_code)]
+
+mod any;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+
+pub use self::any::wait_any;
+use crate::error::{Error, Result};
+use crate::ring::Event;
+use crate::sys::clock::Deadline;
+use crate::sys::eventfd::EventFd;
+use crate::sys::spawn::Blocked;
+use crate::sys::{fork, futex};
+
+/// What can be watched.
+pub(crate) trait Subject: Send + Sync + 'static {
+    /// What is notified when it becomes ready.
+    fn items(&self) -> &Event;
+
+    /// Whether a call would not have to wait. Takes nothing. May ask the kernel.
+    fn is_ready(&self) -> bool;
+}
+
+/// A place for the watch of one handle, or of a handle and its clones: empty until somebody asks for a descriptor.
+#[derive(Default)]
+pub(crate) struct Watched {
+    watch: OnceLock<Watch>,
+    /// In a forked copy of the process that made `watch` (T3).
+    in_copy: OnceLock<Box<Watched>>,
+}
+
+impl Watched {
+    /// The descriptor; starts the watch if there is none.
+    pub(crate) fn descriptor<S: Subject>(&self, subject: impl FnOnce() -> Result<S>) -> Result<BorrowedFd<'_>> {
+        let place = self.place();
+        if place.watch.get().is_none() {
+            let watch = Watch::start(subject()?)?;
+            let forks = fork::exclude(); // a copy must not find the place half filled
+            let superfluous = place.watch.set(watch); // where another thread was faster
+            drop(forks);
+            drop(superfluous);
+        }
+        Ok(place.watch.wait().shared.eventfd.as_fd())
+    }
+
+    /// Whether anybody has ever asked for the descriptor.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch.get().is_some()
+    }
+
+    /// Says that something may have been got, or that nothing was found (T1).
+    #[inline]
+    pub(crate) fn settle(&self) {
+        if self.is_watched() {
+            self.settle_watch();
+        }
+    }
+
+    #[cold]
+    fn settle_watch(&self) {
+        if let Some(watch) = self.place().watch.get() {
+            watch.shared.settle(&watch.shared.lock());
+        }
+    }
+
+    /// Where this process's watch is, or will be.
+    fn place(&self) -> &Watched {
+        match self.watch.get() {
+            Some(watch) if watch.generation != fork::generation() => {
+                let place = match self.in_copy.get() {
+                    Some(place) => place,
+                    None => {
+                        let _forks = fork::exclude(); // as above
+                        self.in_copy.get_or_init(Box::default)
+                    }
+                };
+                place.place()
+            }
+            _ => self,
+        }
+    }
+}
+
+/// A watcher and its descriptor. Dropping it ends both.
+struct Watch {
+    shared: Arc<Shared>,
+    /// `None` only in its drop.
+    watcher: Option<JoinHandle<()>>,
+    /// The fork generation that has the watcher.
+    generation: u32,
+}
+
+struct Shared {
+    eventfd: EventFd,
+    /// Held by who changes the state (T1).
+    changing: Mutex<()>,
+    /// Whether the eventfd is readable.
+    is_ready: AtomicBool,
+    /// Notified when the state becomes unready, and when the watch is over.
+    unready: Condvar,
+    is_over: AtomicBool,
+    subject: Box<dyn Subject>,
+}
+
+/// Enough for a look; a guess, with room for what the C library puts there.
+const STACK: usize = 128 << 10;
+
+impl Watch {
+    fn start(subject: impl Subject) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            eventfd: EventFd::new()?,
+            changing: Mutex::new(()),
+            is_ready: AtomicBool::new(false),
+            unready: Condvar::new(),
+            is_over: AtomicBool::new(false),
+            subject: Box::new(subject),
+        });
+        shared.settle(&shared.lock()); // who polls at once sees what is there already
+        let watch = Arc::clone(&shared);
+        let builder = thread::Builder::new().name("crossproc-watch".into()).stack_size(STACK);
+        let blocked = Blocked::new(); // the thread inherits it: no handler of the program runs there
+        let watcher = builder.spawn(move || watch.run());
+        drop(blocked);
+        let watcher = watcher.map_err(|error| Error::os("start a thread that watches for messages", error))?;
+        Ok(Watch { shared, watcher: Some(watcher), generation: fork::generation() })
+    }
+}
+
+impl Drop for Watch {
+    /// Waits for the watcher, which sleeps no longer than the detection bound, so that nothing of the object stays in use.
+    fn drop(&mut self) {
+        let Some(watcher) = self.watcher.take() else { return };
+        if self.generation != fork::generation() {
+            std::mem::forget(watcher); // (T3)
+            return;
+        }
+        self.shared.end();
+        let _ = watcher.join();
+    }
+}
+
+impl Shared {
+    /// What the watcher does.
+    fn run(&self) {
+        // Relaxed: a state that it misses is one for the next look.
+        let is_awake = || self.is_over() || self.is_ready.load(Relaxed) || self.subject.is_ready();
+        while !self.is_over() {
+            self.subject.items().wait(|_| None, Deadline::NEVER, || None, || is_awake().then_some(()));
+            self.settle(&self.lock());
+            self.subject.items().notify_one(); // (T2)
+            self.wait_until_unready();
+        }
+    }
+
+    /// Sleeps while the state is ready.
+    fn wait_until_unready(&self) {
+        let mut changing = self.lock();
+        while self.is_ready.load(Relaxed) && !self.is_over() {
+            (changing, _) = self.unready.wait_timeout(changing, futex::BOUND).unwrap_or_else(PoisonError::into_inner);
+            self.settle(&changing);
+        }
+    }
+
+    /// Changes the state to what there is (T1).
+    fn settle(&self, _changing: &MutexGuard<'_, ()>) {
+        let is_ready = self.subject.is_ready();
+        if self.is_ready.swap(is_ready, Relaxed) == is_ready {
+            return;
+        }
+        if is_ready {
+            self.eventfd.raise();
+        } else {
+            self.eventfd.clear();
+            self.unready.notify_one();
+        }
+    }
+
+    fn end(&self) {
+        let changing = self.lock();
+        self.is_over.store(true, Relaxed); // the mutex, or the event's fences, are between this and its readers
+        drop(changing);
+        self.unready.notify_one();
+        self.subject.items().notify_all();
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
