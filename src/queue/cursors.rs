@@ -125,8 +125,10 @@ impl Cursors {
         &self,
         placed: &Placed<B>,
         cells: fn(&Placed<B>) -> Cells<'_>,
+        is_over: fn(&Placed<B>) -> bool,
     ) -> Result<BorrowedFd<'_>, Error> {
-        self.watched.descriptor(|| Ok(Readable { placed: placed.clone(), cells, consumer: self.consumer.clone() }))
+        let readable = || Readable { placed: placed.clone(), cells, consumer: self.consumer.clone(), is_over };
+        self.watched.descriptor(|| Ok(readable()))
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use std::alloc::Layout;
 use std::mem::offset_of;
 
 use super::super::cells::{Cells, Shape};
-use super::ledger::Account;
+use super::ledger::{Account, Ledger};
 use crate::error::Kind;
 use crate::ring::{CONTROL_LAYOUT, Control, Event};
 use crate::segment::place::{Body, Placed};
@@ -96,4 +96,11 @@ pub(super) fn cells(placed: &Placed<QueueBody>) -> Cells<'_> {
     let slots = slots_at(placed.segment().peers());
     // SAFETY: the tail was laid out, and checked at attach, with a row of `SHAPE` at this place.
     unsafe { Cells::new(placed, &placed.body().control, slots, SHAPE) }
+}
+
+/// The accounts of a queue.
+#[inline]
+pub(super) fn ledger(placed: &Placed<QueueBody>) -> Ledger<'_> {
+    let segment = placed.segment();
+    Ledger { segment, accounts: placed.tail_of(segment.peers() as usize) }
 }

@@ -1,3 +1,4 @@
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -164,6 +165,36 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+}
+
+impl<T> Consumer<T> {
+    /// As [`Queue::readiness`]; readable also once the queue has ended with its producers.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Queue, wait_any};
+    ///
+    /// let queue = Queue::<u8>::builder().end_with_producers(true).build()?;
+    /// let consumer = queue.consumer();
+    /// drop(queue);
+    /// assert_eq!(wait_any(&[&consumer], None)?, [0]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> crate::Result<BorrowedFd<'_>> {
+        self.queue.readiness()
+    }
+}
+
+/// Polls readable as [`Consumer::readiness`] does, which says so where there is no such descriptor; this panics.
+impl<T> AsFd for Consumer<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
     }
 }
 

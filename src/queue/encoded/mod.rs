@@ -16,13 +16,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::body::{INLINE_BYTES, QueueBody, cells, tail};
+use self::body::{INLINE_BYTES, QueueBody, cells, ledger, tail};
 pub use self::builder::QueueBuilder;
 pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
 pub use self::task::Task;
-use self::travel::{Ends, Presence};
+use self::travel::{Ends, Presence, has_no_producers};
 use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
@@ -199,8 +199,7 @@ impl<T> Queue<T> {
 
     #[inline]
     fn ledger(&self) -> Ledger<'_> {
-        let segment = self.placed.segment();
-        Ledger { segment, accounts: self.placed.tail_of(segment.peers() as usize) }
+        ledger(&self.placed)
     }
 
     /// Refuses every put from now on, also those that wait. What has been put can still be got, and then gets end with
@@ -296,7 +295,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells)
+        self.cursors.readiness(&self.placed, cells, has_no_producers)
     }
 
     /// How many messages have been taken from a consumer that died, for another one to get.

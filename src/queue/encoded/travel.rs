@@ -7,10 +7,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Queue;
+use super::body::{QueueBody, ledger};
 use super::ledger::{Role, Side};
 use crate::error::Result;
 use crate::segment::Segment;
 use crate::segment::handle::{self, Wire};
+use crate::segment::place::Placed;
+use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::fork;
 
 /// With whom a queue ends.
@@ -75,13 +78,19 @@ impl<T> Queue<T> {
 
     /// Whether there is, and will be, nobody who puts.
     pub(super) fn has_no_producers(&self) -> bool {
-        self.presence.ends.with_producers && !self.ledger().has_any(Side::Putters, &self.placed.body().arrivals)
+        has_no_producers(&self.placed)
     }
 
     /// Whether there is, and will be, nobody who gets.
     pub(super) fn has_no_consumers(&self) -> bool {
         self.presence.ends.with_consumers && !self.ledger().has_any(Side::Getters, &self.placed.body().arrivals)
     }
+}
+
+/// Whether the queue ends with its producers, and there is none any more.
+pub(super) fn has_no_producers(placed: &Placed<QueueBody>) -> bool {
+    let body = placed.body();
+    Ends::of_bits(body.ends.load(Relaxed)).with_producers && !ledger(placed).has_any(Side::Putters, &body.arrivals)
 }
 
 impl<T> Clone for Queue<T> {

@@ -262,7 +262,7 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells::<T>)
+        self.cursors.readiness(&self.placed, cells::<T>, |_| false)
     }
 
     /// How many messages have been taken from a consumer that died, for another one to get.
