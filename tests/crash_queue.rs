@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
 use common::locking::{Stage, wait_for_state};
 use common::watchdog;
-use crossproc::{Arena, Exit, GetError, Process, ProcessError, Queue, Ring};
+use crossproc::{Arena, Exit, GetError, Process, ProcessError, Producer, Queue, Ring, TryGetError};
 use serde::de::DeserializeOwned;
 
 crossproc::test_support!();
@@ -718,9 +718,10 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn somebody_dies_at_every_point() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = fs::read_to_string(package.join("tests/crash_queue.rs")).unwrap();
+    let read = |test: &str| fs::read_to_string(package.join(test)).unwrap();
+    let code = ["tests/crash.rs", "tests/crash_queue.rs", "tests/crash_pipe.rs"].map(read).concat();
     let mut found = 0;
-    for folder in ["src/ring", "src/queue"] {
+    for folder in ["src/ring", "src/queue", "src/pipe"] {
         for file in rust_files(&package.join(folder)) {
             for point in points_in(&fs::read_to_string(&file).unwrap()) {
                 let is_used = code.contains(&format!("\"{point}\""));
@@ -729,5 +730,27 @@ fn somebody_dies_at_every_point() {
             }
         }
     }
-    assert!(found > 20, "only {found} points: the reader of this test is broken");
+    assert!(found > 30, "only {found} points: the reader of this test is broken");
+}
+
+fn hold_producer(_producer: Producer<u64>) {}
+
+fn pass_producer_on(producer: Producer<u64>) {
+    let _ = Process::spawn(hold_producer, (producer,));
+}
+
+/// Whoever dies while a handle goes from one process to another takes it along.
+#[test]
+fn a_queue_ends_with_a_producer_that_dies_on_its_way() {
+    let _watchdog = watchdog();
+    // A child enters its own when it unpacks it, and the next one's when it packs it.
+    for passes in 0..2 {
+        let queue = Queue::builder().end_with_producers(true).build().unwrap();
+        let (producer, consumer) = (queue.producer(), queue.consumer());
+        drop(queue);
+        dies_at!("account.entered", passes, pass_producer_on, (&producer,));
+        assert_eq!(consumer.try_get(), Err(TryGetError::Empty), "one is left");
+        drop(producer);
+        assert_eq!(consumer.get(), Err(GetError::Disconnected));
+    }
 }

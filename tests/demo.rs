@@ -247,8 +247,10 @@ fn a_missing_path_is_named() {
 }
 
 #[test]
-fn no_workers_are_refused() {
-    assert_eq!(demo(Path::new("/"), &["--workers", "0"]).status.code(), Some(2));
+fn none_and_too_many_workers_are_refused() {
+    for workers in ["0", "241"] {
+        assert_eq!(demo(Path::new("/"), &["--workers", workers]).status.code(), Some(2), "{workers} workers");
+    }
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Error, Lock, PipeBuilder, Process, ProcessError, RawArray, RawValue, Receiver, Result,
-    Sender, TryLockError, TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, Error, Lock, PipeBuilder, Process, ProcessError, Queue, RawArray, RawValue, Receiver,
+    Result, Ring, Sender, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -43,8 +43,18 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 /// Attaches to every variant of `image` that differs in one byte, and uses what can be attached to.
 fn every_flip<H>(image: &[u8], attach: impl Fn(OwnedFd) -> Result<H>, work: impl Fn(H)) {
+    flips(image, 0..image.len(), attach, work);
+}
+
+/// As [`every_flip`], for the bytes at these offsets.
+fn flips<H>(
+    image: &[u8],
+    offsets: impl Iterator<Item = usize>,
+    attach: impl Fn(OwnedFd) -> Result<H>,
+    work: impl Fn(H),
+) {
     let (mut attached, mut refused) = (0, 0);
-    for offset in 0..image.len() {
+    for offset in offsets {
         for flip in [0xff, 0x01, 0x80] {
             let mut bytes = image.to_vec();
             bytes[offset] ^= flip;
@@ -113,6 +123,106 @@ fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
 fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
+}
+
+/// Everything that can be done with a ring, none of it for ever. What it finds is nobody's promise.
+fn use_ring(ring: Ring<[u64; 3]>) {
+    let _ = (ring.len(), ring.is_empty(), ring.is_full(), ring.is_closed(), ring.redelivered());
+    assert_eq!(ring.capacity(), 3);
+    for n in 0..5 {
+        let _ = ring.try_put([n; 3]);
+        let _ = ring.try_take().map(|taken| {
+            if n % 2 == 0 {
+                taken.give_back();
+            }
+        });
+        let _ = ring.try_reserve().map(|mut slot| {
+            slot.fill(n);
+            if n % 2 == 0 {
+                slot.commit();
+            }
+        });
+        let _ = ring.try_get();
+    }
+    let _ = ring.put_timeout([9; 3], MOMENT);
+    let _ = (ring.get_timeout(MOMENT), ring.try_put_many(&[[1; 3]; 4]), ring.len());
+    let again = ring.clone();
+    ring.close();
+    let _ = (again.try_put([1; 3]), again.get_timeout(MOMENT), again.try_get());
+}
+
+fn use_queue(queue: Queue<Vec<u8>>) {
+    let _ = (queue.len(), queue.is_empty(), queue.is_full(), queue.is_closed(), queue.redelivered());
+    assert_eq!(queue.capacity(), 3);
+    for n in 0..5 {
+        let _ = queue.try_put(vec![n; if n % 2 == 0 { 10 } else { 300 }]);
+        let _ = queue.try_get_task().map(|task| {
+            if n % 2 == 0 {
+                task.give_back();
+            }
+        });
+        let _ = (queue.try_get(), queue.task_done());
+    }
+    let _ = queue.put_timeout(vec![9; 500], MOMENT);
+    let _ = (queue.get_timeout(MOMENT), queue.join_timeout(MOMENT), queue.len());
+    let again = queue.clone();
+    queue.close();
+    let _ = (again.try_put(vec![]), again.get_timeout(MOMENT), again.try_get(), again.join_timeout(Duration::ZERO));
+}
+
+#[test]
+fn a_ring_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let ring = Ring::new(3).unwrap();
+    ring.put_many(&[[1_u64, 2, 3], [4, 5, 6], [7, 8, 9]]).unwrap();
+    assert_eq!(ring.get().unwrap(), [1, 2, 3]);
+    let _taken = ring.take().unwrap();
+    let _slot = ring.reserve().unwrap();
+    every_flip(&image(&ring.memory_fd()), Ring::from_fd, use_ring);
+}
+
+/// Its accounts are as many as peers and all alike: every byte of the rest, of the first accounts and of the last one.
+#[test]
+fn a_queue_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let queue = Queue::<Vec<u8>>::builder().capacity(3).max_message(1_000).build().unwrap();
+    queue.put(vec![1; 9]).unwrap();
+    queue.put(vec![2; 200]).unwrap();
+    queue.put(vec![3; 90]).unwrap();
+    assert_eq!(queue.get().unwrap().len(), 9);
+    let _task = queue.get_task().unwrap();
+    let accounts = first_object() + 128 + 384;
+    let slots = accounts + 256 * 64;
+    let offsets = (0..128 + 64).chain(first_object()..accounts + 2 * 64).chain(slots - 64..slots + 3 * 128 + 64);
+    let image = image(&queue.memory_fd());
+    let extents = image.len() - 3 * 4096;
+    flips(&image, offsets.chain((extents..image.len()).step_by(61)), Queue::from_fd, use_queue);
+}
+
+/// Numbers that no flip of a single byte makes.
+#[test]
+fn an_impossible_capacity_or_limit_is_refused() {
+    let put = |mut image: Vec<u8>, offset: usize, number: u64| {
+        image[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
+        file(&image, SEALS)
+    };
+    let (ring, queue) =
+        (image(&Ring::<u64>::new(3).unwrap().memory_fd()), image(&Queue::<u64>::new(3).unwrap().memory_fd()));
+    let (length, limit, extents) = (first_object() + 32, first_object() + 128 + 264, first_object() + 128 + 272);
+    for wrong in [0, 2, 5, 1 << 30, (1 << 30) + 1, 1 << 31, 1 << 32, (1 << 32) + 3, 1 << 58, u64::MAX] {
+        for found in [
+            attach_error(Ring::<u64>::from_fd(put(ring.clone(), length, wrong))),
+            attach_error(Queue::<u64>::from_fd(put(queue.clone(), length, wrong))),
+        ] {
+            assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
+        }
+    }
+    for wrong in [(1 << 20) + 1, 1 << 40, 1 << 63, u64::MAX - 4_095, u64::MAX] {
+        for (offset, wrong) in [(limit, wrong), (extents, wrong)] {
+            let found = attach_error(Queue::<u64>::from_fd(put(queue.clone(), offset, wrong)));
+            assert!(matches!(found, AttachError::OutOfBounds { .. }), "{wrong}: {found}");
+        }
+    }
 }
 
 #[test]

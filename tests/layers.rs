@@ -82,7 +82,7 @@ fn unsafe_code_is_where_it_may_be() {
                 "pipe/body.rs",
                 "pipe/payload.rs",
                 "queue/cells.rs",
-                "queue/encoded/mod.rs",
+                "queue/encoded/body.rs",
                 "queue/plain/mod.rs",
                 "queue/plain/slot.rs",
                 "segment/place.rs",

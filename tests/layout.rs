@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
-use crossproc::{Arena, Array, Lock, PipeBuilder, RawArray, RawValue, Value};
+use crossproc::{Arena, Array, Lock, PipeBuilder, Queue, RawArray, RawValue, Ring, Value};
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
 fn words(handle: &impl AsFd) -> Vec<(usize, u64)> {
@@ -30,13 +30,18 @@ const OBJECT: usize = 128 + 256 * 8;
 
 /// The header of every segment of one page with one peer, in which objects end at `used`.
 fn header(used: usize) -> Vec<(usize, u64)> {
+    header_of(4096, 4096, used)
+}
+
+/// The header of every segment with one peer of which `solid` bytes are backed with memory.
+fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     vec![
         (0, text("crossprc")),
         (8, 2 | 256 << 32),          // format, peers
         (16, 0x2475_4704_67e2_1acf), // stamp
-        (24, 4096),                  // length
+        (24, length),
         (32, used as u64),
-        (56, 4096),        // solid
+        (56, solid),
         (128, 1 << 2 | 2), // place 0: generation 1, ACTIVE
     ]
 }
@@ -173,4 +178,98 @@ fn a_channel_is_laid_out_as_ever() {
         (ring + 24, text("abc")),
     ]);
     assert_eq!(words(&arena), golden);
+}
+
+/// Words of slots: what is in them, in which lap, and who is at work on it (`ring/slot.rs`).
+const WRITING: u64 = 1 << 32;
+const READY: u64 = 2 << 32;
+const READING: u64 = 3 << 32;
+const LAP: u64 = 1 << 34;
+
+/// Place 0, generation 1.
+const OWNER: u64 = 1 << 10;
+
+#[test]
+fn a_ring_is_laid_out_as_ever() {
+    let ring = Ring::new(4).unwrap();
+    ring.put_many(&[[1_u64, 2], [3, 4]]).unwrap();
+    ring.put([5, 6]).unwrap();
+    ring.get().unwrap();
+    let _taken = ring.take().unwrap();
+    let _slot = ring.reserve().unwrap();
+    let mut golden = header(OBJECT + 128 + 256 + 4 * 64);
+    let [control, slots] = [OBJECT + 128, OBJECT + 128 + 256];
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 7 | 8 << 32),
+        (OBJECT + 16, 0x09f1_4517_e8a1_1c47),
+        (OBJECT + 24, 128 + 256 + 4 * 64),
+        (OBJECT + 32, 4),
+        (OBJECT + 40, 16),
+        (OBJECT + 48, 0x0ac3_ae87_fff1_5a8d),
+        (OBJECT + 56, text("[u64; 2]")),
+        (control + 128, 1), // tail, as the put into slot 0 said
+        (control + 192, 1), // head, as the get from it did
+        (slots, LAP),
+        (slots + 8, 1),
+        (slots + 16, 2),
+        (slots + 64, READING | OWNER),
+        (slots + 72, 3),
+        (slots + 80, 4),
+        (slots + 128, READY),
+        (slots + 136, 5),
+        (slots + 144, 6),
+        (slots + 192, WRITING | OWNER),
+    ]);
+    assert_eq!(words(&ring.memory_fd()), golden);
+}
+
+#[test]
+fn a_queue_is_laid_out_as_ever() {
+    let queue = Queue::<Vec<u8>>::builder().capacity(4).max_message(10_000).build().unwrap();
+    queue.put(vec![1; 7]).unwrap();
+    queue.put(vec![2; 200]).unwrap();
+    queue.put(vec![3; 100]).unwrap();
+    queue.get().unwrap();
+    queue.task_done().unwrap();
+    let _task = queue.get_task().unwrap();
+    queue.close();
+    const BYTES: usize = 128 + 384 + 256 * 64 + 4 * 128;
+    const EXTENTS: u64 = 20_480;
+    let mut golden = header_of(EXTENTS + 4 * 3 * 4096, EXTENTS, OBJECT + BYTES);
+    let [body, accounts] = [OBJECT + 128, OBJECT + 128 + 384];
+    let slots = accounts + 256 * 64;
+    let extent = EXTENTS as usize + 3 * 4096;
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 8 | 8 << 32),
+        (OBJECT + 16, 0x655c_3b7a_28b2_d607),
+        (OBJECT + 24, BYTES as u64),
+        (OBJECT + 32, 4),
+        (OBJECT + 40, 24),
+        (OBJECT + 48, 0xfddd_a3e6_0189_40d8),
+        (OBJECT + 56, text("Vec<u8>")),
+        (body + 8, 1), // closed
+        (body + 128, 1),
+        (body + 192, 1),
+        (body + 264, 10_000),
+        (body + 272, EXTENTS),
+        (accounts, OWNER),
+        (accounts + 16, 1), // got
+        (accounts + 24, 1), // done
+        (slots, LAP),
+        (slots + 8, 8),
+        (slots + 16, 0x0101_0101_0101_0107),
+        (slots + 128, READING | OWNER),
+        (slots + 136, 202),
+        (slots + 256, READY),
+        (slots + 264, 101),
+        (slots + 272, 0x0303_0303_0303_0364),
+    ]);
+    golden.extend((1..12).map(|word| (slots + 272 + word * 8, 0x0303_0303_0303_0303)));
+    golden.extend([(slots + 272 + 96, 0x0003_0303_0303)]);
+    golden.extend([(extent, 0x0202_0202_0202_01c8)]);
+    golden.extend((1..25).map(|word| (extent + word * 8, 0x0202_0202_0202_0202)));
+    golden.extend([(extent + 200, 0x0202)]);
+    assert_eq!(words(&queue.memory_fd()), golden);
 }

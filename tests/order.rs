@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::channel::{Channel, Lines, assert_all_slots_are_usable, drain};
 use common::watchdog;
-use crossproc::{Process, Queue, Ring};
+use crossproc::{Process, Queue, Ring, TryGetError};
 
 crossproc::test_support!();
 
@@ -70,6 +70,21 @@ fn a_slot_of_a_dead_producer_hides_no_message_before_it() {
     reading.give_back();
     assert_eq!((late.len(), drain(&late)), (1, vec![1]));
     assert_all_slots_are_usable(&late);
+}
+
+/// One look is enough to see the end, also for a handle that has missed what others got.
+#[test]
+fn a_drained_ring_is_closed_for_every_handle_at_once() {
+    let _watchdog = watchdog();
+    let ring = Ring::new(4).unwrap();
+    let (late, later) = (ring.clone(), ring.clone());
+    ring.put_many(&[1, 2, 3, 4]).unwrap();
+    late.take().unwrap().give_back();
+    assert_eq!(ring.get_many(4), Ok(vec![1, 2, 3, 4]));
+    ring.close();
+    for handle in [late, later, ring] {
+        assert_eq!(handle.try_get(), Err(TryGetError::Closed));
+    }
 }
 
 /// A join looks at everything that is there, through a handle that has got nothing.

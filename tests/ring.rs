@@ -37,6 +37,10 @@ fn put_midway(ring: Handle, message: u64, midway: Midway) {
     slot.commit();
 }
 
+fn give_up(ring: &Handle) {
+    drop(ring.try_reserve().unwrap());
+}
+
 queueing_tests!(take, try_take, take_timeout);
 
 const MOMENT: Duration = Duration::from_millis(20);
@@ -332,9 +336,9 @@ fn a_copied_slot_does_nothing() {
         assert!(forked(|| {
             let copy = slot.take().unwrap();
             if commit {
-                copy.commit()
+                copy.commit();
             } else {
-                drop(copy)
+                drop(copy);
             }
             ring.is_full() && ring.try_put(9) == Err(TryPutError::Full(9))
         }));

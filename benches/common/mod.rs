@@ -6,8 +6,10 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub(crate) mod bare;
 pub(crate) mod mapping;
 pub(crate) mod pthread;
+pub(crate) mod wire;
 
 use std::fmt;
 use std::hint::black_box;
@@ -35,6 +37,12 @@ impl Plan {
     pub(crate) fn of<T>(self, full: T, quick: T) -> T {
         if self.is_quick { quick } else { full }
     }
+}
+
+/// Whether these rows are asked for: by the beginning of their name, or because none are named.
+pub(crate) fn is_asked_for(rows: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|name| rows.starts_with(&name))
 }
 
 /// What one contender's turns gave, in their order.
@@ -163,6 +171,11 @@ impl Table {
         let (rival_name, rival) = rival;
         let (ours, rival) = (ours.percentile(percent), rival.percentile(percent));
         self.print(name, unit, ours, Some((rival_name, rival, ours / rival)), targets);
+    }
+
+    /// What has no rival.
+    pub(crate) fn alone(&self, name: &str, unit: &str, ours: f64, targets: &[Target]) {
+        self.print(name, unit, ours, None, targets);
     }
 
     fn print(&self, name: &str, unit: &str, ours: f64, rival: Option<(&str, f64, f64)>, targets: &[Target]) {

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use crossproc::{Arena, Array, Error, Guard, Lock, RawArray, Result, Shared, TryLockError, Value};
+use crossproc::{
+    Arena, Array, Error, Guard, Lock, Queue, RawArray, Result, Ring, Shared, Slot, Taken, Task, TryLockError, Value,
+};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -38,6 +40,8 @@ enum Object {
     RawArray,
     Lock,
     Arena,
+    Ring,
+    Queue,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -66,6 +70,8 @@ enum Place {
     Header(u8),
     /// Offset into the first object's header and body.
     Object(u8),
+    /// Offset behind the words that the users of a ring share.
+    Tail(u8),
     /// Offset from the first byte.
     Anywhere(u16),
 }
@@ -96,6 +102,13 @@ type Large = [u8; 24];
 /// Elements of the arrays.
 const LENGTH: usize = 20;
 
+/// Of the ring and of the queue.
+const SLOTS: usize = 3;
+
+fn queue() -> Result<Queue<Vec<u8>>> {
+    Queue::builder().capacity(SLOTS).max_message(300).build()
+}
+
 /// Header and 256 places for peers.
 const FIRST_OBJECT: usize = 128 + 256 * 8;
 
@@ -109,7 +122,7 @@ const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEA
 
 impl Object {
     fn image(self) -> &'static [u8] {
-        static IMAGES: LazyLock<[Vec<u8>; 6]> = LazyLock::new(|| {
+        static IMAGES: LazyLock<[Vec<u8>; 8]> = LazyLock::new(|| {
             [
                 bytes_of(Value::<Small>::new(7)),
                 bytes_of(Value::<Large>::new([7; 24])),
@@ -117,6 +130,8 @@ impl Object {
                 bytes_of(RawArray::<AtomicU64>::new(LENGTH)),
                 bytes_of(Lock::new()),
                 bytes_of(Arena::new(1 << 12)),
+                bytes_behind(&ring().memory_fd()),
+                bytes_behind(&full_queue().memory_fd()),
             ]
         });
         &IMAGES[self as usize]
@@ -125,7 +140,22 @@ impl Object {
 
 /// The segment of a new object, with its creator still attached: in the copy, a peer that is dead.
 fn bytes_of(object: Result<impl AsFd>) -> Vec<u8> {
-    let object = object.expect("a valid object can be made");
+    bytes_behind(&object.expect("a valid object can be made"))
+}
+
+fn ring() -> Ring<[u64; 9]> {
+    let ring = Ring::new(SLOTS).expect("a valid object can be made");
+    ring.put_many(&[[7; 9]; 2]).expect("there is room");
+    ring
+}
+
+fn full_queue() -> Queue<Vec<u8>> {
+    let queue = queue().expect("a valid object can be made");
+    queue.put(vec![7; 200]).expect("there is room");
+    queue
+}
+
+fn bytes_behind(object: &impl AsFd) -> Vec<u8> {
     // By its path, since reading moves the position of an open file description.
     let path = format!("/proc/self/fd/{}", object.as_fd().as_raw_fd());
     let mut bytes = Vec::new();
@@ -162,6 +192,7 @@ impl Edit {
         match self.place {
             Place::Header(offset) => offset.into(),
             Place::Object(offset) => FIRST_OBJECT + usize::from(offset),
+            Place::Tail(offset) => FIRST_OBJECT + 128 + 256 + usize::from(offset),
             Place::Anywhere(offset) => offset.into(),
         }
     }
@@ -321,6 +352,36 @@ fn use_arena(arena: &Arena) {
     assert!(is_made(RawArray::<AtomicU64>::new_in(arena, 1 << 20), remaining).is_none());
 }
 
+/// Nothing is certain of what lies in it; but it answers, and in time.
+fn use_ring(ring: &Ring<[u64; 9]>) {
+    for number in 0..2 * SLOTS as u64 {
+        let _ = ring.put_timeout([number; 9], MOMENT);
+        let _ = ring.try_put([number; 9]);
+        let _ = ring.try_reserve().map(Slot::commit);
+    }
+    let _ = (ring.len(), ring.is_empty(), ring.is_full(), ring.is_closed(), ring.redelivered());
+    let _ = ring.try_take().map(Taken::give_back);
+    for _ in 0..2 * SLOTS {
+        let _ = ring.try_get();
+    }
+    let _ = ring.get_timeout(MOMENT);
+}
+
+fn use_queue(queue: &Queue<Vec<u8>>) {
+    for length in [0, 50, 100, 200, 290, 400] {
+        let _ = queue.put_timeout(vec![1; length], MOMENT);
+        let _ = queue.try_put(vec![1; length]);
+    }
+    let _ = (queue.len(), queue.is_empty(), queue.is_full(), queue.is_closed(), queue.redelivered());
+    let _ = queue.try_get_task().map(Task::give_back);
+    for _ in 0..2 * SLOTS {
+        let _ = queue.try_get();
+        let _ = queue.task_done();
+    }
+    let _ = queue.get_timeout(MOMENT);
+    queue.join_timeout(MOMENT);
+}
+
 fn is_made<H>(outcome: Result<H>, room: usize) -> Option<H> {
     match outcome {
         Ok(object) => Some(object),
@@ -341,5 +402,7 @@ fuzz_target!(|input: Input<'_>| {
         Object::RawArray => peer.expect(RawArray::<AtomicU64>::from_fd, use_raw_array),
         Object::Lock => peer.expect(Lock::from_fd, use_lock),
         Object::Arena => peer.expect(Arena::from_fd, use_arena),
+        Object::Ring => peer.expect(Ring::<[u64; 9]>::from_fd, use_ring),
+        Object::Queue => peer.expect(Queue::<Vec<u8>>::from_fd, use_queue),
     }
 });

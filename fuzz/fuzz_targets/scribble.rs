@@ -179,7 +179,7 @@ fn scribbled(descriptor: &impl AsFd, input: &Input, work: impl FnOnce(&File)) {
     }
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let scribbler = scope.spawn(|| {
             while !is_over.load(Relaxed) {
                 input.meanwhile.iter().for_each(|scribble| scribble.write(&file));
             }
@@ -191,8 +191,11 @@ fn scribbled(descriptor: &impl AsFd, input: &Input, work: impl FnOnce(&File)) {
                 self.0.store(true, Relaxed);
             }
         }
-        let _over = Over(&is_over);
+        let over = Over(&is_over);
         work(&file);
+        drop(over);
+        // The scope alone returns before the thread's own memory is freed, which looks like a leak.
+        scribbler.join().expect("writing does not panic");
     });
 }
 

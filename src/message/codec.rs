@@ -15,6 +15,7 @@ pub(crate) fn encode_into<'b, M: Serialize + ?Sized>(
     message: &M,
     buffer: &'b mut [u8],
 ) -> Result<Option<&'b [u8]>> {
+    handle::forget_refusal();
     match postcard::to_slice(message, buffer) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(postcard::Error::SerializeBufferFull) => Ok(None),
@@ -47,11 +48,20 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(Error::Decode { what: what.into(), reason: format!("{} bytes too many", rest.len()) }),
-        Err(error) => Err(Error::Decode { what: what.into(), reason: error.to_string() }),
+    let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+    let value = match T::deserialize(&mut deserializer) {
+        Ok(value) => value,
+        Err(error) => return Err(undecoded(what, error.to_string())),
+    };
+    match deserializer.finalize() {
+        Ok([]) => Ok(value),
+        rest => Err(undecoded(what, format!("{} bytes too many", rest.map_or(0, <[u8]>::len)))),
     }
+}
+
+#[cold]
+fn undecoded(what: &'static str, reason: String) -> Error {
+    Error::Decode { what: what.into(), reason }
 }
 
 #[cold]

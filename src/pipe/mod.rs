@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `sender`, `receiver`, `connection`, `builder`, `stream` | what the program sees, with the types of the messages |
-//! | `inlet`, `outlet` | the two ends of a direction, without them: bytes to records and back |
+//! | `inlet`, `outlet`, `receiving` | the two ends of a direction, without them: bytes to records and back |
 //! | `end` | what the two have in common: ownership, closing, the way to another process |
 //! | `body`, `payload` | what lies in shared memory |
 
@@ -16,6 +16,7 @@ mod outlet;
 mod payload;
 mod readable;
 mod receiver;
+mod receiving;
 mod sender;
 mod stream;
 

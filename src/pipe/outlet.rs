@@ -1,7 +1,6 @@
-//! The receiving end without the type of its messages: from records to bytes.
+//! The receiving end without the type of its messages: what it consists of, and where the next message is.
 
 use std::mem;
-use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use super::end::{End, EndWire, Side, corrupted};
 use super::inlet::{Allowance, check_position};
 use super::payload;
 use super::readable::Readable;
-use crate::error::{BufferTooShort, Error, Result, TryRecvError, TryRecvIntoError, TypeStamp};
+use crate::error::{Error, Result, TryRecvError, TypeStamp};
 use crate::ring::bytes::{Consumer, Corrupted, Record};
 use crate::ring::record;
 use crate::ring::track::Ended;
@@ -22,7 +21,7 @@ use crate::sys::spin::Spin;
 use crate::watch::Watched;
 
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
-const KEPT: usize = 1 << 20;
+pub(super) const KEPT: usize = 1 << 20;
 
 /// Who has received so many messages without waiting receives a stream, and has caught up with its sender: if it looked
 /// again at once, the two would take the cache line with the next header from each other for every message. So it
@@ -30,13 +29,13 @@ const KEPT: usize = 1 << 20;
 const STREAM: u32 = 16;
 
 pub(super) struct Outlet {
-    end: End,
-    consumer: Consumer,
+    pub(super) end: End,
+    pub(super) consumer: Consumer,
     /// What has been taken out of the ring of the message that is next.
-    collected: Vec<u8>,
-    progress: Progress,
+    pub(super) collected: Vec<u8>,
+    pub(super) progress: Progress,
     /// Where messages are copied to before they are decoded; as long as the longest of late.
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     spin: Spin,
     /// Messages since it last found nothing.
     streak: u32,
@@ -48,7 +47,7 @@ pub(super) struct Outlet {
 
 /// How much of a message lies in `collected`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Progress {
+pub(super) enum Progress {
     Nothing,
     /// Its first pieces.
     Part,
@@ -68,7 +67,7 @@ pub(super) struct OutletWire {
 }
 
 /// Where the next message is.
-enum Next {
+pub(super) enum Next {
     InRing(Record),
     /// In `collected`, all of it.
     Collected,
@@ -127,7 +126,7 @@ impl Outlet {
 
     /// What every call does last: another one may find something else.
     #[inline]
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         if self.watched.is_watched() {
             self.say_where();
             self.watched.settle();
@@ -140,7 +139,7 @@ impl Outlet {
 
     /// The next message, if it is one that lies in the ring: what it nearly always is.
     #[inline(always)]
-    fn message(&mut self) -> Option<Record> {
+    pub(super) fn message(&mut self) -> Option<Record> {
         if self.progress != Progress::Nothing || self.end.check_ours().is_err() {
             return None;
         }
@@ -150,7 +149,7 @@ impl Outlet {
 
     /// The next message, when all of it is there.
     #[inline]
-    fn next(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
+    pub(super) fn next(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
         match self.message() {
             Some(record) => Ok(Next::InRing(record)),
             None => self.next_slow(wait),
@@ -216,7 +215,7 @@ impl Outlet {
     }
 
     /// Takes a record out of the ring into `collected`.
-    fn collect(&mut self, record: Record) -> Result<(), TryRecvError> {
+    pub(super) fn collect(&mut self, record: Record) -> Result<(), TryRecvError> {
         let ring = self.end.ring();
         append(ring.words, record, &mut self.collected)?;
         self.consumer.release(ring, record);
@@ -224,189 +223,17 @@ impl Outlet {
     }
 
     /// Drops what has been collected: it has been received, or its sender gave it up.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.progress = Progress::Nothing;
         self.collected.clear();
         self.collected.shrink_to(KEPT);
     }
 
     /// What has been collected and not read.
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         match self.progress {
             Progress::Whole { read } => self.collected.get(read as usize..).unwrap_or_default(),
             _ => &[],
-        }
-    }
-
-    /// Receives a message and has `body` look at a copy of it.
-    #[inline]
-    pub(super) fn receive_with<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
-        let received = self.copy_and(wait, body);
-        self.settle();
-        received
-    }
-
-    #[inline]
-    fn copy_and<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
-        match self.next(wait)? {
-            Next::InRing(record) => {
-                if self.scratch.len() < record.bytes {
-                    self.lengthen_scratch(record.bytes)?;
-                }
-                let (ring, copy) = (self.end.ring(), &mut self.scratch[..record.bytes]);
-                payload::read(ring.words, record.start, copy);
-                self.consumer.release(ring, record);
-                let result = body(copy);
-                if record.bytes > KEPT {
-                    self.scratch = Vec::new();
-                }
-                Ok(result)
-            }
-            Next::Collected => {
-                let result = body(self.rest());
-                self.forget();
-                Ok(result)
-            }
-        }
-    }
-
-    #[cold]
-    fn lengthen_scratch(&mut self, bytes: usize) -> Result<(), TryRecvError> {
-        let length = bytes.next_power_of_two();
-        self.scratch.try_reserve(length - self.scratch.len()).map_err(|_| no_space(bytes))?;
-        self.scratch.resize(length, 0);
-        Ok(())
-    }
-
-    pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
-        let received = self.take_bytes(wait);
-        self.settle();
-        received
-    }
-
-    fn take_bytes(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
-        match self.next(wait)? {
-            Next::InRing(record) => {
-                let (ring, mut bytes) = (self.end.ring(), Vec::new());
-                append(ring.words, record, &mut bytes)?;
-                self.consumer.release(ring, record);
-                Ok(bytes)
-            }
-            Next::Collected => {
-                let read = self.collected.len() - self.rest().len();
-                let mut bytes = mem::take(&mut self.collected);
-                bytes.drain(..read);
-                self.progress = Progress::Nothing;
-                Ok(bytes)
-            }
-        }
-    }
-
-    #[inline]
-    pub(super) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
-        if let Some(record) = self.message()
-            && let Some(buffer) = buffer.get_mut(..record.bytes)
-        {
-            let ring = self.end.ring();
-            payload::read(ring.words, record.start, buffer);
-            self.consumer.release(ring, record);
-            self.settle();
-            return Ok(record.bytes);
-        }
-        let received = self.receive_into_slow(buffer, wait);
-        self.settle();
-        received
-    }
-
-    #[cold]
-    fn receive_into_slow(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
-        let next = self.next(wait).map_err(|error| match error {
-            TryRecvError::Empty => TryRecvIntoError::Empty,
-            TryRecvError::EndOfFile => TryRecvIntoError::EndOfFile,
-            TryRecvError::Failed(error) => TryRecvIntoError::Failed(error),
-        })?;
-        let message = match next {
-            Next::InRing(record) => record.bytes,
-            Next::Collected => self.rest().len(),
-        };
-        let available = buffer.len();
-        let Some(buffer) = buffer.get_mut(..message) else {
-            return Err(TryRecvIntoError::BufferTooShort(BufferTooShort { message, buffer: available }));
-        };
-        match next {
-            Next::InRing(record) => {
-                let ring = self.end.ring();
-                payload::read(ring.words, record.start, buffer);
-                self.consumer.release(ring, record);
-            }
-            Next::Collected => {
-                buffer.copy_from_slice(self.rest());
-                self.forget();
-            }
-        }
-        Ok(message)
-    }
-
-    pub(super) fn borrow(&mut self, wait: Wait) -> Result<Borrowed<'_>, TryRecvError> {
-        match self.next(wait) {
-            Ok(next) => Ok(Borrowed { outlet: self, next }),
-            Err(error) => {
-                self.settle();
-                Err(error)
-            }
-        }
-    }
-
-    /// Whether there is a message, or an end.
-    pub(super) fn poll(&mut self, wait: Wait) -> Result<bool> {
-        let next = self.next(wait);
-        self.settle();
-        match next {
-            Ok(_) | Err(TryRecvError::EndOfFile) => Ok(true),
-            Err(TryRecvError::Empty) => Ok(false),
-            Err(TryRecvError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Reads bytes of messages, whatever their boundaries; 0 at the end.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let count = if buffer.is_empty() { Ok(0) } else { self.read_some(buffer) };
-        self.settle();
-        count
-    }
-
-    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        loop {
-            match self.next(super::inlet::FOR_EVER) {
-                Err(TryRecvError::EndOfFile) => return Ok(0),
-                Err(error) => return Err(error),
-                Ok(Next::InRing(record)) => {
-                    let ring = self.end.ring();
-                    if record.bytes <= buffer.len() {
-                        payload::read(ring.words, record.start, &mut buffer[..record.bytes]);
-                        self.consumer.release(ring, record);
-                        if record.bytes > 0 {
-                            return Ok(record.bytes);
-                        }
-                    } else {
-                        self.collect(record)?;
-                        self.progress = Progress::Whole { read: 0 };
-                    }
-                }
-                Ok(Next::Collected) => {
-                    let rest = self.rest();
-                    let count = rest.len().min(buffer.len());
-                    buffer[..count].copy_from_slice(&rest[..count]);
-                    if count == rest.len() {
-                        self.forget();
-                    } else if let Progress::Whole { read } = &mut self.progress {
-                        *read += count as u64;
-                    }
-                    if count > 0 {
-                        return Ok(count);
-                    }
-                }
-            }
         }
     }
 
@@ -415,44 +242,19 @@ impl Outlet {
     }
 }
 
-/// A message where it lies, which goes when this is dropped.
-pub(super) struct Borrowed<'a> {
-    outlet: &'a mut Outlet,
-    next: Next,
-}
-
-impl Deref for Borrowed<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self.next {
-            Next::InRing(record) => payload::lend(self.outlet.end.ring().words, record.start, record.bytes),
-            Next::Collected => self.outlet.rest(),
-        }
-    }
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        match self.next {
-            // In a copy that was forked meanwhile, the ring is not ours to change.
-            Next::InRing(_) if self.outlet.end.check_ours().is_err() => {}
-            Next::InRing(record) => self.outlet.consumer.release(self.outlet.end.ring(), record),
-            Next::Collected => self.outlet.forget(),
-        }
-        self.outlet.settle();
-    }
-}
-
 /// Appends a record's payload to a buffer, which grows as far as there is memory.
 #[inline]
-fn append(words: &[crate::sys::atomic::AtomicU64], record: Record, buffer: &mut Vec<u8>) -> Result<(), TryRecvError> {
+pub(super) fn append(
+    words: &[crate::sys::atomic::AtomicU64],
+    record: Record,
+    buffer: &mut Vec<u8>,
+) -> Result<(), TryRecvError> {
     buffer.try_reserve(record.bytes).map_err(|_| no_space(record.bytes))?;
     payload::append(words, record.start, record.bytes, buffer);
     Ok(())
 }
 
-fn no_space(bytes: usize) -> TryRecvError {
+pub(super) fn no_space(bytes: usize) -> TryRecvError {
     TryRecvError::Failed(Error::NoSpace { needed: bytes as u64, available: 0 })
 }
 

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inlet::FOR_EVER;
-use super::outlet::{Borrowed, Outlet, OutletWire};
+use super::outlet::{Outlet, OutletWire};
+use super::receiving::Borrowed;
 use super::sender::WHAT;
 use super::stream::Reader;
 use crate::error::{RecvError, RecvIntoError, Result, TryRecvError, TryRecvIntoError};

@@ -17,6 +17,7 @@ use super::trampoline;
 use super::unwinding;
 use crate::error::{Error, Result};
 use crate::fault::crash_point;
+use crate::sys::barrier;
 use crate::sys::exit;
 use crate::sys::fork;
 use crate::sys::socket::{self, Inherited};
@@ -117,6 +118,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
             Inherited::Untrusted => exit::now(1),
         };
         IS_CHILD.store(control.is_some(), Ordering::Relaxed); // `call_once` orders it for those that come later
+        barrier::register(); // now, while there is one thread, it costs nothing
         let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.

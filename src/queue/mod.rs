@@ -6,5 +6,5 @@ mod encoded;
 mod plain;
 mod readable;
 
-pub use encoded::{Queue, QueueBuilder, Task};
+pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
 pub use plain::{Ring, Slot, Taken};

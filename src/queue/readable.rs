@@ -8,6 +8,8 @@ use crate::word::PeerId;
 pub(super) struct Readable<B> {
     pub(super) placed: Placed<B>,
     pub(super) cells: fn(&Placed<B>) -> Cells<'_>,
+    /// Whether nobody is left who could put.
+    pub(super) is_over: fn(&Placed<B>) -> bool,
     /// Where the handle was that is watched. It takes nothing, and so moves only over what is finished.
     pub(super) consumer: Consumer,
 }
@@ -21,6 +23,6 @@ impl<B: Body> Subject for Readable<B> {
         let cells = (self.cells)(&self.placed);
         // Without an identity of our own, everybody is asked whether he lives.
         let me = cells.segment().me().unwrap_or(PeerId::NOBODY);
-        self.consumer.is_ready(&cells, me, cells.segment().liveness())
+        self.consumer.is_ready(&cells, me, cells.segment().liveness()) || (self.is_over)(&self.placed)
     }
 }

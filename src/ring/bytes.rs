@@ -155,8 +155,8 @@ impl Producer {
         Ok(self.plan(ring, bytes).end <= self.look(ring)?)
     }
 
-    /// How much payload a piece can have that begins at the next record's place, for `bytes` that are left; 0 where
-    /// only the end of the ring is left.
+    /// How much payload the next piece of a message has, of which so many bytes are left: no more than lies before the end
+    /// of the ring, so that nothing is skipped but a last word.
     pub(crate) fn piece(&self, ring: Ring<'_>, bytes: u64) -> u64 {
         // A quarter, so that the consumer has something to do while the next one is written.
         let most = ring.capacity() / 4 - HEADER;

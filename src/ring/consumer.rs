@@ -31,6 +31,9 @@ pub(crate) enum GetRefused {
 /// How long a consumer that never finds the ring empty goes without a sweep, in milliseconds: half the detection bound.
 const SWEEP_EVERY: u64 = 25;
 
+/// How often a message that others take under our eyes has us look again, before we say that there is none. A guess.
+const MOST_CHANGES: u32 = 16;
+
 /// Where one handle takes its messages: private memory. Threads that share the handle may set it back; they then look
 /// at positions that are finished.
 pub(crate) struct Consumer {
@@ -132,11 +135,13 @@ impl Consumer {
     ) -> Result<Ticket, GetRefused> {
         let capacity = slots.capacity();
         self.swept.store(clock::coarse_milliseconds(), Relaxed);
+        let mut changes = 0;
         for _ in 0..most_visits(capacity) {
             let is_closed = slots.control().is_closed();
             if is_closed {
                 barrier::heavy(); // (I6)
             }
+            let swept_to = self.cursor(capacity);
             let swept = self.sweep(slots, me, liveness);
             if let Swept::Message(ticket) = swept {
                 return Ok(ticket);
@@ -153,10 +158,13 @@ impl Consumer {
                     crash_point!("ring.mended");
                     slots.control().space.notify_one();
                 }
+                // Past places that the sweep has not seen.
+                _ if at != swept_to && changes < MOST_CHANGES => changes += 1,
                 (0, Phase::Free) if is_closed && matches!(swept, Swept::Nothing) && at == self.base(capacity) => {
                     return Err(GetRefused::Closed);
                 }
-                (0, Phase::Ready | Phase::Reading) | (1.., _) => {} // has just changed
+                // Has just changed. Each look may be a long one: words that nobody keeps in order can lead it in circles.
+                (0, Phase::Ready | Phase::Reading) | (1.., _) if changes < MOST_CHANGES => changes += 1,
                 _ => return Err(GetRefused::Empty),
             }
         }

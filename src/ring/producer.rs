@@ -186,6 +186,9 @@ impl Ticket {
         crash_point!("ring.abandoned");
         slots.control().items.notify_one(); // a consumer may be waiting for this very slot, with messages behind it
         slots.control().space.notify_one();
+        if slots.control().is_closed() {
+            slots.control().items.notify_all(); // or all of them for the end
+        }
     }
 
     #[inline]

@@ -212,6 +212,12 @@ pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> 
     })
 }
 
+/// An older refusal explains nothing that fails from now on.
+#[inline]
+pub(crate) fn forget_refusal() {
+    REFUSED.set(false);
+}
+
 /// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
 pub(crate) fn was_refused() -> bool {
     REFUSED.take()
@@ -244,7 +250,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
 }
 
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
-macro_rules! impl_any_handle {
+macro_rules! impl_place {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal, $giver:literal) => {
         impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that ", $giver, " gave, in this process")]
@@ -275,7 +281,12 @@ macro_rules! impl_any_handle {
                 f.debug_struct($name).finish_non_exhaustive()
             }
         }
+    };
+}
 
+/// How a handle travels that needs nothing else.
+macro_rules! impl_travel {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?) => {
         /// Only within a transfer to another process.
         impl $(<$element: $bound $(+ $more)*>)? serde::Serialize for $handle $(<$element>)? {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -292,12 +303,13 @@ macro_rules! impl_any_handle {
     };
 }
 
-/// The same, and the descriptor of its memory as what it is to the system.
+/// All of that, for a type whose descriptor is that of its memory.
 macro_rules! impl_handle {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
-        crate::segment::handle::impl_any_handle!(
+        crate::segment::handle::impl_place!(
             $handle $(<$element: $bound $(+ $more)*>)?, $name, "[`AsFd`](std::os::fd::AsFd)"
         );
+        crate::segment::handle::impl_travel!($handle $(<$element: $bound $(+ $more)*>)?);
 
         /// The descriptor of the memory that the object lies in: its own, or that of its arena.
         impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
@@ -308,10 +320,10 @@ macro_rules! impl_handle {
     };
 }
 
-/// The same for a type that can be polled, and so has a method `readiness`.
-macro_rules! impl_readable_handle {
+/// As `impl_place`, for a type that can be polled, and so has a method `readiness`.
+macro_rules! impl_readable {
     ($handle:ident<$element:ident: $bound:ident $(+ $more:ident)*>, $name:literal) => {
-        crate::segment::handle::impl_any_handle!(
+        crate::segment::handle::impl_place!(
             $handle<$element: $bound $(+ $more)*>, $name, "[`memory_fd`](Self::memory_fd)"
         );
 
@@ -325,7 +337,7 @@ macro_rules! impl_readable_handle {
             #[doc = concat!("use crossproc::", $name, ";")]
             ///
             #[doc = concat!("let object = ", $name, "::new(4)?;")]
-            /// object.put(7)?;
+            /// object.put(7_u8)?;
             #[doc = concat!("let again = ", $name, "::<u8>::from_fd(object.memory_fd().try_clone_to_owned().unwrap())?;")]
             /// assert_eq!(again.get()?, 7);
             /// # Ok::<(), crossproc::Error>(())
@@ -345,6 +357,4 @@ macro_rules! impl_readable_handle {
     };
 }
 
-pub(crate) use impl_any_handle;
-pub(crate) use impl_handle;
-pub(crate) use impl_readable_handle;
+pub(crate) use {impl_handle, impl_place, impl_readable, impl_travel};

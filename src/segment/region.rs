@@ -62,6 +62,18 @@ impl<'a> Region<'a> {
         unsafe { copy(bytes.as_ptr(), self.start.as_ptr(), bytes.len()) };
     }
 
+    /// The region's first eight bytes, as a number.
+    ///
+    /// # Panics
+    ///
+    /// If it has fewer.
+    #[inline]
+    pub(crate) fn read_word(self) -> u64 {
+        let mut bytes = [MaybeUninit::uninit(); size_of::<u64>()];
+        let word = self.read(&mut bytes).first_chunk().copied();
+        u64::from_ne_bytes(word.unwrap_or_default())
+    }
+
     /// Copies the region's first bytes out.
     ///
     /// # Panics

@@ -26,7 +26,7 @@ impl Midway {
 
 fn signal_self(signal: i32) {
     // SAFETY: of this process, and its own decision.
-    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
 }
 
 pub(crate) fn signal(child: &Child, signal: i32) {
@@ -82,8 +82,8 @@ pub(crate) type Seen = RawArray<AtomicU32>;
 
 /// The tests of a type with `put` and `get`.
 ///
-/// The file has `Handle`, `handle(capacity)`, `Message`, `message(number)`, `number(&message)` and
-/// `put_midway(handle, number, Midway)`; `$take` and its two other forms get a message as a guard.
+/// The file has `Handle`, `handle(capacity)`, `Message`, `message(number)`, `number(&message)`,
+/// `put_midway(handle, number, Midway)` and `give_up(&handle)`, which claims a place and puts nothing; `$take` and its two other forms get a message as a guard.
 macro_rules! queueing_tests {
     ($take:ident, $try_take:ident, $take_timeout:ident) => {
         mod queueing {
@@ -509,6 +509,31 @@ macro_rules! queueing_tests {
                 }
             }
 
+            /// Places that were given up say nothing about those before them.
+            #[test]
+            fn a_handle_that_was_away_gets_messages_in_order() {
+                let _watchdog = watchdog();
+                for capacity in [2, 3, 4, 7] {
+                    for laps in 1..4 {
+                        for given_up in 1..capacity {
+                            let queue = handle(capacity);
+                            let away = queue.clone();
+                            for n in 0..laps * capacity as u64 {
+                                queue.put(message(n)).unwrap();
+                                queue.get().unwrap();
+                            }
+                            queue.put(message(100)).unwrap();
+                            (0..given_up).for_each(|_| give_up(&queue));
+                            let more = (given_up + 1..capacity).filter(|_| queue.try_put(message(101)).is_ok()).count();
+                            assert_eq!((more, away.len()), (capacity - given_up - 1, 1 + more));
+                            assert_eq!(away.get(), Ok(message(100)));
+                            (0..more).for_each(|_| assert_eq!(away.get(), Ok(message(101))));
+                            check_capacity(&away, capacity as u64, 2);
+                        }
+                    }
+                }
+            }
+
             #[test]
             fn a_forked_copy_is_a_peer_of_its_own() {
                 let _watchdog = watchdog();
@@ -536,9 +561,9 @@ macro_rules! queueing_tests {
                     assert!(forked(|| {
                         let copy = taken.take().unwrap();
                         if give_back {
-                            copy.give_back()
+                            copy.give_back();
                         } else {
-                            drop(copy)
+                            drop(copy);
                         }
                         queue.is_full() && queue.try_get() == Err(TryGetError::Empty)
                     }));

@@ -5,7 +5,7 @@ use std::io::{self, Read, Take};
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use crossproc::{Array, ArrayGuard, LockError};
+use crossproc::{Arena, Array, ArrayGuard, LockError};
 use serde::{Deserialize, Serialize};
 
 use crate::words::is_word_byte;
@@ -15,6 +15,10 @@ const SNIFFED: u64 = 8 << 10;
 
 /// A directory that holds this file can be made again, and is left out: <https://bford.info/cachedir/>.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
+
+/// What a share may take in the arena beside what is read for it: the words that the one before had no room for, and what
+/// the library puts around it. A guess; a share that takes more has memory of its own.
+const BESIDE: usize = 4 << 10;
 
 /// Why there is nothing to count.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +169,8 @@ impl Source {
 
     fn shares(&mut self, count: usize) -> crossproc::Result<Vec<Share>> {
         let mut shares = Vec::new();
+        // All in one segment: every worker has all of them, and attaches one instead of as many as there are workers.
+        let arena = Arena::new(self.left() as usize + count * BESIDE)?;
         // The beginning of a word that the share before had no room for.
         let mut carried = Vec::new();
         for parts in (1..=count).rev() {
@@ -173,7 +179,8 @@ impl Source {
             if fresh == 0 {
                 break;
             }
-            let text = Array::new(carried.len() + fresh as usize)?;
+            let length = carried.len() + fresh as usize;
+            let text = Array::new_in(&arena, length).or_else(|_full| Array::new(length))?;
             let mut bytes = text.lock()?;
             bytes[..carried.len()].copy_from_slice(&carried);
             let filled = carried.len() + self.fill(&mut bytes[carried.len()..]);

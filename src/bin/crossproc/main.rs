@@ -8,13 +8,15 @@ mod words;
 mod workers;
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::demo::Failure;
+
+/// Fewer than the 256 processes that may have a segment at the same time: one is this, and some are to be replaced.
+const MOST_WORKERS: u16 = 240;
 
 /// Python's multiprocessing for Rust, on shared memory.
 #[derive(Parser)]
@@ -36,9 +38,9 @@ enum Command {
     Demo {
         /// A directory or a file; if not given, the files of this package.
         path: Option<PathBuf>,
-        /// How many processes count; if not given, as many as can run at the same time.
-        #[arg(long, value_name = "N")]
-        workers: Option<NonZeroUsize>,
+        /// How many processes count; 240 at most; if not given, as many as can run at the same time.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_WORKERS.into()))]
+        workers: Option<u16>,
         /// Kills one of them half-way through its share.
         #[arg(long)]
         kill: bool,
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
     crossproc::init();
     let Command::Demo { path, workers, kill } = Arguments::parse().command;
     let path = path.unwrap_or_else(own_files);
-    let workers = workers.map_or_else(crossproc::cpu_count, NonZeroUsize::get);
+    let workers = workers.map_or_else(crossproc::cpu_count, usize::from).min(MOST_WORKERS.into());
     let failure = match demo::run(&path, workers, kill) {
         Ok(()) => return ExitCode::SUCCESS,
         // Whoever read the report has seen enough.

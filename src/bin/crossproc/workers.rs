@@ -183,6 +183,7 @@ impl Crew<'_> {
                 // By its share, since it may have come before: see `work`.
                 Ok(result) => {
                     counted[result.share].get_or_insert(result);
+                    continue;
                 }
                 Err(TryGetError::Empty) => {}
                 Err(error) => return Err(error.into()),
@@ -214,10 +215,10 @@ impl Crew<'_> {
     }
 
     fn bytes_done(&self, counted: &[Option<Counted>]) -> u64 {
-        let (done, open): (Vec<_>, Vec<_>) = (0..counted.len()).partition(|&share| counted[share].is_some());
-        let bytes = |worker| Some(self.progress.get(worker)).filter(|(share, _)| open.contains(share)).map(|(_, n)| n);
-        done.iter().map(|&share| self.shares[share].length as u64).sum::<u64>()
-            + (0..counted.len()).filter_map(bytes).sum::<u64>()
+        let done = self.shares.iter().zip(counted).filter(|(_, counted)| counted.is_some());
+        let begun = (0..counted.len()).map(|worker| self.progress.get(worker));
+        let open = begun.filter(|&(share, _)| counted[share].is_none());
+        done.map(|(share, _)| share.length as u64).sum::<u64>() + open.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// Kills the worker that waits in the first share; whether there was one.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Queue;
+use super::travel::Ends;
 use crate::error::Result;
 use crate::segment::Arena;
 
@@ -22,12 +23,13 @@ use crate::segment::Arena;
 pub struct QueueBuilder<T> {
     capacity: usize,
     max_message: usize,
+    ends: Ends,
     element: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     pub(super) fn new() -> Self {
-        QueueBuilder { capacity: 1024, max_message: 1 << 20, element: PhantomData }
+        QueueBuilder { capacity: 1024, max_message: 1 << 20, ends: Ends::default(), element: PhantomData }
     }
 
     /// How many messages the queue holds: 1 to 2^30, 1,024 unless told.
@@ -50,6 +52,61 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
         QueueBuilder { max_message: bytes, ..self }
     }
 
+    /// Whether gets end with [`Disconnected`](crate::GetError::Disconnected) once the queue is empty and no handle is left,
+    /// in any process, that could put: no [`Queue`] and no [`Producer`](crate::Producer). Unless told, a queue waits for
+    /// later producers.
+    ///
+    /// A handle on its way to another process counts; one in a forked copy of a process does not.
+    ///
+    /// # Death
+    ///
+    /// The handles of a process go with it; whoever waits learns it within 50 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{GetError, Process, Producer, Queue, Result};
+    ///
+    /// fn count(numbers: Producer<u32>) -> Result<()> {
+    ///     (1..=3).try_for_each(|n| Ok(numbers.put(n)?))
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// crossproc::init();
+    /// let queue = Queue::builder().end_with_producers(true).build()?;
+    /// let process = Process::spawn(count, (queue.producer(),))?;
+    /// let numbers = queue.consumer();
+    /// drop(queue); // it could put, too
+    /// assert_eq!(numbers.iter().sum::<u32>(), 6);
+    /// assert_eq!(numbers.get(), Err(GetError::Disconnected));
+    /// process.join()?
+    /// # }
+    /// ```
+    pub fn end_with_producers(self, end: bool) -> Self {
+        QueueBuilder { ends: Ends { with_producers: end, ..self.ends }, ..self }
+    }
+
+    /// Whether puts end with [`Disconnected`](crate::PutError::Disconnected) once no handle is left, in any process, that
+    /// could get: no [`Queue`] and no [`Consumer`](crate::Consumer). Unless told, a queue waits for later consumers.
+    ///
+    /// It is noticed by those who find the queue full: a message for which there is room is put, and lies there. For the rest as [`end_with_producers`](Self::end_with_producers).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{PutError, Queue};
+    ///
+    /// let queue = Queue::<u8>::builder().capacity(1).end_with_consumers(true).build()?;
+    /// let producer = queue.producer();
+    /// producer.put(1)?;
+    /// drop(queue);
+    /// assert_eq!(producer.put(2), Err(PutError::Disconnected(2)));
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn end_with_consumers(self, end: bool) -> Self {
+        QueueBuilder { ends: Ends { with_consumers: end, ..self.ends }, ..self }
+    }
+
     /// The queue, in memory of its own.
     ///
     /// # Errors
@@ -60,7 +117,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// See [`QueueBuilder`].
     pub fn build(self) -> Result<Queue<T>> {
-        Queue::create(None, self.capacity, self.max_message)
+        Queue::create(None, self.capacity, self.max_message, self.ends)
     }
 
     /// The queue in an arena, which has to have room for all its messages at their longest.
@@ -78,6 +135,6 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn build_in(self, arena: &Arena) -> Result<Queue<T>> {
-        Queue::create(Some(arena), self.capacity, self.max_message)
+        Queue::create(Some(arena), self.capacity, self.max_message, self.ends)
     }
 }

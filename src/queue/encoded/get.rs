@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::cursors::{Refusal, never};
+use super::super::cursors::Refusal;
+use super::body::{INLINE, LENGTH};
 use super::task::Task;
-use super::{INLINE, LENGTH, MESSAGE, Queue};
+use super::{MESSAGE, Queue};
 use crate::error::{Error, GetError, Result, TryGetError};
 use crate::fault::crash_point;
 use crate::message::codec;
@@ -136,7 +137,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, never)?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         Ok(Task::new(self, ticket, message))
     }
@@ -144,7 +145,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn read(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, never)?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         // Before the release: until then, the message counts as still in the queue.
         if let Err(error) = self.ledger().got() {
@@ -163,21 +164,25 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         let claim = GiveBack { queue: self, ticket };
         let cells = self.cells();
         let slot = cells.message(ticket);
-        let mut length = [MaybeUninit::uninit(); LENGTH];
-        let length = u64::from_ne_bytes(std::array::from_fn(|i| slot.read(&mut length)[i]));
+        let length = slot.read_word();
         let decoded = if length <= INLINE as u64 {
             let mut bytes = [MaybeUninit::uninit(); INLINE];
-            codec::decode(MESSAGE, slot.part(LENGTH, INLINE).read(&mut bytes[..length as usize]))
+            let length = length as usize;
+            let words = slot.part(LENGTH, INLINE).read(&mut bytes[..length.next_multiple_of(LENGTH)]);
+            codec::decode(MESSAGE, &words[..length])
         } else {
             self.decode_large(ticket, length).map_err(Refusal::Failed)?
         };
         std::mem::forget(claim);
-        if decoded.is_err() {
-            self.cursors.release(&cells, ticket);
-            crash_point!("queue.discarded");
-            self.placed.body().done.notify_all();
+        match decoded {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                self.cursors.release(&cells, ticket);
+                crash_point!("queue.discarded");
+                self.placed.body().done.notify_all();
+                Err(Refusal::Failed(error))
+            }
         }
-        decoded.map_err(Refusal::Failed)
     }
 
     /// The outer error leaves the message where it is.

@@ -1,5 +1,7 @@
 //! Who has got messages and not yet said that they are done, and who could still put or get.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 use crate::fault::crash_point;
 use crate::segment::Segment;
@@ -8,6 +10,7 @@ use crate::sys::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::fork;
+use crate::word::PeerId;
 
 /// What one peer has to do with a queue. Only its owner writes it; a foreign identity in it is that of a dead
 /// predecessor.
@@ -58,6 +61,33 @@ impl Account {
     }
 }
 
+/// What a handle can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Role {
+    Both,
+    Putter,
+    Getter,
+}
+
+impl Role {
+    /// The numbers of an account that a handle counts in.
+    fn sides(self, account: &Account) -> impl Iterator<Item = &AtomicU32> {
+        let putters = (self != Role::Getter).then_some(&account.putters);
+        let getters = (self != Role::Putter).then_some(&account.getters);
+        putters.into_iter().chain(getters)
+    }
+}
+
+/// Who is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Putters,
+    Getters,
+}
+
+/// How often all accounts are looked at again because a handle has arrived meanwhile: then there is somebody. A guess.
+const LOOKS: u32 = 8;
+
 /// The accounts of all peers of a segment, by their slots.
 #[derive(Clone, Copy)]
 pub(super) struct Ledger<'a> {
@@ -75,6 +105,67 @@ impl<'a> Ledger<'a> {
             account.open_for(me.get());
         }
         Ok(account)
+    }
+
+    /// The account of an identity that a message travels under; its sender's to write until the message is away.
+    fn of_flight(self, flight: PeerId) -> &'a Account {
+        let account = &self.accounts[flight.slot() % self.accounts.len()];
+        if account.owner.load(Relaxed) != flight.get() {
+            account.open_for(flight.get());
+        }
+        account
+    }
+
+    /// One handle more for `flight` (`None`: this process) to put or get with.
+    ///
+    /// N1. Whoever passes a handle on enters it for the new owner before it leaves for the old one, and counts an arrival in
+    ///     between. So somebody who has looked at all accounts, and finds that nobody has arrived meanwhile, has not missed
+    ///     a handle that went from an account it had not yet seen to one it had.
+    pub(super) fn enter(self, role: Role, flight: Option<PeerId>, arrivals: &AtomicU64) -> Result<(), Error> {
+        let account = match flight {
+            Some(flight) => self.of_flight(flight),
+            None => self.mine()?,
+        };
+        role.sides(account).for_each(|handles| _ = handles.fetch_add(1, Relaxed));
+        crash_point!("account.entered");
+        arrivals.fetch_add(1, Release); // pairs with the Acquire in `has_any`; publishes the number above (N1)
+        Ok(())
+    }
+
+    /// One handle of this process less; whether it was the last with which it could put, or get.
+    pub(super) fn leave(self, role: Role) -> bool {
+        let Ok(account) = self.mine() else { return false };
+        // Release: pairs with the Acquire in `has_any`: who finds us gone sees all that we have put.
+        role.sides(account).fold(false, |last, handles| last | (handles.fetch_sub(1, Release) == 1))
+    }
+
+    /// One handle less of those that travel under `flight`; false if there is none.
+    pub(super) fn withdraw(self, role: Role, flight: PeerId) -> bool {
+        let account = &self.accounts[flight.slot() % self.accounts.len()];
+        let withdraw = |handles: &AtomicU32| handles.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok();
+        account.owner.load(Relaxed) == flight.get() && role.sides(account).all(withdraw)
+    }
+
+    /// Whether anybody alive has a handle that can put, or get.
+    pub(super) fn has_any(self, side: Side, arrivals: &AtomicU64) -> bool {
+        for _ in 0..LOOKS {
+            let before = arrivals.load(Acquire); // pairs with the Release in `enter`
+            let is_there = |account: &Account| {
+                let owner = account.owner.load(Acquire);
+                let handles = match side {
+                    Side::Putters => &account.putters,
+                    Side::Getters => &account.getters,
+                };
+                owner != 0 && handles.load(Acquire) > 0 && !self.segment.liveness().is_dead(owner)
+            };
+            if self.accounts.iter().any(is_there) {
+                return true;
+            }
+            if arrivals.load(Relaxed) == before {
+                return false; // (N1)
+            }
+        }
+        true
     }
 
     /// One message has been got; before its slot is released, so that it is always in one of the two places.

@@ -1,37 +1,36 @@
-#![allow(unsafe_code)]
-
+mod body;
 mod builder;
+mod done;
+mod ends;
 mod extents;
 mod get;
 mod ledger;
 mod put;
 mod task;
+mod travel;
 
-use std::alloc::Layout;
 use std::marker::PhantomData;
-use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::body::{INLINE_BYTES, QueueBody, cells, tail};
 pub use self::builder::QueueBuilder;
+pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
-use self::ledger::{Account, Ledger};
+use self::ledger::{Ledger, Role};
 pub use self::task::Task;
-use super::cells::{Cells, Shape};
+use self::travel::{Ends, Presence};
+use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
-use crate::fault::crash_point;
-use crate::ring::{CONTROL_LAYOUT, Control, Event};
-use crate::segment::handle::impl_readable_handle;
-use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
-use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::segment::handle::impl_readable;
+use crate::segment::place::{Home, Placed};
+use crate::segment::{Arena, Segment, type_stamp};
+use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::barrier;
-use crate::sys::clock::Deadline;
 
 /// A bounded queue of messages of any serde type, lock-free, for any number of producers and consumers.
 ///
@@ -83,61 +82,9 @@ pub struct Queue<T> {
     extents: Extents,
     /// The most encoded bytes of a message, as they were when they were checked.
     max_message: u64,
+    presence: Presence,
     element: PhantomData<fn(T) -> T>,
 }
-
-/// | offset | size           | field       | meaning                                                            |
-/// |--------|----------------|-------------|--------------------------------------------------------------------|
-/// | 0      | 256            | control     | `ring/control.rs`                                                  |
-/// | 256    | 8              | done        | who waits for all to be done sleeps here: `ring/event.rs`          |
-/// | 264    | 8              | max_message | the most encoded bytes of a message                                |
-/// | 272    | 8              | extents     | offset of the first extent from the segment's first byte           |
-/// | 280    | 40             | line        | 0                                                                  |
-/// | 320    | peers x 64     |             | accounts: `ledger.rs`                                              |
-/// | then   | capacity x 128 |             | the slots: a word (`ring/slot.rs`), the length, the message if it fits |
-#[repr(C, align(64))]
-struct QueueBody {
-    control: Control,
-    done: Event,
-    max_message: AtomicU64,
-    extents: AtomicU64,
-    line: [AtomicU64; 5],
-}
-
-const _: () = assert!(size_of::<QueueBody>() == 320 && offset_of!(QueueBody, extents) == 272);
-
-// SAFETY: `repr(C)`, atomics only and no padding; all zero is an empty queue for messages without a byte.
-unsafe impl Body for QueueBody {
-    const KIND: Kind = Kind::Queue;
-    const STAMP: u64 = stamp(&[
-        CONTROL_LAYOUT[0],
-        CONTROL_LAYOUT[1],
-        CONTROL_LAYOUT[2],
-        CONTROL_LAYOUT[3],
-        CONTROL_LAYOUT[4],
-        size_of::<QueueBody>(),
-        offset_of!(QueueBody, done),
-        offset_of!(QueueBody, max_message),
-        offset_of!(QueueBody, extents),
-        size_of::<Account>(),
-        INLINE,
-    ]);
-}
-
-// SAFETY: `repr(C)`, atomics only and no padding.
-unsafe impl Atomics for Account {}
-
-/// The most encoded bytes that a slot holds itself: with its word and their length, two cache lines, since processors fetch
-/// them in pairs.
-const INLINE: usize = 112;
-
-/// What precedes a message in its slot: its length in bytes.
-const LENGTH: usize = size_of::<u64>();
-
-const SHAPE: Shape = match Layout::from_size_align(LENGTH + INLINE, align_of::<u64>()) {
-    Ok(layout) => Shape::of(layout),
-    Err(_) => unreachable!(),
-};
 
 /// The name of a message in errors.
 const MESSAGE: &str = "a message";
@@ -189,7 +136,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         QueueBuilder::new()
     }
 
-    fn create(arena: Option<&Arena>, capacity: usize, max_message: usize) -> Result<Self> {
+    fn create(arena: Option<&Arena>, capacity: usize, max_message: usize, ends: Ends) -> Result<Self> {
         let capacity = check_capacity(Kind::Queue, capacity)?;
         let max_message = max_message as u64;
         let too_much = || Error::NoSpace { needed: u64::MAX, available: isize::MAX as u64 };
@@ -210,11 +157,13 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             let body: &QueueBody = placed.body();
             body.max_message.store(max_message, Relaxed);
             body.extents.store(offset, Relaxed);
+            body.ends.store(ends.bits(), Relaxed);
         })?;
-        Ok(Self::of(placed, offset, stride, max_message))
+        Self::of(placed, offset, stride, max_message, Presence::new(Role::Both, ends)).entered()
     }
 
-    fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
+    /// The queue at `offset`, checked, as a handle that is not entered yet.
+    fn place(segment: Arc<Segment>, offset: u64, role: Role) -> Result<Self> {
         let peers = segment.peers();
         let tail = |capacity| is_capacity(capacity).then(|| tail(capacity, peers))?;
         let placed = Placed::<QueueBody>::attach(segment, offset, &type_stamp::<T>(), tail)?;
@@ -229,36 +178,23 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         if extents.checked_add(bytes).is_none_or(|end| end > segment) {
             return Err(AttachError::OutOfBounds { offset: extents, bytes, segment }.into());
         }
-        Ok(Self::of(placed, extents, stride, max_message))
+        let presence = Presence::new(role, Ends::of_bits(placed.body().ends.load(Relaxed)));
+        Ok(Self::of(placed, extents, stride, max_message, presence))
     }
 
-    fn of(placed: Placed<QueueBody>, extents: u64, stride: u64, max_message: u64) -> Self {
+    fn of(placed: Placed<QueueBody>, extents: u64, stride: u64, max_message: u64, presence: Presence) -> Self {
         barrier::register();
         let cursors = Cursors::new(&cells(&placed));
         let slots = if stride > 0 { placed.length() as u64 } else { 0 };
-        Queue { cursors, extents: Extents::new(extents, stride, slots), max_message, placed, element: PhantomData }
+        let extents = Extents::new(extents, stride, slots);
+        Queue { cursors, extents, max_message, presence, placed, element: PhantomData }
     }
 }
 
-/// [`INLINE`], as a number of bytes in shared memory.
-const INLINE_BYTES: u64 = INLINE as u64;
-
-fn tail(capacity: u64, peers: u32) -> Option<Layout> {
-    let accounts = Layout::array::<Account>(peers as usize).ok()?;
-    let (tail, slots) = accounts.extend(SHAPE.row(capacity)?).ok()?;
-    (slots == slots_at(peers)).then_some(tail)
-}
-
-/// Where the slots begin in the tail: behind the accounts, at a multiple of 128.
-fn slots_at(peers: u32) -> usize {
-    (peers as usize * size_of::<Account>()).next_multiple_of(128)
-}
-
 #[inline]
-fn cells(placed: &Placed<QueueBody>) -> Cells<'_> {
-    let slots = slots_at(placed.segment().peers());
-    // SAFETY: the tail was laid out, and checked at attach, with a row of `SHAPE` at this place.
-    unsafe { Cells::new(placed, &placed.body().control, slots, SHAPE) }
+fn ledger(placed: &Placed<QueueBody>) -> Ledger<'_> {
+    let segment = placed.segment();
+    Ledger { segment, accounts: placed.tail_of(segment.peers() as usize) }
 }
 
 impl<T> Queue<T> {
@@ -269,8 +205,7 @@ impl<T> Queue<T> {
 
     #[inline]
     fn ledger(&self) -> Ledger<'_> {
-        let segment = self.placed.segment();
-        Ledger { segment, accounts: self.placed.tail_of(segment.peers() as usize) }
+        ledger(&self.placed)
     }
 
     /// Refuses every put from now on, also those that wait. What has been put can still be got, and then gets end with
@@ -366,7 +301,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells)
+        self.cursors.readiness(&self.placed, cells, self.presence.no_producers())
     }
 
     /// How many messages have been taken from a consumer that died, for another one to get.
@@ -384,104 +319,6 @@ impl<T> Queue<T> {
     pub fn redelivered(&self) -> u64 {
         self.placed.body().control.redelivered()
     }
-
-    /// Says that a message is done which this process has got, for [`join`](Self::join).
-    ///
-    /// # Errors
-    ///
-    /// [`NothingToBeDone`](Error::NothingToBeDone) if it has not got more messages than it has done already: those of tasks
-    /// ([`get_task`](Self::get_task)) do not count, they say so themselves.
-    ///
-    /// # Examples
-    ///
-    /// See [`join`](Self::join).
-    pub fn task_done(&self) -> Result<()> {
-        if !self.ledger().done()? {
-            return Err(Error::NothingToBeDone { object: Kind::Queue });
-        }
-        crash_point!("queue.done");
-        self.placed.body().done.notify_all();
-        Ok(())
-    }
-
-    /// Waits until everything that has been put is done: got and, with [`task_done`](Self::task_done) or by its
-    /// [`Task`]'s drop, said to be done.
-    ///
-    /// # Death
-    ///
-    /// What a process had got with `get` when it ended is not waited for any more; what it had as a task is, until
-    /// somebody else has done it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Process, Queue, Result, Value};
-    ///
-    /// fn work(jobs: Queue<u64>, sum: Value<u64>) -> Result<()> {
-    ///     while let Ok(job) = jobs.get() {
-    ///         sum.update(|sum| sum + job);
-    ///         jobs.task_done()?;
-    ///     }
-    ///     Ok(())
-    /// }
-    ///
-    /// # fn main() -> Result<()> {
-    /// crossproc::init();
-    /// let (jobs, sum) = (Queue::new(4)?, Value::new(0)?);
-    /// let worker = Process::spawn(work, (&jobs, &sum))?;
-    /// (1..=10).try_for_each(|job| jobs.put(job))?;
-    /// jobs.join();
-    /// assert_eq!(sum.get(), 55);
-    /// jobs.close();
-    /// worker.join()?
-    /// # }
-    /// ```
-    pub fn join(&self) {
-        self.wait_until_done(Deadline::NEVER);
-    }
-
-    /// As [`join`](Self::join), for `timeout` at most (monotonic); whether everything is done.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let queue = crossproc::Queue::new(4)?;
-    /// assert!(queue.join_timeout(Duration::ZERO));
-    /// queue.put(1)?;
-    /// assert!(!queue.join_timeout(Duration::from_millis(1)));
-    /// drop(queue.get_task()?);
-    /// assert!(queue.join_timeout(Duration::ZERO));
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.wait_until_done(Deadline::after(timeout))
-    }
-
-    fn wait_until_done(&self, deadline: Deadline) -> bool {
-        let is_done = || {
-            // A message that is done may have put another one before: nothing may have been got or done between the
-            // two looks at the ledger.
-            let (is_quiet, before) = self.ledger().is_quiet();
-            let is_done =
-                is_quiet && !self.cursors.is_busy(&self.cells()) && self.ledger().is_quiet() == (true, before);
-            is_done.then_some(())
-        };
-        self.placed.body().done.wait(|_| None, deadline, || None, is_done).is_some()
-    }
 }
 
-impl<T> Clone for Queue<T> {
-    fn clone(&self) -> Self {
-        Queue {
-            placed: self.placed.clone(),
-            cursors: self.cursors.clone(),
-            extents: self.extents.clone(),
-            max_message: self.max_message,
-            element: PhantomData,
-        }
-    }
-}
-
-impl_readable_handle!(Queue<T: Serialize + DeserializeOwned>, "Queue");
+impl_readable!(Queue<T: Serialize + DeserializeOwned>, "Queue");

@@ -3,8 +3,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::cursors::{Refusal, never};
-use super::{INLINE, INLINE_BYTES, LENGTH, MESSAGE, Queue};
+use super::super::cursors::Refusal;
+use super::body::{INLINE, LENGTH};
+use super::{MESSAGE, Queue};
 use crate::error::{Error, Kind, PutError, TryPutError};
 use crate::fault::crash_point;
 use crate::message::{Sends, codec};
@@ -83,19 +84,20 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         // On the stack first: a slot that is being written holds up those behind it, and the message's own code runs here.
         let mut small = [0; INLINE];
         let most = INLINE.min(self.max_message());
-        match codec::encode_into(MESSAGE, message, &mut small[..most]).map_err(Refusal::Failed)? {
-            Some(bytes) => self.write_small(bytes, wait),
+        match codec::encode_into(MESSAGE, message, &mut small[..most]).map_err(Refusal::Failed)?.map(<[u8]>::len) {
+            Some(length) => self.write_small(&small, length, wait),
             None => self.write_large(message, wait),
         }
     }
 
+    /// Puts the first `length` bytes, in whole words.
     #[inline]
-    fn write_small(&self, bytes: &[u8], wait: Wait) -> Result<(), Refusal> {
+    fn write_small(&self, bytes: &[u8; INLINE], length: usize, wait: Wait) -> Result<(), Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.claim(&cells, wait, never)?;
+        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
         let slot = cells.message(ticket);
-        slot.write(&(bytes.len() as u64).to_ne_bytes());
-        slot.part(LENGTH, INLINE).write(bytes);
+        slot.write(&(length as u64).to_ne_bytes());
+        slot.part(LENGTH, INLINE).write(&bytes[..length.next_multiple_of(LENGTH)]);
         ticket.publish(&cells);
         Ok(())
     }
@@ -104,26 +106,18 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     fn write_large<M: Serialize>(&self, message: &M, wait: Wait) -> Result<(), Refusal> {
         let cells = self.cells();
         let too_large = |size| Error::TooLarge { object: Kind::Queue, size, limit: self.max_message() };
-        let size = || codec::encoded_size(MESSAGE, message).map_err(Refusal::Failed);
-        if self.max_message <= INLINE_BYTES {
-            return Err(Refusal::Failed(too_large(size()?)));
+        // Once only to see that it can be done: a slot that is claimed and given up leaves a gap until the next lap.
+        let size = codec::encoded_size(MESSAGE, message).map_err(Refusal::Failed)?;
+        if size > self.max_message() {
+            return Err(Refusal::Failed(too_large(size)));
         }
-        let ticket = match self.cursors.claim(&cells, Wait::No, never) {
-            Err(Refusal::NotNow) => {
-                // Not to wait for a slot that will be of no use.
-                if size()? > self.max_message() {
-                    return Err(Refusal::Failed(too_large(size()?)));
-                }
-                self.cursors.claim(&cells, wait, never)?
-            }
-            claimed => claimed?,
-        };
+        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
         let claim = Abandon { queue: self, ticket };
         let mut written = 0;
         let encoded = codec::encode_with(MESSAGE, message, |piece| {
             let end = written + piece.len();
             if end > self.max_message() {
-                return Err(too_large(codec::encoded_size(MESSAGE, message)?));
+                return Err(too_large(end)); // it has grown since
             }
             let extent = self.extents.bytes(cells.segment(), ticket.index(), end as u64)?;
             extent.part(written, piece.len()).write(piece);

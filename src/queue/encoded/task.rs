@@ -1,6 +1,7 @@
 use std::fmt;
 use std::mem;
 use std::ops::{Deref, DerefMut};
+use std::thread;
 
 use super::Queue;
 use crate::fault::crash_point;
@@ -14,7 +15,7 @@ use crate::sys::fork;
 ///
 /// # Death
 ///
-/// If the process dies before that, somebody else gets the message.
+/// If the process dies before that, somebody else gets the message; so does somebody if a panic drops it.
 ///
 /// # Examples
 ///
@@ -103,7 +104,9 @@ impl<T> DerefMut for Task<'_, T> {
 
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
-        if self.is_ours() {
+        if self.is_ours() && thread::panicking() {
+            self.ticket.give_back(&self.queue.cells());
+        } else if self.is_ours() {
             self.queue.cursors.release(&self.queue.cells(), self.ticket);
             crash_point!("task.released");
             self.queue.placed.body().done.notify_all();

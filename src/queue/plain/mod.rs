@@ -14,7 +14,7 @@ use super::cells::{Cells, Shape};
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{Kind, Result};
 use crate::ring::{CONTROL_LAYOUT, Control};
-use crate::segment::handle::impl_readable_handle;
+use crate::segment::handle::{impl_readable, impl_travel};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Segment, Shared, stamp, type_stamp};
 use crate::sys::barrier;
@@ -262,7 +262,7 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells::<T>)
+        self.cursors.readiness(&self.placed, cells::<T>, |_| false)
     }
 
     /// How many messages have been taken from a consumer that died, for another one to get.
@@ -294,4 +294,5 @@ impl<T: Shared> Clone for Ring<T> {
     }
 }
 
-impl_readable_handle!(Ring<T: Shared>, "Ring");
+impl_readable!(Ring<T: Shared>, "Ring");
+impl_travel!(Ring<T: Shared>);

@@ -23,6 +23,10 @@ use crate::sys::fork;
 /// [`commit`](Self::commit) puts the message. Dropped without, nothing has been put, and the slot goes on. Until then it
 /// holds its place in the line: messages that others put behind it are got after it.
 ///
+/// # Panics
+///
+/// Writing panics in a forked copy of the process that reserved it; dropping or committing it there does nothing.
+///
 /// # Death
 ///
 /// A process killed before `commit` has returned has put nothing, or the whole message.
@@ -97,6 +101,11 @@ impl<'a, T: Shared> Claim<'a, T> {
     fn is_ours(&self) -> bool {
         self.generation == fork::generation()
     }
+
+    #[inline]
+    fn assert_ours(&self) {
+        assert!(self.is_ours(), "a slot of a Ring is written in a forked copy of the process that reserved it");
+    }
 }
 
 impl<'a, T: Shared> Slot<'a, T> {
@@ -119,6 +128,7 @@ impl<'a, T: Shared> Slot<'a, T> {
     /// ```
     #[inline]
     pub fn write(&mut self, message: T) {
+        self.claim.assert_ours();
         // SAFETY: T.
         unsafe { self.claim.message.write_volatile(message) };
     }
@@ -150,6 +160,7 @@ impl<T: Shared> Deref for Slot<'_, T> {
 
 impl<T: Shared> DerefMut for Slot<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
+        self.claim.assert_ours();
         // SAFETY: T, and the slot is borrowed mutably.
         unsafe { self.claim.message.as_mut() }
     }

@@ -20,7 +20,6 @@ struct Stock {
 
 impl Stock {
     fn new() -> Arc<Self> {
-        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
         Arc::new(Stock { things: AtomicU64::new(0), event: Event::new() })
     }
 

@@ -102,7 +102,6 @@ fn producing(ring: &Arc<Ring>, slot: usize, death: Option<usize>, messages: &'st
 }
 
 fn consuming(ring: &Arc<Ring>, slot: usize, death: Option<usize>, count: usize) -> (JoinHandle<bool>, Got) {
-    #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
     let got = Got::default();
     let process = process(ring, slot, death, {
         let got = Arc::clone(&got);
@@ -178,11 +177,11 @@ fn a_close() {
 fn a_producer_dies_at(step: usize) {
     let ring = Ring::new(1);
     let victim = producing(&ring, 1, Some(step), &[9]);
-    let producer = producing(&ring, 2, None, &[1, 2]);
+    let producer = producing(&ring, 2, None, &[1]);
     let consumer = Consumer::new(&*ring);
     let got = Process::run(peer(3).get(), None, || {
         let mut got = Vec::new();
-        while got.last() != Some(&2) {
+        while got.last() != Some(&1) {
             got.push(ring.get(&consumer, peer(3)).unwrap());
         }
         got
@@ -191,8 +190,8 @@ fn a_producer_dies_at(step: usize) {
     let lived = victim.join().unwrap();
     producer.join().unwrap();
     let others: Vec<u32> = got.iter().copied().filter(|&message| message != 9).collect();
-    assert_eq!(others, [1, 2]);
-    assert!(got.len() <= 3);
+    assert_eq!(others, [1]);
+    assert!(got.len() <= 2);
     // All slots are still there.
     let last = Process::run(peer(4).get(), None, || {
         let rest = consumer.sweep_and_take(&*ring, peer(4), &Liveness);

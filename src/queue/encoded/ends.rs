@@ -1,0 +1,319 @@
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::ledger::Role;
+use super::{Queue, Task};
+use crate::error::{GetError, PutError, TryGetError, TryPutError};
+use crate::message::Sends;
+
+/// A handle of a [`Queue`] that can only put. It tells a queue that ends with its producers that there is one more.
+///
+/// # Examples
+///
+/// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+pub struct Producer<T> {
+    queue: Queue<T>,
+}
+
+/// A handle of a [`Queue`] that can only get. It tells a queue that ends with its consumers that there is one more.
+///
+/// # Examples
+///
+/// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+pub struct Consumer<T> {
+    queue: Queue<T>,
+}
+
+impl<T> Queue<T> {
+    /// A handle that can only put.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn producer(&self) -> Producer<T> {
+        Producer { queue: self.again(Role::Putter) }
+    }
+
+    /// A handle that can only get.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn consumer(&self) -> Consumer<T> {
+        Consumer { queue: self.again(Role::Getter) }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Producer<T> {
+    /// As [`Queue::put`]; [`Disconnected`](PutError::Disconnected) if the queue ends with its consumers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn put<M: Sends<T>>(&self, message: M) -> Result<(), PutError<M>> {
+        self.queue.put(message)
+    }
+
+    /// As [`Queue::try_put`]; [`Disconnected`](TryPutError::Disconnected) if the queue ends with its consumers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn try_put<M: Sends<T>>(&self, message: M) -> Result<(), TryPutError<M>> {
+        self.queue.try_put(message)
+    }
+
+    /// As [`Queue::put_timeout`]; [`Disconnected`](TryPutError::Disconnected) if the queue ends with its consumers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn put_timeout<M: Sends<T>>(&self, message: M, timeout: Duration) -> Result<(), TryPutError<M>> {
+        self.queue.put_timeout(message, timeout)
+    }
+
+    /// As [`Queue::is_empty`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// As [`Queue::is_full`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Consumer<T> {
+    /// As [`Queue::get`]; [`Disconnected`](GetError::Disconnected) if the queue ends with its producers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn get(&self) -> Result<T, GetError> {
+        self.queue.get()
+    }
+
+    /// As [`Queue::try_get`]; [`Disconnected`](TryGetError::Disconnected) if the queue ends with its producers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn try_get(&self) -> Result<T, TryGetError> {
+        self.queue.try_get()
+    }
+
+    /// As [`Queue::get_timeout`]; [`Disconnected`](TryGetError::Disconnected) if the queue ends with its producers.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, TryGetError> {
+        self.queue.get_timeout(timeout)
+    }
+
+    /// Gets messages until the queue is closed and drained, or until it ends with its producers, or one does not decode.
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        self.queue.iter()
+    }
+
+    /// As [`Queue::get_task`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn get_task(&self) -> Result<Task<'_, T>, GetError> {
+        self.queue.get_task()
+    }
+
+    /// As [`Queue::try_get_task`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn try_get_task(&self) -> Result<Task<'_, T>, TryGetError> {
+        self.queue.try_get_task()
+    }
+
+    /// As [`Queue::get_task_timeout`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
+        self.queue.get_task_timeout(timeout)
+    }
+
+    /// As [`Queue::is_empty`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+impl<T> Producer<T> {
+    /// As [`Queue::len`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// As [`Queue::capacity`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// As [`Queue::close`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// As [`Queue::is_closed`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+}
+
+/// Polls readable while there is something to be got: see [`Queue::readiness`].
+impl<T: Serialize + DeserializeOwned> AsFd for Consumer<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+impl<T> Consumer<T> {
+    /// As [`Queue::readiness`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::readiness`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Queue, wait_any};
+    ///
+    /// let queue = Queue::<u8>::builder().capacity(2).end_with_producers(true).build()?;
+    /// let (producer, consumer) = (queue.producer(), queue.consumer());
+    /// drop(queue);
+    /// producer.put(1)?;
+    /// assert_eq!(wait_any(&[&consumer], None)?, [0]);
+    /// assert_eq!(consumer.try_get()?, 1);
+    /// drop(producer);
+    /// assert_eq!(wait_any(&[&consumer], None)?, [0]);
+    /// assert!(consumer.get().is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> crate::Result<BorrowedFd<'_>> {
+        self.queue.readiness()
+    }
+
+    /// As [`Queue::len`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// As [`Queue::capacity`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// As [`Queue::close`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// As [`Queue::is_closed`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// As [`Queue::task_done`].
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    pub fn task_done(&self) -> crate::Result<()> {
+        self.queue.task_done()
+    }
+}
+
+macro_rules! same_as_its_queue {
+    ($($end:ident)*) => {$(
+        impl<T> Clone for $end<T> {
+            fn clone(&self) -> Self {
+                $end { queue: self.queue.clone() }
+            }
+        }
+
+        impl<T> std::fmt::Debug for $end<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($end)).finish_non_exhaustive()
+            }
+        }
+
+        /// Only within a transfer to another process.
+        impl<T: Serialize + DeserializeOwned> Serialize for $end<T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.queue.serialize(serializer)
+            }
+        }
+
+        /// Only within a transfer from another process.
+        impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for $end<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Ok($end { queue: Queue::deserialize(deserializer)? })
+            }
+        }
+    )*};
+}
+
+same_as_its_queue!(Producer Consumer);
