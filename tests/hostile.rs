@@ -178,7 +178,7 @@ fn a_ring_with_any_byte_flipped_is_an_error_or_works() {
     assert_eq!(ring.get().unwrap(), [1, 2, 3]);
     let _taken = ring.take().unwrap();
     let _slot = ring.reserve().unwrap();
-    every_flip(&image(&ring), Ring::from_fd, use_ring);
+    every_flip(&image(&ring.memory_fd()), Ring::from_fd, use_ring);
 }
 
 /// Its accounts are as many as peers and all alike: every byte of the rest, of the first accounts and of the last one.
@@ -194,7 +194,7 @@ fn a_queue_with_any_byte_flipped_is_an_error_or_works() {
     let accounts = first_object() + 128 + 384;
     let slots = accounts + 256 * 64;
     let offsets = (0..128 + 64).chain(first_object()..accounts + 2 * 64).chain(slots - 64..slots + 3 * 128 + 64);
-    let image = image(&queue);
+    let image = image(&queue.memory_fd());
     let extents = image.len() - 3 * 4096;
     flips(&image, offsets.chain((extents..image.len()).step_by(61)), Queue::from_fd, use_queue);
 }
@@ -206,7 +206,8 @@ fn an_impossible_capacity_or_limit_is_refused() {
         image[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
         file(&image, SEALS)
     };
-    let (ring, queue) = (image(&Ring::<u64>::new(3).unwrap()), image(&Queue::<u64>::new(3).unwrap()));
+    let (ring, queue) =
+        (image(&Ring::<u64>::new(3).unwrap().memory_fd()), image(&Queue::<u64>::new(3).unwrap().memory_fd()));
     let (length, limit, extents) = (first_object() + 32, first_object() + 128 + 264, first_object() + 128 + 272);
     for wrong in [0, 2, 5, 1 << 30, (1 << 30) + 1, 1 << 31, 1 << 32, (1 << 32) + 3, 1 << 58, u64::MAX] {
         for found in [

@@ -221,7 +221,7 @@ fn a_ring_is_laid_out_as_ever() {
         (slots + 144, 6),
         (slots + 192, WRITING | OWNER),
     ]);
-    assert_eq!(words(&ring), golden);
+    assert_eq!(words(&ring.memory_fd()), golden);
 }
 
 #[test]
@@ -271,5 +271,5 @@ fn a_queue_is_laid_out_as_ever() {
     golden.extend([(extent, 0x0202_0202_0202_01c8)]);
     golden.extend((1..25).map(|word| (extent + word * 8, 0x0202_0202_0202_0202)));
     golden.extend([(extent + 200, 0x0202)]);
-    assert_eq!(words(&queue), golden);
+    assert_eq!(words(&queue.memory_fd()), golden);
 }

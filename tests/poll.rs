@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use common::locking::{Stage, wait_for_state};
 use common::watchdog;
 use crossproc::{
-    Connection, Error, PipeBuilder, Process, Queue, RawValue, Receiver, Ring, Sender, TryGetError, TryRecvError,
-    channel, pipe, wait_any,
+    Connection, Error, PipeBuilder, Process, Producer, Queue, RawValue, Receiver, Ring, Sender, TryGetError,
+    TryRecvError, channel, pipe, wait_any,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -633,7 +633,7 @@ fn many_senders_are_waited_for_until_each_is_gone() {
     let _watchdog = watchdog();
     let send = |mut sender: Sender<(u32, u32)>, who: u32| {
         for number in 0..10 {
-            if who % 2 == 0 {
+            if who.is_multiple_of(2) {
                 thread::yield_now();
             }
             sender.send((number, who)).unwrap();
@@ -660,6 +660,34 @@ fn many_senders_are_waited_for_until_each_is_gone() {
     messages.sort_unstable();
     assert_eq!(messages, (0..10).flat_map(|number| (0..4).map(move |who| (number, who))).collect::<Vec<_>>());
     processes.into_iter().for_each(|process| process.join().unwrap());
+}
+
+/// The end of a queue that ends with its producers: told by the last one that goes, or found out.
+#[test]
+fn a_queue_without_producers_is_readable() {
+    let _watchdog = watchdog();
+    for is_killed in [false, true] {
+        let queue = Queue::<u32>::builder().capacity(4).end_with_producers(true).build().unwrap();
+        let (producer, consumer) = (queue.producer(), queue.consumer());
+        drop(queue);
+        let put = |producer: Producer<u32>, is_killed: bool| {
+            producer.put(7).unwrap();
+            if is_killed {
+                thread::park();
+            }
+        };
+        let process = Process::spawn(put, (producer, is_killed)).unwrap();
+        wait_for(&consumer);
+        assert_eq!(consumer.get(), Ok(7));
+        if is_killed {
+            assert!(!is_readable(&consumer));
+            process.kill().unwrap();
+        }
+        wait_for(&consumer);
+        assert_eq!(consumer.try_get(), Err(TryGetError::Disconnected));
+        assert!(is_readable(&consumer));
+        process.wait();
+    }
 }
 
 /// An epoll instance, with the number of each descriptor that it is to say.

@@ -130,8 +130,8 @@ impl Object {
                 bytes_of(RawArray::<AtomicU64>::new(LENGTH)),
                 bytes_of(Lock::new()),
                 bytes_of(Arena::new(1 << 12)),
-                bytes_of(Ring::new(SLOTS).inspect(|ring| ring.put_many(&[[7; 9]; 2]).expect("there is room"))),
-                bytes_of(queue().inspect(|queue| queue.put(vec![7; 200]).expect("there is room"))),
+                bytes_behind(&ring().memory_fd()),
+                bytes_behind(&full_queue().memory_fd()),
             ]
         });
         &IMAGES[self as usize]
@@ -140,7 +140,22 @@ impl Object {
 
 /// The segment of a new object, with its creator still attached: in the copy, a peer that is dead.
 fn bytes_of(object: Result<impl AsFd>) -> Vec<u8> {
-    let object = object.expect("a valid object can be made");
+    bytes_behind(&object.expect("a valid object can be made"))
+}
+
+fn ring() -> Ring<[u64; 9]> {
+    let ring = Ring::new(SLOTS).expect("a valid object can be made");
+    ring.put_many(&[[7; 9]; 2]).expect("there is room");
+    ring
+}
+
+fn full_queue() -> Queue<Vec<u8>> {
+    let queue = queue().expect("a valid object can be made");
+    queue.put(vec![7; 200]).expect("there is room");
+    queue
+}
+
+fn bytes_behind(object: &impl AsFd) -> Vec<u8> {
     // By its path, since reading moves the position of an open file description.
     let path = format!("/proc/self/fd/{}", object.as_fd().as_raw_fd());
     let mut bytes = Vec::new();

@@ -120,7 +120,8 @@ impl Cursors {
         Ok(ticket)
     }
 
-    /// The descriptor that polls readable when there is a message, or will never be one.
+    /// The descriptor that polls readable when there is a message, or will never be one. `is_over`: as for
+    /// [`claim`](Self::claim).
     pub(super) fn readiness<B: Body>(
         &self,
         placed: &Placed<B>,
