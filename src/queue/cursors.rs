@@ -120,8 +120,7 @@ impl Cursors {
         Ok(ticket)
     }
 
-    /// The descriptor that polls readable when there is a message, or will never be one. `is_over`: as for
-    /// [`claim`](Self::claim).
+    /// The descriptor that polls readable when there is a message, or will never be one.
     pub(super) fn readiness<B: Body>(
         &self,
         placed: &Placed<B>,

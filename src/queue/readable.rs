@@ -8,8 +8,6 @@ use crate::word::PeerId;
 pub(super) struct Readable<B> {
     pub(super) placed: Placed<B>,
     pub(super) cells: fn(&Placed<B>) -> Cells<'_>,
-    /// Whether nobody is left who could put.
-    pub(super) is_over: fn(&Placed<B>) -> bool,
     /// Where the handle was that is watched. It takes nothing, and so moves only over what is finished.
     pub(super) consumer: Consumer,
     /// Whether nobody is left who could put.

@@ -236,40 +236,7 @@ impl<T> Producer<T> {
     }
 }
 
-/// Polls readable while there is something to be got: see [`Queue::readiness`].
-impl<T: Serialize + DeserializeOwned> AsFd for Consumer<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.queue.as_fd()
-    }
-}
-
 impl<T> Consumer<T> {
-    /// As [`Queue::readiness`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::readiness`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Queue, wait_any};
-    ///
-    /// let queue = Queue::<u8>::builder().capacity(2).end_with_producers(true).build()?;
-    /// let (producer, consumer) = (queue.producer(), queue.consumer());
-    /// drop(queue);
-    /// producer.put(1)?;
-    /// assert_eq!(wait_any(&[&consumer], None)?, [0]);
-    /// assert_eq!(consumer.try_get()?, 1);
-    /// drop(producer);
-    /// assert_eq!(wait_any(&[&consumer], None)?, [0]);
-    /// assert!(consumer.get().is_err());
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn readiness(&self) -> crate::Result<BorrowedFd<'_>> {
-        self.queue.readiness()
-    }
-
     /// As [`Queue::len`].
     ///
     /// # Examples

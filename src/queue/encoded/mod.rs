@@ -191,12 +191,6 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 }
 
-#[inline]
-fn ledger(placed: &Placed<QueueBody>) -> Ledger<'_> {
-    let segment = placed.segment();
-    Ledger { segment, accounts: placed.tail_of(segment.peers() as usize) }
-}
-
 impl<T> Queue<T> {
     #[inline]
     fn cells(&self) -> Cells<'_> {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Queue;
 use super::body::{QueueBody, ledger};
 use super::ledger::{Role, Side};
-use super::{Queue, ledger};
 use crate::error::Result;
 use crate::segment::Segment;
 use crate::segment::handle::{self, Wire};
@@ -50,14 +49,6 @@ impl Presence {
 
     fn is_entered(&self) -> bool {
         self.entered == Some(fork::generation())
-    }
-
-    /// Whether nobody is left who could put, if that is an end of the queue.
-    pub(super) fn no_producers(&self) -> fn(&Placed<QueueBody>) -> bool {
-        match self.ends.with_producers {
-            true => |placed| !ledger(placed).has_any(Side::Putters, &placed.body().arrivals),
-            false => |_| false,
-        }
     }
 }
 
