@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::os::fd::AsFd;
 
 use crossproc::{Error, Queue, Ring, Slot, Taken, Task, TryGetError, TryPutError};
 use proptest::prelude::*;
@@ -183,7 +182,7 @@ impl Line for Ring<u64> {
     }
 
     fn another(&self, way: usize) -> Self {
-        let from_fd = || Ring::from_fd(self.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let from_fd = || Ring::from_fd(self.memory_fd().try_clone_to_owned().unwrap()).unwrap();
         if way.is_multiple_of(2) { self.clone() } else { from_fd() }
     }
 
@@ -242,7 +241,7 @@ impl Line for Queue<Message> {
     }
 
     fn another(&self, way: usize) -> Self {
-        let from_fd = || Queue::from_fd(self.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let from_fd = || Queue::from_fd(self.memory_fd().try_clone_to_owned().unwrap()).unwrap();
         if way.is_multiple_of(2) { self.clone() } else { from_fd() }
     }
 

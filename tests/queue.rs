@@ -407,13 +407,13 @@ fn a_limit_is_no_size() {
     let _watchdog = watchdog();
     let queue = Queue::<Vec<u8>>::builder().capacity(1_000).max_message(1 << 30).build().unwrap();
     assert_eq!(queue.max_message(), 1 << 30);
-    let idle = blocks(&queue);
+    let idle = blocks(&queue.memory_fd());
     assert!(idle <= 1 << 20, "{idle} bytes for an idle queue");
     (0..1_000).for_each(|n| queue.put(vec![n as u8; 100]).unwrap());
-    assert_eq!(blocks(&queue), idle, "short messages lie in their slots");
+    assert_eq!(blocks(&queue.memory_fd()), idle, "short messages lie in their slots");
     (0..1_000).for_each(|n| assert_eq!(queue.get().unwrap(), [n as u8; 100]));
     queue.put(vec![7; 5 << 20]).unwrap();
-    let used = blocks(&queue) - idle;
+    let used = blocks(&queue.memory_fd()) - idle;
     assert!((5 << 20..6 << 20).contains(&used), "{used} bytes for a message of 5 MiB");
     assert_eq!(queue.get().unwrap(), vec![7; 5 << 20]);
 }
@@ -496,7 +496,7 @@ fn no_memory_for_a_message_gives_it_back_and_loses_nothing() {
 #[test]
 fn another_kind_or_type_is_refused_with_both_sides() {
     let queue = Queue::<u32>::new(4).unwrap();
-    let fd = || queue.as_fd().try_clone_to_owned().unwrap();
+    let fd = || queue.memory_fd().try_clone_to_owned().unwrap();
     let Err(Error::Attach(AttachError::WrongType { found, expected })) = Queue::<String>::from_fd(fd()) else {
         panic!("a queue of u32 is none of String")
     };

@@ -334,7 +334,7 @@ macro_rules! impl_readable {
             /// ```
             #[doc = concat!("use crossproc::", $name, ";")]
             ///
-            #[doc = concat!("let object = ", $name, "::new(4)?;")]
+            #[doc = concat!("let object = ", $name, "::<u8>::new(4)?;")]
             /// object.put(7)?;
             #[doc = concat!("let again = ", $name, "::<u8>::from_fd(object.memory_fd().try_clone_to_owned().unwrap())?;")]
             /// assert_eq!(again.get()?, 7);
