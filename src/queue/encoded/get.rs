@@ -195,7 +195,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         let extent = self.extents.bytes(self.placed.segment(), ticket.index(), length)?;
         let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
         buffer.clear();
-        buffer.reserve(length as usize);
+        buffer.try_reserve(length as usize).map_err(|_| Error::NoSpace { needed: length, available: 0 })?;
         let decoded = codec::decode(MESSAGE, extent.read(&mut buffer.spare_capacity_mut()[..length as usize]));
         if buffer.capacity() <= KEPT {
             let _ = BUFFER.try_with(|kept| kept.replace(buffer));
