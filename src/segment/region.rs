@@ -1,14 +1,15 @@
 //! Bytes of a segment that peers may write at any time: copied in and out, never borrowed.
 //!
 //! What protocol-abiding peers do is ordered by the words around the bytes. Against others, a copy is taken once and only
-//! the copy is looked at. The copying itself is done in ways about which the compiler assumes nothing: word by word and
-//! volatile where it is short, else by the processor's own string instruction.
+//! the copy is looked at.
 
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+
+use crate::sys::copy;
 
 /// R. `length` bytes from `start` lie within a mapping that lives as long as `'a` (S1, S2 of `place.rs`).
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl<'a> Region<'a> {
     pub(crate) fn write(self, bytes: &[u8]) {
         assert!(bytes.len() <= self.length, "what is written fits into the region");
         // SAFETY: R for the target; the source is a live slice; nothing private overlaps a mapping of ours.
-        unsafe { copy(bytes.as_ptr(), self.start.as_ptr(), bytes.len()) };
+        unsafe { copy::racing(bytes.as_ptr(), self.start.as_ptr(), bytes.len()) };
     }
 
     /// The region's first eight bytes, as a number.
@@ -83,81 +84,12 @@ impl<'a> Region<'a> {
     pub(crate) fn read(self, bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
         assert!(bytes.len() <= self.length, "what is read lies within the region");
         // SAFETY: R for the source; the target is a live slice that nobody else refers to.
-        unsafe { copy(self.start.as_ptr(), bytes.as_mut_ptr().cast(), bytes.len()) };
+        unsafe { copy::racing(self.start.as_ptr(), bytes.as_mut_ptr().cast(), bytes.len()) };
         let (first, length) = (bytes.as_mut_ptr().cast(), bytes.len());
         // SAFETY: all of them have just been written.
         unsafe { std::slice::from_raw_parts_mut(first, length) }
     }
 }
-
-/// What is copied word by word: about where the string instruction begins to pay (its start-up is some 30 cycles).
-const SHORT: usize = 128;
-
-/// # Safety
-///
-/// `length` bytes can be read at `from` and written at `to`, and the two do not overlap.
-#[inline]
-unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
-    if length <= SHORT || !cfg!(target_arch = "x86_64") {
-        // SAFETY: as above.
-        unsafe { copy_words(from, to, length) };
-    } else {
-        // SAFETY: as above.
-        unsafe { copy_string(from, to, length) };
-    }
-}
-
-/// # Safety
-///
-/// As for [`copy`].
-#[inline]
-unsafe fn copy_words(from: *const u8, to: *mut u8, length: usize) {
-    const WORD: usize = size_of::<u64>();
-    let mut at = 0;
-    while at + WORD <= length {
-        // SAFETY: `at` and the word behind it lie within `length`.
-        let source = unsafe { from.add(at) }.cast::<[u8; WORD]>();
-        // SAFETY: as above; an array of bytes needs no alignment.
-        let word = unsafe { source.read_volatile() };
-        // SAFETY: as above.
-        let target = unsafe { to.add(at) }.cast::<[u8; WORD]>();
-        // SAFETY: as above.
-        unsafe { target.write_volatile(word) };
-        at += WORD;
-    }
-    while at < length {
-        // SAFETY: `at` is below `length`.
-        let source = unsafe { from.add(at) };
-        // SAFETY: as above.
-        let byte = unsafe { source.read_volatile() };
-        // SAFETY: as above.
-        let target = unsafe { to.add(at) };
-        // SAFETY: as above.
-        unsafe { target.write_volatile(byte) };
-        at += 1;
-    }
-}
-
-/// # Safety
-///
-/// As for [`copy`].
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn copy_string(from: *const u8, to: *mut u8, length: usize) {
-    // SAFETY: copies `length` bytes upwards (the ABI has the direction flag clear), and uses no stack.
-    unsafe {
-        std::arch::asm!(
-            "rep movsb",
-            inout("rcx") length => _,
-            inout("rsi") from => _,
-            inout("rdi") to => _,
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-use copy_words as copy_string;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ pub(crate) mod barrier;
 mod capacity;
 pub(crate) mod clock;
 pub(crate) mod constructors;
+pub(crate) mod copy;
 pub(crate) mod eventfd;
 pub(crate) mod exec;
 pub(crate) mod exit;
