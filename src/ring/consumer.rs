@@ -118,6 +118,14 @@ impl Consumer {
         None
     }
 
+    /// Whether there was nothing at all a moment ago.
+    #[inline]
+    pub(crate) fn is_idle(&self, slots: &impl Slots) -> bool {
+        let at = self.cursor(slots.capacity());
+        let word = slots.word(at.index()).load();
+        self.base.load(Relaxed) == self.cursor.load(Relaxed) && word.phase() == Phase::Free && word.ahead_of(at.lap()) == 0 && !slots.control().is_closed()
+    }
+
     /// Whether a sweep is due although messages keep coming.
     #[inline]
     pub(crate) fn is_sweep_due(&self) -> bool {

@@ -87,7 +87,7 @@ impl Producer {
                 }
                 crash_point!("ring.claimed");
                 look_ahead(slots, at);
-                self.position.store(at.number(), Relaxed);
+                self.position.store(at.next(capacity).number(), Relaxed);
                 barrier::light(); // (I3)
                 if control.is_closed() {
                     Ticket(at).abandon(slots);

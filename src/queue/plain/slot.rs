@@ -129,8 +129,7 @@ impl<'a, T: Shared> Slot<'a, T> {
     #[inline]
     pub fn write(&mut self, message: T) {
         self.claim.assert_ours();
-        // SAFETY: T.
-        unsafe { self.claim.message.write_volatile(message) };
+        self.claim.cells.message(self.claim.ticket).write(message.as_bytes());
     }
 
     /// Puts the message: from now on it can be got. It wakes a consumer that sleeps.
