@@ -89,11 +89,10 @@ impl Cursors {
             self.watched.settle();
             return Ok(ticket);
         }
-        if matches!(wait, Wait::No) && self.consumer.is_idle(cells) && !is_over() {
-            self.watched.settle();
-            return Err(Refusal::NotNow);
-        }
-        let taken = self.take_slow(cells, wait, is_over);
+        let taken = match wait {
+            Wait::No if self.consumer.is_idle(cells) && !is_over() => Err(Refusal::NotNow),
+            _ => self.take_slow(cells, wait, is_over),
+        };
         self.watched.settle();
         taken
     }

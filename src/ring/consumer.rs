@@ -118,12 +118,15 @@ impl Consumer {
         None
     }
 
-    /// Whether there was nothing at all a moment ago.
+    /// Whether there is nothing, and nobody at work: neither a message nor anything to mend. A cheap look, that may miss it.
     #[inline]
     pub(crate) fn is_idle(&self, slots: &impl Slots) -> bool {
         let at = self.cursor(slots.capacity());
         let word = slots.word(at.index()).load();
-        self.base.load(Relaxed) == self.cursor.load(Relaxed) && word.phase() == Phase::Free && word.ahead_of(at.lap()) == 0 && !slots.control().is_closed()
+        at == self.base(slots.capacity())
+            && word.ahead_of(at.lap()) == 0
+            && word.phase() == Phase::Free
+            && !slots.control().is_closed()
     }
 
     /// Whether a sweep is due although messages keep coming.
