@@ -13,8 +13,8 @@
 //!     word that it announced itself in. A notifier brings the condition about, passes the light half, and looks for
 //!     WAITERS. So the last look sees the condition, or the notifier sees the announcement.
 //! E2. Who notifies changes the word before it wakes: a waiter between its last look and its sleep does not fall asleep.
-//! E3. WAITERS is cleared only when a wake-up has found nobody asleep, and after the clear everybody is woken: who fell
-//!     asleep in between announces itself anew. So nobody sleeps unannounced.
+//! E3. After WAITERS is cleared (when all are woken, or a wake-up has found nobody asleep) everybody is woken: who waits on
+//!     announces itself anew. So nobody sleeps unannounced.
 //! E4. Nobody counts waiters: a dead one would be counted for ever.
 //!
 //! Orderings: the fence pair of E1 is all there is; the accesses themselves are Relaxed.
@@ -67,21 +67,31 @@ impl Event {
     pub(crate) fn notify_all(&self) {
         barrier::light(); // (E1)
         if self.word.load(Relaxed) & WAITERS != 0 {
-            self.word.fetch_add(ONE_NOTIFICATION, Relaxed); // (E2)
-            crash_point!("event.notified");
-            futex::wake_all(&self.word);
+            let notified = self.notified();
+            self.wake_and_clear(notified);
         }
     }
 
     #[cold]
     fn wake_one(&self) {
-        let notified = self.word.fetch_add(ONE_NOTIFICATION, Relaxed).wrapping_add(ONE_NOTIFICATION); // (E2)
-        crash_point!("event.notified");
+        let notified = self.notified();
         if !futex::wake_one(&self.word) {
-            self.word.store((notified & !WAITERS).wrapping_add(ONE_NOTIFICATION), Relaxed);
-            crash_point!("event.cleared");
-            futex::wake_all(&self.word); // (E3)
+            self.wake_and_clear(notified);
         }
+    }
+
+    /// Changes the word for a notification; the new one (E2).
+    fn notified(&self) -> u64 {
+        let notified = self.word.fetch_add(ONE_NOTIFICATION, Relaxed).wrapping_add(ONE_NOTIFICATION);
+        crash_point!("event.notified");
+        notified
+    }
+
+    /// Clears WAITERS, and wakes everybody who sleeps unannounced by that (E3).
+    fn wake_and_clear(&self, notified: u64) {
+        self.word.store((notified & !WAITERS).wrapping_add(ONE_NOTIFICATION), Relaxed);
+        crash_point!("event.cleared");
+        futex::wake_all(&self.word);
     }
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.
