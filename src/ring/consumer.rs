@@ -90,8 +90,7 @@ impl Consumer {
                 }
                 continue;
             }
-            if ahead < -1 && !asked_for_the_tail {
-                // We have been away for so many laps that they cannot be told from as many the other way.
+            if word.is_strange(ahead) && !asked_for_the_tail {
                 asked_for_the_tail = true;
                 at = slots.control().tail(capacity).a_lap_before();
                 continue;
@@ -186,8 +185,8 @@ impl Consumer {
             let ahead = word.ahead_of(at.lap());
             at = match word.phase() {
                 _ if ahead > 0 => past(word, at, ahead, capacity),
-                _ if ahead < -1 && !asked_for_the_tail => {
-                    asked_for_the_tail = true; // as in `take`
+                _ if word.is_strange(ahead) && !asked_for_the_tail => {
+                    asked_for_the_tail = true;
                     slots.control().tail(capacity).a_lap_before()
                 }
                 Phase::Free => break,

@@ -68,15 +68,16 @@ impl Event {
         barrier::light(); // (E1)
         if self.word.load(Relaxed) & WAITERS != 0 {
             let notified = self.notified();
-            self.wake_and_clear(notified);
+            self.clear(notified);
+            futex::wake_all(&self.word);
         }
     }
 
     #[cold]
     fn wake_one(&self) {
         let notified = self.notified();
-        if !futex::wake_one(&self.word) {
-            self.wake_and_clear(notified);
+        if !futex::wake_one(&self.word) && self.clear(notified) {
+            futex::wake_all(&self.word); // (E3)
         }
     }
 
@@ -87,11 +88,13 @@ impl Event {
         notified
     }
 
-    /// Clears WAITERS, and wakes everybody who sleeps unannounced by that (E3).
-    fn wake_and_clear(&self, notified: u64) {
-        self.word.store((notified & !WAITERS).wrapping_add(ONE_NOTIFICATION), Relaxed);
+    /// Clears WAITERS, unless the word has changed since the notification: then somebody else has notified, and the bit may
+    /// be that of a waiter who saw that.
+    fn clear(&self, notified: u64) -> bool {
+        let cleared = (notified & !WAITERS).wrapping_add(ONE_NOTIFICATION);
+        let is_cleared = self.word.compare_exchange(notified, cleared, Relaxed, Relaxed).is_ok();
         crash_point!("event.cleared");
-        futex::wake_all(&self.word);
+        is_cleared
     }
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.

@@ -103,8 +103,7 @@ impl Producer {
                 }
                 continue;
             }
-            if ahead < -1 && !asked_for_the_tail {
-                // We have been away for so many laps that they cannot be told from as many the other way.
+            if word.is_strange(ahead) && !asked_for_the_tail {
                 asked_for_the_tail = true;
                 at = control.tail(capacity);
                 continue;
@@ -141,7 +140,7 @@ impl Producer {
             at = match word.ahead_of(at.lap()) {
                 0 if word.phase() == Phase::Free => return true,
                 ahead if ahead >= 0 => past(word, at, ahead, capacity),
-                ahead if ahead < -1 && !asked_for_the_tail => {
+                ahead if word.is_strange(ahead) && !asked_for_the_tail => {
                     asked_for_the_tail = true;
                     slots.control().tail(capacity)
                 }

@@ -69,6 +69,13 @@ impl Word {
         Word::new(lap, Phase::Reading, owner.get() | held)
     }
 
+    /// Whether nobody who keeps up with the ring could find this at a position so many laps before it: whoever does has been
+    /// away for so long that the laps cannot be told from as many the other way round.
+    #[inline]
+    pub(super) fn is_strange(self, ahead: i32) -> bool {
+        ahead < -1 || ahead == -1 && self.phase() == Phase::Free
+    }
+
     /// Whether it is being read, and may be passed.
     pub(super) fn is_held(self) -> bool {
         self.phase() == Phase::Reading && self.0 as u32 & HELD != 0

@@ -151,8 +151,8 @@ impl Consumer {
         for _ in 0..most_visits(capacity) {
             let word = slots.word(at.index()).load();
             let ahead = word.ahead_of(at.lap());
-            if ahead < -1 && !asked_for_the_tail {
-                asked_for_the_tail = true; // as in `take`
+            if word.is_strange(ahead) && !asked_for_the_tail {
+                asked_for_the_tail = true;
                 at = slots.control().tail(capacity).a_lap_before();
                 base = at;
                 continue;
@@ -173,6 +173,11 @@ impl Consumer {
                 Phase::Reading if ahead == 0 => is_quiet = false,
                 // Whoever gets mends this one first.
                 Phase::Writing if ahead == 0 && is_dead(word) => {}
+                // All the way round: nothing but what dead producers have left.
+                Phase::Writing if is_dead(word) => {
+                    is_ready = is_ended && is_quiet;
+                    break;
+                }
                 _ => break, // (I4)
             }
             if is_ready {
