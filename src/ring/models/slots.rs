@@ -1,96 +1,16 @@
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 
-use loom::cell::Cell;
-use loom::thread::{self, JoinHandle};
+use loom::thread::JoinHandle;
 
-use super::super::slot::SlotWord;
-use crate::ring::{Consumer, Control, GetRefused, Producer, PutRefused, Slots};
+use super::cells::{Ring, peer, process};
+use crate::ring::{Consumer, Producer, Slots};
 use crate::sys::Process;
-use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
-use crate::word::PeerId;
 use crate::word::models::{deaths, every_mutant_fails, explore};
 
-/// A ring of plain cells: loom fails an execution in which two are at one cell, or in which a consumer does not see what
-/// its producer has written.
-struct Ring {
-    control: Control,
-    words: Vec<SlotWord>,
-    cells: Vec<Cell<u32>>,
-}
-
-impl Slots for Ring {
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
-    fn capacity(&self) -> u32 {
-        self.words.len() as u32
-    }
-
-    fn word(&self, index: u32) -> &SlotWord {
-        &self.words[index as usize]
-    }
-
-    fn prefetch(&self, _index: u32) {}
-}
-
-impl Ring {
-    fn new(capacity: usize) -> Arc<Self> {
-        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
-        Arc::new(Ring {
-            control: Control::new(),
-            words: (0..capacity).map(|_| SlotWord::free()).collect(),
-            cells: (0..capacity).map(|_| Cell::new(0)).collect(),
-        })
-    }
-
-    /// Waits for a slot; false if the ring is closed.
-    fn put(&self, producer: &Producer, me: PeerId, message: u32) -> bool {
-        let look = || match producer.claim_or_mend(self, me, &Liveness) {
-            Err(PutRefused::Full) => None,
-            outcome => Some(outcome),
-        };
-        match self.control.space.wait(|glance| glance(), Deadline::Never, || None, look).unwrap() {
-            Ok(ticket) => {
-                self.cells[ticket.index() as usize].set(message);
-                ticket.publish(self);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Waits for a message; `None` if the ring is closed and drained.
-    fn get(&self, consumer: &Consumer, me: PeerId) -> Option<u32> {
-        let look = || match consumer.take(self, me).map_or_else(|| consumer.sweep_and_take(self, me, &Liveness), Ok) {
-            Err(GetRefused::Empty) => None,
-            outcome => Some(outcome),
-        };
-        let ticket = self.control.items.wait(|glance| glance(), Deadline::Never, || None, look).unwrap().ok()?;
-        let message = self.cells[ticket.index() as usize].get();
-        consumer.release(self, ticket);
-        Some(message)
-    }
-}
-
-fn peer(slot: usize) -> PeerId {
-    PeerId::new(slot, 1)
-}
-
 /// What a process got before it ended or died.
-type Got = Arc<RefCell<Vec<u32>>>;
-
-fn process(
-    ring: &Arc<Ring>,
-    slot: usize,
-    death: Option<usize>,
-    body: impl FnOnce(&Ring, PeerId) + 'static,
-) -> JoinHandle<bool> {
-    let ring = Arc::clone(ring);
-    thread::spawn(move || Process::run(peer(slot).get(), death, || body(&ring, peer(slot))).is_some())
-}
+type Got = Arc<Mutex<Vec<u32>>>;
 
 fn producing(ring: &Arc<Ring>, slot: usize, death: Option<usize>, messages: &'static [u32]) -> JoinHandle<bool> {
     process(ring, slot, death, move |ring, me| {
@@ -109,7 +29,7 @@ fn consuming(ring: &Arc<Ring>, slot: usize, death: Option<usize>, count: usize) 
             let consumer = Consumer::new(ring);
             for _ in 0..count {
                 match ring.get(&consumer, me) {
-                    Some(message) => got.borrow_mut().push(message),
+                    Some(message) => got.lock().unwrap().push(message),
                     None => break,
                 }
             }
@@ -142,7 +62,7 @@ fn two_consumers() {
     producer.join().unwrap();
     let [first, second] = consumers.map(|(consumer, got)| {
         consumer.join().unwrap();
-        got.take()
+        mem::take(&mut *got.lock().unwrap())
     });
     assert!((first == [1] && second == [2]) || (first == [2] && second == [1]), "{first:?} {second:?}");
 }
@@ -154,7 +74,7 @@ fn a_stream() {
     let (consumer, got) = consuming(&ring, 2, None, 3);
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take(), [1, 2, 3]);
+    assert_eq!(mem::take(&mut *got.lock().unwrap()), [1, 2, 3]);
 }
 
 /// Somebody closes the ring: every message whose put returned is got, none after the end.
@@ -169,7 +89,7 @@ fn a_close() {
     ring.control.close();
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take().len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
+    assert_eq!(mem::take(&mut *got.lock().unwrap()).len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
 }
 
 /// A producer that dies before its `step`-th step; another one's messages arrive in order, and so does the dead one's
@@ -216,7 +136,7 @@ fn a_consumer_dies_at(step: usize) {
     let consumer = Consumer::new(&*ring);
     let rest = Process::run(peer(3).get(), None, || {
         let mut rest = vec![ring.get(&consumer, peer(3)).unwrap()];
-        if rest[0] == 1 && got.borrow().is_empty() && ring.control.redelivered() == 0 {
+        if rest[0] == 1 && got.lock().unwrap().is_empty() && ring.control.redelivered() == 0 {
             // The other message is either the victim's or ours: whoever is alive.
             while let Ok(ticket) = consumer.sweep_and_take(&*ring, peer(3), &Liveness) {
                 rest.push(ring.cells[ticket.index() as usize].get());
@@ -235,7 +155,7 @@ fn a_consumer_dies_at(step: usize) {
             consumer.release(&*ring, ticket);
         }
     });
-    let got = got.take();
+    let got = mem::take(&mut *got.lock().unwrap());
     let mut arrived: Vec<u32> = all.iter().chain(&got).copied().collect();
     arrived.sort_unstable();
     // A victim that had released the slot, but not yet told of it, has got the message.
