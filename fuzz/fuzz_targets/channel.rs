@@ -211,9 +211,12 @@ struct Sent {
 }
 
 impl Oracle {
+    /// Whether there is no room for a message. The first one does not count if it may have been collected: if it was looked at
+    /// in pieces, or read in part.
     fn is_full_for(&self, length: usize) -> bool {
-        let taken: usize = self.messages.iter().map(|sent| record(sent.bytes.len())).sum();
-        taken - if self.read > 0 { record(self.messages[0].bytes.len()) } else { 0 } + record(length) > self.capacity
+        let lengths = self.messages.iter().map(|sent| sent.bytes.len()).enumerate();
+        let in_ring = lengths.filter(|&(at, length)| at > 0 || self.read == 0 && length <= self.most());
+        in_ring.map(|(_, length)| record(length)).sum::<usize>() + record(length) > self.capacity
     }
 
     /// The longest that goes in one piece.
