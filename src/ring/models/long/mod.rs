@@ -3,6 +3,7 @@
 
 mod account;
 mod bytes;
+mod event;
 mod ready;
 mod slots;
 

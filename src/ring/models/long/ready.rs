@@ -34,24 +34,18 @@ impl Life {
     }
 }
 
-/// A ring, and how often each of four producers may be killed: a slot is left that no dead one can have claimed.
-fn life() -> (Life, u32) {
-    let kills = any_below(2);
-    (Life::new(1 + 4 * kills + any_below(4)), kills as u32)
-}
-
 /// Who alone consumes gets what it polls for.
 fn alone() {
-    let (life, kills) = life();
-    let producers = (0..4).map(|slot| life.producing(slot, kills, any_below(20))).collect();
+    let life = Life::new(1 + any_below(4));
+    let producers = (0..4).map(|slot| life.producing(slot, 2, any_below(20))).collect();
     let consumers = vec![life.polling(FIRST_CONSUMER, 2, true)];
     life.end(producers, consumers);
 }
 
 /// Two that poll, and two that wait.
 fn among_others() {
-    let (life, kills) = life();
-    let producers = (0..4).map(|slot| life.producing(slot, kills, any_below(20))).collect();
+    let life = Life::new(1 + any_below(4));
+    let producers = (0..4).map(|slot| life.producing(slot, 1, any_below(20))).collect();
     let polling = (FIRST_CONSUMER..6).map(|slot| life.polling(slot, 1, false));
     let consumers = polling.chain((6..8).map(|slot| life.consuming(slot, 1, None))).collect();
     life.end(producers, consumers);

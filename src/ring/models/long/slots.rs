@@ -106,8 +106,8 @@ impl Life {
         let newcomer = PeerId::new(9, 1);
         Process::run(newcomer.get(), None, || {
             let consumer = Consumer::new(&*self.ring);
-            assert_eq!(consumer.sweep_and_take(&*self.ring, newcomer, &Liveness), Err(GetRefused::Closed));
             assert!(consumer.is_ready(&*self.ring, newcomer, &Liveness), "the end is there to be got");
+            assert_eq!(consumer.sweep_and_take(&*self.ring, newcomer, &Liveness), Err(GetRefused::Closed));
         });
         assert!(self.ring.words.iter().all(|word| word.load().phase() == Phase::Free), "a slot is lost");
     }
