@@ -7,7 +7,7 @@
 //! | bits | name     | meaning                                                          |
 //! |------|----------|------------------------------------------------------------------|
 //! | 0    | WAITERS  | somebody sleeps, or is about to, or did so before the last clear |
-//! | 1-31 | SEQUENCE | grows with every notification that found WAITERS                 |
+//! | 1-31 | SEQUENCE | grows with every notification that found WAITERS, and every clear |
 //!
 //! E1. A waiter announces itself (WAITERS is set), passes the heavy half of a fence, looks once more, and sleeps on the
 //!     word that it announced itself in. A notifier brings the condition about, passes the light half, and looks for
@@ -67,34 +67,33 @@ impl Event {
     pub(crate) fn notify_all(&self) {
         barrier::light(); // (E1)
         if self.word.load(Relaxed) & WAITERS != 0 {
-            let notified = self.notified();
-            self.clear(notified);
-            futex::wake_all(&self.word);
+            self.notified();
+            self.clear();
         }
     }
 
     #[cold]
     fn wake_one(&self) {
-        let notified = self.notified();
-        if !futex::wake_one(&self.word) && self.clear(notified) {
-            futex::wake_all(&self.word); // (E3)
+        self.notified();
+        if !futex::wake_one(&self.word) {
+            self.clear();
         }
     }
 
-    /// Changes the word for a notification; the new one (E2).
-    fn notified(&self) -> u64 {
-        let notified = self.word.fetch_add(ONE_NOTIFICATION, Relaxed).wrapping_add(ONE_NOTIFICATION);
+    fn notified(&self) {
+        self.word.fetch_add(ONE_NOTIFICATION, Relaxed); // (E2)
         crash_point!("event.notified");
-        notified
     }
 
-    /// Clears WAITERS, unless the word has changed since the notification: then somebody else has notified, and the bit may
-    /// be that of a waiter who saw that.
-    fn clear(&self, notified: u64) -> bool {
-        let cleared = (notified & !WAITERS).wrapping_add(ONE_NOTIFICATION);
-        let is_cleared = self.word.compare_exchange(notified, cleared, Relaxed, Relaxed).is_ok();
+    /// Takes all announcements back, and wakes whoever sleeps on one (E3).
+    ///
+    /// An addition: WAITERS carries over into SEQUENCE, so that the word cannot become again one in which somebody on the way
+    /// to its sleep has announced itself; and nothing is undone of what others notify meanwhile. If somebody else has
+    /// just cleared it, this sets it again, which costs a later notification a wake-up in vain.
+    fn clear(&self) {
+        self.word.fetch_add(WAITERS, Relaxed);
         crash_point!("event.cleared");
-        is_cleared
+        futex::wake_all(&self.word);
     }
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.

@@ -1,115 +1,16 @@
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 
-use loom::cell::Cell;
-use loom::thread::{self, JoinHandle};
+use loom::thread::JoinHandle;
 
-use super::super::slot::SlotWord;
-use crate::ring::{Consumer, Control, GetRefused, Hold, Producer, PutRefused, Slots, Ticket};
+use super::cells::{Ring, peer, process};
+use crate::ring::{Consumer, Hold, Producer};
 use crate::sys::Process;
-use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
-use crate::word::PeerId;
 use crate::word::models::{deaths, every_mutant_fails, explore};
 
-/// A ring of plain cells: loom fails an execution in which two are at one cell, or in which a consumer does not see what
-/// its producer has written.
-struct Ring {
-    control: Control,
-    words: Vec<SlotWord>,
-    cells: Vec<Cell<u32>>,
-}
-
-impl Slots for Ring {
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
-    fn capacity(&self) -> u32 {
-        self.words.len() as u32
-    }
-
-    fn word(&self, index: u32) -> &SlotWord {
-        &self.words[index as usize]
-    }
-
-    fn prefetch(&self, _index: u32) {}
-}
-
-impl Ring {
-    fn new(capacity: usize) -> Arc<Self> {
-        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
-        Arc::new(Ring {
-            control: Control::new(),
-            words: (0..capacity).map(|_| SlotWord::free()).collect(),
-            cells: (0..capacity).map(|_| Cell::new(0)).collect(),
-        })
-    }
-
-    /// Waits for a slot; false if the ring is closed.
-    fn put(&self, producer: &Producer, me: PeerId, message: u32) -> bool {
-        let look = || match producer.claim_or_mend(self, me, &Liveness) {
-            Err(PutRefused::Full) => None,
-            outcome => Some(outcome),
-        };
-        match self.control.space.wait(|glance| glance(), Deadline::Never, || None, look).unwrap() {
-            Ok(ticket) => {
-                self.cells[ticket.index() as usize].set(message);
-                ticket.publish(self);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Waits for a message; `None` if the ring is closed and drained.
-    fn take(&self, consumer: &Consumer, me: PeerId, hold: Hold) -> Option<Ticket> {
-        let take = || consumer.take(self, me, hold).map_or_else(|| self.sweep(consumer, me, hold), Ok);
-        let look = || match take() {
-            Err(GetRefused::Empty) => None,
-            outcome => Some(outcome),
-        };
-        self.control.items.wait(|glance| glance(), Deadline::Never, || None, look).unwrap().ok()
-    }
-
-    fn sweep(&self, consumer: &Consumer, me: PeerId, hold: Hold) -> Result<Ticket, GetRefused> {
-        consumer.sweep_and_take(self, me, hold, &Liveness, || false)
-    }
-
-    /// Takes a message and reads it to its end.
-    fn read(&self, consumer: &Consumer, ticket: Ticket) -> u32 {
-        let message = self.cells[ticket.index() as usize].get();
-        consumer.release(self, ticket);
-        message
-    }
-
-    fn get(&self, consumer: &Consumer, me: PeerId) -> Option<u32> {
-        self.take(consumer, me, Hold::Briefly).map(|ticket| self.read(consumer, ticket))
-    }
-
-    /// Everything that is there.
-    fn drain(&self, consumer: &Consumer, me: PeerId) -> Vec<u32> {
-        let next = || self.sweep(consumer, me, Hold::Briefly).ok().map(|ticket| self.read(consumer, ticket));
-        std::iter::from_fn(next).collect()
-    }
-}
-
-fn peer(slot: usize) -> PeerId {
-    PeerId::new(slot, 1)
-}
-
 /// What a process got before it ended or died.
-type Got = Arc<RefCell<Vec<u32>>>;
-
-fn process(
-    ring: &Arc<Ring>,
-    slot: usize,
-    death: Option<usize>,
-    body: impl FnOnce(&Ring, PeerId) + 'static,
-) -> JoinHandle<bool> {
-    let ring = Arc::clone(ring);
-    thread::spawn(move || Process::run(peer(slot).get(), death, || body(&ring, peer(slot))).is_some())
-}
+type Got = Arc<Mutex<Vec<u32>>>;
 
 fn producing(ring: &Arc<Ring>, slot: usize, death: Option<usize>, messages: &'static [u32]) -> JoinHandle<bool> {
     process(ring, slot, death, move |ring, me| {
@@ -128,7 +29,7 @@ fn consuming(ring: &Arc<Ring>, slot: usize, death: Option<usize>, count: usize) 
             let consumer = Consumer::new(ring);
             for _ in 0..count {
                 match ring.get(&consumer, me) {
-                    Some(message) => got.borrow_mut().push(message),
+                    Some(message) => got.lock().unwrap().push(message),
                     None => break,
                 }
             }
@@ -161,7 +62,7 @@ fn two_consumers() {
     producer.join().unwrap();
     let [first, second] = consumers.map(|(consumer, got)| {
         consumer.join().unwrap();
-        got.take()
+        mem::take(&mut *got.lock().unwrap())
     });
     assert!((first == [1] && second == [2]) || (first == [2] && second == [1]), "{first:?} {second:?}");
 }
@@ -173,7 +74,7 @@ fn a_stream() {
     let (consumer, got) = consuming(&ring, 2, None, 3);
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take(), [1, 2, 3]);
+    assert_eq!(mem::take(&mut *got.lock().unwrap()), [1, 2, 3]);
 }
 
 /// Somebody closes the ring: every message whose put returned is got, none after the end.
@@ -188,7 +89,7 @@ fn a_close() {
     ring.control.close();
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take().len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
+    assert_eq!(mem::take(&mut *got.lock().unwrap()).len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
 }
 
 /// A producer that dies before its `step`-th step; another one's messages arrive in order, and so does the dead one's
@@ -235,7 +136,7 @@ fn a_consumer_dies_at(step: usize) {
     let consumer = Consumer::new(&*ring);
     let rest = Process::run(peer(3).get(), None, || {
         let mut rest = vec![ring.get(&consumer, peer(3)).unwrap()];
-        if rest[0] == 1 && got.borrow().is_empty() && ring.control.redelivered() == 0 {
+        if rest[0] == 1 && got.lock().unwrap().is_empty() && ring.control.redelivered() == 0 {
             // The other message is either the victim's or ours: whoever is alive.
             rest.extend(ring.drain(&consumer, peer(3)));
         }
@@ -246,7 +147,7 @@ fn a_consumer_dies_at(step: usize) {
     producer.join().unwrap();
     let mut all = rest;
     Process::run(peer(4).get(), None, || all.extend(ring.drain(&consumer, peer(4))));
-    let got = got.take();
+    let got = mem::take(&mut *got.lock().unwrap());
     let mut arrived: Vec<u32> = all.iter().chain(&got).copied().collect();
     arrived.sort_unstable();
     // A victim that had released the slot, but not yet told of it, has got the message.
@@ -286,7 +187,7 @@ fn a_hold(step: Option<usize>) {
         move |ring, me| {
             let consumer = Consumer::new(ring);
             let ticket = ring.take(&consumer, me, Hold::Long).unwrap();
-            held.borrow_mut().push(ring.read(&consumer, ticket));
+            held.lock().unwrap().push(ring.read(&consumer, ticket));
         }
     });
     let producer = producing(&ring, 2, None, &[3]);
@@ -305,7 +206,7 @@ fn a_hold(step: Option<usize>) {
         assert!(ring.put(&producer, peer(4), 4) && ring.put(&producer, peer(4), 5));
         assert_eq!(ring.drain(&consumer, peer(4)), [4, 5]);
     });
-    got.extend(held.borrow().iter());
+    got.extend(mem::take(&mut *held.lock().unwrap()));
     got.sort_unstable();
     // A holder that had released the slot, but not yet told of it, has got the message.
     assert!(got == [1, 2, 3] || (!lived && got.len() == 2), "{got:?}");
