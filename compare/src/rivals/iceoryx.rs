@@ -3,6 +3,7 @@
 
 use std::thread;
 
+use crossproc::Ring;
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -31,6 +32,9 @@ pub(crate) struct Ticket {
     folder: String,
     prefix: String,
     name: String,
+    /// Put once the subscriber has mapped the publisher's samples. Until then the publisher does not wait for room, and what
+    /// does not fit is lost.
+    connected: Ring<u64>,
 }
 
 /// What a process opens; dropped before the node.
@@ -84,7 +88,13 @@ impl<const N: usize> Way<N> for Iceoryx {
     fn new(shape: Shape) -> (Self, Ticket, Ticket) {
         let folder = leftovers::folder().to_str().expect("a path in UTF-8").to_string();
         let (prefix, name) = (leftovers::prefix(), leftovers::name());
-        let ticket = || Ticket { folder: folder.clone(), prefix: prefix.clone(), name: name.clone() };
+        let connected = Ring::new(1).unwrap();
+        let ticket = || Ticket {
+            folder: folder.clone(),
+            prefix: prefix.clone(),
+            name: name.clone(),
+            connected: connected.clone(),
+        };
         (Iceoryx { _services: Services::open_or_create(&ticket(), shape) }, ticket(), ticket())
     }
 
@@ -99,12 +109,7 @@ impl<const N: usize> Way<N> for Iceoryx {
             .expect("the only publisher");
         let notifier = (shape.waiting == Waiting::Blocking)
             .then(|| services.events.notifier_builder().create().expect("the only notifier"));
-        // What is sent to nobody is lost.
-        while services.samples.dynamic_config().number_of_subscribers() == 0
-            || (notifier.is_some() && services.events.dynamic_config().number_of_listeners() == 0)
-        {
-            thread::yield_now();
-        }
+        ticket.connected.get().unwrap();
         LoaningSender { publisher, notifier, _services: services }
     }
 
@@ -113,6 +118,12 @@ impl<const N: usize> Way<N> for Iceoryx {
         let subscriber = services.samples.subscriber_builder().create().expect("the only subscriber");
         let listener = (shape.waiting == Waiting::Blocking)
             .then(|| services.events.listener_builder().create().expect("the only listener"));
+        while services.samples.dynamic_config().number_of_publishers() == 0 {
+            thread::yield_now();
+        }
+        // Connects, too.
+        subscriber.has_samples().expect("a publisher");
+        ticket.connected.put(0).unwrap();
         SampleReceiver { subscriber, listener, _services: services }
     }
 }
