@@ -13,7 +13,10 @@ fn main() {
     // Headers that lie elsewhere: CXXFLAGS=-I...
     println!("cargo::rerun-if-env-changed=CXXFLAGS");
     if cc::Build::new().cpp(true).file(HEADER).warnings(false).try_expand().is_ok() {
-        cc::Build::new().cpp(true).std("c++17").opt_level(3).warnings(false).file(SHIM).compile("boost_queue");
+        let mut shim = cc::Build::new();
+        // As a release build of C++ is: without assertions.
+        shim.cpp(true).std("c++17").opt_level(3).define("NDEBUG", None).warnings(false);
+        shim.file(SHIM).compile("boost_queue");
         println!("cargo::rustc-cfg=boost");
     }
 }
