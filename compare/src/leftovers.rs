@@ -1,7 +1,7 @@
 //! Names that this run gives to things, and the removal of whatever still has one at its end.
 //!
 //! Rivals put files into `/dev/shm` and the folder for temporary files. All of ours there begin with [`prefix`], which
-//! holds the number of the first process, so that nobody else's are touched.
+//! holds the number of the first process, so that nobody else's are touched. A run that a signal ends leaves them.
 
 use std::env;
 use std::fs;
