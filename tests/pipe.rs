@@ -391,6 +391,15 @@ fn a_try_of_what_never_fits_says_so() {
     sender.try_send_bytes(&[1; 900]).unwrap();
     assert_eq!(sender.try_send_bytes(&[2; 900]), Err(TrySendError::Full(())));
     assert_eq!(receiver.try_recv_bytes(), Ok(vec![1; 900]));
+
+    // So small that what fits in one record is more than what would in pieces.
+    for (capacity, most) in [(64, 24), (128, 64), (256, 192)] {
+        let (mut sender, _receiver) = PipeBuilder::new().capacity(capacity).channel::<()>().unwrap();
+        let refused = sender.try_send_bytes(&[0; 256][..most + 1]);
+        let Err(TrySendError::Failed { error: Error::TooLarge { limit, .. }, .. }) = refused else { panic!("sent") };
+        assert_eq!(limit, most);
+        assert_eq!(sender.try_send_bytes(&[0; 256][..most]), Ok(()));
+    }
 }
 
 #[test]

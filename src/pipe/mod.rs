@@ -5,7 +5,7 @@
 //! | `sender`, `receiver`, `connection`, `builder`, `stream` | what the program sees, with the types of the messages |
 //! | `inlet`, `outlet`, `receiving` | the two ends of a direction, without them: bytes to records and back |
 //! | `end` | what the two have in common: ownership, closing, the way to another process |
-//! | `body`, `payload` | what lies in shared memory |
+//! | `body` | what lies in shared memory |
 
 mod body;
 mod builder;
@@ -13,7 +13,6 @@ mod connection;
 mod end;
 mod inlet;
 mod outlet;
-mod payload;
 mod readable;
 mod receiver;
 mod receiving;

@@ -73,7 +73,8 @@ impl<T> Receiver<T> {
 
     /// Receives the next message if it is there.
     ///
-    /// That the sender has been killed may take some milliseconds to be seen by calls in quick succession.
+    /// That the sender has been killed may take some milliseconds to be seen by calls in quick succession; once this end has
+    /// said that it is ready (by [`poll`](Self::poll), or by its [descriptor](Self::readiness)), it is seen at once.
     ///
     /// # Errors
     ///
@@ -324,6 +325,9 @@ impl<T> Receiver<T> {
     /// Of a message of more than half the capacity it may be readable when the first pieces have come: then a `try_` form
     /// takes them, finds the message incomplete, and it is readable again when there is more.
     ///
+    /// Event loops may go by levels or by edges (`EPOLLET`): when a `try_` form has returned `Empty`, whatever comes next, the
+    /// end included, is a new edge.
+    ///
     /// # Death
     ///
     /// The end that the death of the sender is makes it readable within 50 ms.
@@ -350,6 +354,11 @@ impl<T> Receiver<T> {
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
         self.outlet.readiness()
+    }
+
+    /// Whether this end knows that nobody will send any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.outlet.has_ended()
     }
 
     /// A [`Read`](std::io::Read) of the bytes of all messages, one after the other; at its end nobody sends any more.

@@ -253,6 +253,11 @@ impl<T> Sender<T> {
         self.inlet.send(bytes, Wait::at_most(timeout))
     }
 
+    /// Has the next call look whether the receiver is dead.
+    pub(super) fn suspect(&mut self) {
+        self.inlet.suspect();
+    }
+
     /// A [`Write`](std::io::Write) into the channel: each write is a message of bytes.
     ///
     /// # Examples
