@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 
 use common::watchdog;
-use crossproc::{Error, Process, RecvError, SendError, TryRecvError, TrySendError, channel};
+use crossproc::{Error, PipeBuilder, Process, RecvError, SendError, TryRecvError, TrySendError, channel};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 crossproc::test_support!();
@@ -78,7 +78,7 @@ fn a_copy_made_while_a_message_is_encoded_sends_nothing() {
 fn a_copy_made_while_a_message_is_decoded_gives_nothing_back() {
     let _watchdog = watchdog();
     let original = std::process::id();
-    let (mut sender, mut receiver) = crossproc::PipeBuilder::new().capacity(64).channel::<Forks>().unwrap();
+    let (mut sender, mut receiver) = PipeBuilder::new().capacity(64).channel::<Forks>().unwrap();
     for number in 0..10 {
         sender.send(Forks(number)).unwrap();
         sender.send(Forks(number + 100)).unwrap();
@@ -89,6 +89,31 @@ fn a_copy_made_while_a_message_is_decoded_gives_nothing_back() {
         assert_eq!(receiver.recv(), Ok(Forks(number + 100)));
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     }
+}
+
+#[test]
+fn a_forked_copy_is_no_end() {
+    let _watchdog = watchdog();
+    let (mut sender, mut receiver) = channel::<u32>().unwrap();
+    // SAFETY: the child calls nothing that another thread may have locked, and exits.
+    match unsafe { libc::fork() } {
+        0 => {
+            let refused = matches!(sender.send(1), Err(SendError::Failed { error: Error::GivenAway { .. }, .. }))
+                && matches!(receiver.try_recv(), Err(TryRecvError::Failed(Error::GivenAway { .. })));
+            drop(sender);
+            drop(receiver);
+            // SAFETY: ends the child at once, without destructors.
+            unsafe { libc::_exit(i32::from(!refused)) }
+        }
+        child => {
+            let mut status = -1;
+            // SAFETY: `child` is ours, and `status` outlives the call.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+    }
+    sender.send(2).unwrap();
+    assert_eq!(receiver.recv(), Ok(2));
 }
 
 /// setrlimit(2): so many bytes of address space from now on, beyond those in use.

@@ -57,6 +57,7 @@ fn an_end_that_was_announced_is_there() {
         for _ in 0..DENSE {
             assert_eq!(receiver.try_recv(), Err(TryRecvError::EndOfFile));
         }
+        assert_eq!(receiver.as_raw_fd(), receiver.as_fd().as_raw_fd());
     }
 }
 

@@ -1,11 +1,13 @@
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::receiver::{BytesRef, Receiver};
+use super::messages::Messages;
+use super::receive_bytes::BytesRef;
+use super::receiver::Receiver;
 use super::sender::Sender;
 use super::stream::{Reader, Writer};
 use crate::error::{RecvError, RecvIntoError, Result, SendError, TryRecvError, TryRecvIntoError, TrySendError};
@@ -154,6 +156,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         fn recv[]() -> Result<R, RecvError>;
         fn try_recv[]() -> Result<R, TryRecvError>;
         fn recv_timeout[](timeout: Duration) -> Result<R, TryRecvError>;
+        fn iter[]() -> Messages<'_, R>;
     }
 }
 
@@ -161,6 +164,13 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
 impl<S, R> AsFd for Connection<S, R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
+    }
+}
+
+/// As [`AsFd`]; for event loops that register numbers.
+impl<S, R> AsRawFd for Connection<S, R> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
