@@ -3,9 +3,12 @@
 mod common;
 
 use std::cell::Cell;
+use std::io::{PipeWriter, Read};
 
 use common::watchdog;
-use crossproc::{Error, PipeBuilder, Process, RecvError, SendError, TryRecvError, TrySendError, channel};
+use crossproc::{
+    Error, PipeBuilder, Process, Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError, channel,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 crossproc::test_support!();
@@ -13,27 +16,37 @@ crossproc::test_support!();
 thread_local! {
     /// Whether the next message forks, once.
     static FORKS: Cell<bool> = const { Cell::new(false) };
+    /// The copy that it made, which waits until the other end of its pipe is closed.
+    static COPY: Cell<Option<(libc::pid_t, PipeWriter)>> = const { Cell::new(None) };
 }
 
-/// A message that forks while it is encoded or decoded. The original goes on when the copy has ended.
+/// A message that forks while it is encoded or decoded.
 #[derive(Debug, PartialEq)]
 struct Forks(u32);
 
-/// The original waits for its copy, which must find what it should.
 fn fork_if_asked() {
     if !FORKS.take() {
         return;
     }
+    let (mut gate, opener) = std::io::pipe().unwrap();
     // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
     match unsafe { libc::fork() } {
-        0 => {}
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &raw mut status, 0) }, copy);
-            assert_eq!(status, 0, "what the copy found");
+        0 => {
+            drop(opener);
+            assert_eq!(gate.read(&mut [0]).unwrap(), 0);
         }
+        copy => COPY.set(Some((copy, opener))),
     }
+}
+
+/// Lets the copy go on with its call, and waits for its end.
+fn finish_copy() {
+    let (copy, opener) = COPY.take().unwrap();
+    drop(opener);
+    let mut status = -1;
+    // SAFETY: our child; `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(copy, &raw mut status, 0) }, copy);
+    assert_eq!(status, 0, "what the copy found");
 }
 
 impl Serialize for Forks {
@@ -58,19 +71,30 @@ fn end_copy(original: u32, is_as_expected: impl FnOnce() -> bool) {
     }
 }
 
+/// Messages through a channel that has room for three: among so many, the sender looks where the receiver is.
+fn exchange(sender: &mut Sender<Forks>, receiver: &mut Receiver<Forks>) {
+    for round in 0..10 {
+        let numbers = [round, round + 1, round + 2];
+        assert_eq!(numbers.map(|number| sender.try_send(Forks(number))), [Ok(()), Ok(()), Ok(())]);
+        assert_eq!(numbers.map(|_| receiver.try_recv()), numbers.map(|number| Ok(Forks(number))));
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    }
+}
+
 #[test]
 fn a_copy_made_while_a_message_is_encoded_sends_nothing() {
     let _watchdog = watchdog();
     let original = std::process::id();
-    let (mut sender, mut receiver) = channel::<Forks>().unwrap();
+    let (mut sender, mut receiver) = PipeBuilder::new().capacity(64).channel::<Forks>().unwrap();
     // The first one is encoded otherwise than those after it.
     for number in 0..3 {
         FORKS.set(true);
         let sent = sender.send(Forks(number));
         end_copy(original, || matches!(sent, Err(SendError::Failed { error: Error::GivenAway { .. }, .. })));
-        assert_eq!(sent, Ok(()));
-        assert_eq!(receiver.recv(), Ok(Forks(number)));
-        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        assert_eq!((sent, receiver.recv()), (Ok(()), Ok(Forks(number))));
+        exchange(&mut sender, &mut receiver);
+        finish_copy();
+        exchange(&mut sender, &mut receiver);
     }
 }
 
@@ -79,16 +103,14 @@ fn a_copy_made_while_a_message_is_decoded_gives_nothing_back() {
     let _watchdog = watchdog();
     let original = std::process::id();
     let (mut sender, mut receiver) = PipeBuilder::new().capacity(64).channel::<Forks>().unwrap();
-    for number in 0..10 {
-        sender.send(Forks(number)).unwrap();
-        sender.send(Forks(number + 100)).unwrap();
-        FORKS.set(true);
-        let received = receiver.recv();
-        end_copy(original, || matches!(receiver.recv(), Err(RecvError::Failed(Error::GivenAway { .. }))));
-        assert_eq!(received, Ok(Forks(number)));
-        assert_eq!(receiver.recv(), Ok(Forks(number + 100)));
-        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
-    }
+    sender.send(Forks(1)).unwrap();
+    FORKS.set(true);
+    let received = receiver.recv();
+    end_copy(original, || matches!(receiver.recv(), Err(RecvError::Failed(Error::GivenAway { .. }))));
+    assert_eq!(received, Ok(Forks(1)));
+    exchange(&mut sender, &mut receiver);
+    finish_copy();
+    exchange(&mut sender, &mut receiver);
 }
 
 #[test]
