@@ -42,6 +42,9 @@ use crate::message::Sends;
 pub struct Connection<S, R> {
     sender: Sender<S>,
     receiver: Receiver<R>,
+    /// Whether the sender has been told that the receiver has seen the end.
+    #[serde(skip)]
+    told: bool,
 }
 
 /// Methods that do what those of the same name of one half do.
@@ -58,7 +61,7 @@ macro_rules! forward {
 
 impl<S, R> Connection<S, R> {
     pub(super) fn new(sender: Sender<S>, receiver: Receiver<R>) -> Self {
-        Connection { sender, receiver }
+        Connection { sender, receiver, told: false }
     }
 
     /// The two directions, each with an owner of its own from now on.
@@ -125,9 +128,11 @@ impl<S, R> Connection<S, R> {
         self.receiver.readiness()
     }
 
-    /// The half that sends. If nobody sends to us any more, it is likely that nobody receives from us, and worth a look.
+    /// The half that sends. When nobody sends to us any more, it is worth a look whether anybody receives from us: one, since
+    /// the other end may have been closed for sending only.
     fn sending(&mut self) -> &mut Sender<S> {
-        if self.receiver.has_ended() {
+        if !self.told && self.receiver.has_ended() {
+            self.told = true;
             self.sender.suspect();
         }
         &mut self.sender

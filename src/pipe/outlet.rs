@@ -162,8 +162,8 @@ impl Outlet {
         if let Err(TryRecvError::Empty) = next
             && self.watched.is_watched()
         {
-            // Who polls by edges will not look again unless there is one: so there is none between this and `settle`, also
-            // where a piece came meanwhile.
+            // Who polls by edges looks again only after one. So it is unready from here to `settle`, which makes an edge of
+            // whatever has come meanwhile.
             self.readable.found_nothing();
             self.watched.settle();
         }

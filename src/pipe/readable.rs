@@ -64,11 +64,14 @@ impl Subject for Arc<Readable> {
         if self.found_nothing.load(Relaxed) {
             return false;
         }
+        if self.has_rest.load(Relaxed) {
+            return true;
+        }
         let consumer = Consumer::at(self.position.load(Relaxed));
         let found = ring(&self.placed).look_for_record(&consumer, self.placed.segment().liveness());
         if let Some(Err(Ended::Gone)) = found {
             self.end();
         }
-        self.has_rest.load(Relaxed) || found.is_some()
+        found.is_some()
     }
 }
