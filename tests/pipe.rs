@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{
-    Arena, BufferTooShort, Connection, Error, PipeBuilder, Process, Receiver, RecvError, RecvIntoError, SendError,
-    Sender, TryRecvError, TrySendError, channel,
+    BufferTooShort, Connection, Error, PipeBuilder, Process, Receiver, RecvError, RecvIntoError, SendError, Sender,
+    TryRecvError, TrySendError, channel,
 };
 
 crossproc::test_support!();
@@ -260,24 +260,6 @@ fn a_message_that_cannot_be_encoded_comes_back() {
     message.unwrap().send(3).unwrap();
     assert_eq!(other.recv(), Ok(3));
     assert_eq!(receiver.try_recv().map(drop), Err(TryRecvError::Empty));
-}
-
-#[test]
-fn many_channels_lie_in_one_arena() {
-    let _watchdog = watchdog();
-    let arena = Arena::new(1 << 20).unwrap();
-    let builder = PipeBuilder::new().capacity(1024).arena(&arena);
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..100).map(|_| builder.channel::<usize>().unwrap()).unzip();
-    let send = |senders: Vec<Sender<usize>>| {
-        for (index, mut sender) in senders.into_iter().enumerate() {
-            sender.send(index).unwrap();
-        }
-    };
-    Process::spawn(send, (senders,)).unwrap().join().unwrap();
-    for (index, mut receiver) in receivers.into_iter().enumerate() {
-        assert_eq!(receiver.recv(), Ok(index));
-        assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-    }
 }
 
 /// Numbers that look random, from a seed.

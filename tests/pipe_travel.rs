@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::locking::Stage;
 use common::watchdog;
 use crossproc::{
-    Connection, Error, PipeBuilder, Process, ProcessError, Receiver, RecvError, SendError, Sender, TryRecvError,
+    Arena, Connection, Error, PipeBuilder, Process, ProcessError, Receiver, RecvError, SendError, Sender, TryRecvError,
     channel, pipe,
 };
 use serde::{Deserialize, Serialize};
@@ -189,4 +189,22 @@ fn an_end_of_another_type_is_an_error_and_gone() {
     let Err(ProcessError::Failed { source, .. }) = process.join() else { panic!("arrived") };
     assert!(matches!(*source, Error::Attach(_)), "{source:?}");
     assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
+}
+
+#[test]
+fn many_channels_lie_in_one_arena() {
+    let _watchdog = watchdog();
+    let arena = Arena::new(1 << 20).unwrap();
+    let builder = PipeBuilder::new().capacity(1024).arena(&arena);
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..100).map(|_| builder.channel::<usize>().unwrap()).unzip();
+    let send = |senders: Vec<Sender<usize>>| {
+        for (index, mut sender) in senders.into_iter().enumerate() {
+            sender.send(index).unwrap();
+        }
+    };
+    Process::spawn(send, (senders,)).unwrap().join().unwrap();
+    for (index, mut receiver) in receivers.into_iter().enumerate() {
+        assert_eq!(receiver.recv(), Ok(index));
+        assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
+    }
 }
