@@ -46,9 +46,6 @@ struct State {
     pid: u32,
     name: String,
     daemon: bool,
-    /// The parent's end. It stays open until nobody can ask for the answer any more, and then the kernel drops what is
-    /// in it.
-    control: OwnedFd,
     exit: ExitWord,
 }
 
@@ -91,12 +88,8 @@ impl ExitWord {
 }
 
 impl Child {
-    pub(super) fn new(pid: u32, pidfd: OwnedFd, control: OwnedFd, name: String, daemon: bool) -> Self {
-        Child(Arc::new(State { pidfd, pid, name, daemon, control, exit: ExitWord(AtomicU64::new(0)) }))
-    }
-
-    pub(super) fn control(&self) -> BorrowedFd<'_> {
-        self.0.control.as_fd()
+    pub(super) fn new(pid: u32, pidfd: OwnedFd, name: String, daemon: bool) -> Self {
+        Child(Arc::new(State { pidfd, pid, name, daemon, exit: ExitWord(AtomicU64::new(0)) }))
     }
 
     pub(super) fn is(&self, other: &Child) -> bool {

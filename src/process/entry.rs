@@ -152,7 +152,7 @@ fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Res
     }
     let parcel = result.map(|Encoded(parcel)| parcel).unwrap_or_default();
     match message::send(ANSWER, parent.control.as_fd(), answer, &parcel.bytes, &parcel.descriptors()) {
-        // The parent is gone, and with it everybody who could have missed the answer.
+        // Whoever could have asked for it is gone, or does not want to any more.
         Err(error) if message::nobody_listens(&error) => Ok(()),
         other => other,
     }

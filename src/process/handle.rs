@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -27,7 +27,8 @@ use crate::sys::clock::Deadline;
 /// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go
 /// on.
 ///
-/// Dropping a `Process` neither waits nor kills. A child that nobody has joined is waited for when this process exits
+/// Dropping a `Process` neither waits nor kills, but nobody can ask for the result then: it is gone, with the handles in it,
+/// and so are ends of pipes, channels and queues that came back in it. A child that nobody has joined is waited for when this process exits
 /// (by a return from `main`, or by `exit`), or ended, if it is a daemon.
 ///
 /// # Examples
@@ -48,6 +49,9 @@ use crate::sys::clock::Deadline;
 /// ```
 pub struct Process<R> {
     child: Child,
+    /// The parent's end of the socket, in which the answer lies until somebody asks. It belongs to who can: when it is
+    /// closed, the kernel drops what is in it.
+    answer: OwnedFd,
     result: PhantomData<fn() -> R>,
 }
 
@@ -104,8 +108,8 @@ impl<R> Process<R> {
         ProcessBuilder::new().spawn(f, args)
     }
 
-    pub(super) fn new(child: Child) -> Self {
-        Process { child, result: PhantomData }
+    pub(super) fn new(child: Child, answer: OwnedFd) -> Self {
+        Process { child, answer, result: PhantomData }
     }
 
     /// The process without the type of its result, for keeping several together; clone it to keep it beyond
@@ -237,16 +241,16 @@ impl<R: DeserializeOwned> Process<R> {
 
     fn outcome(self, exit: Exit) -> Result<R, ProcessError> {
         registry::forget(&self.child);
-        let mut received = receive_answer(&self.child, exit)?;
+        let mut received = receive_answer(&self.child, self.answer.as_fd(), exit)?;
         let descriptors = mem::take(&mut received.descriptors);
         unpack(RESULT, received.body(), descriptors).map_err(|error| failed(&self.child, error))
     }
 }
 
 /// What a process that has ended left behind in the socket: the message that it returned, or why there is none.
-fn receive_answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
+fn receive_answer(child: &Child, socket: BorrowedFd<'_>, exit: Exit) -> Result<Received<Answer>, ProcessError> {
     let (name, pid) = (child.name().to_string(), child.pid());
-    let receive = || message::receive::<Answer>(ANSWER, child.control()).map_err(|error| failed(child, error));
+    let receive = || message::receive::<Answer>(ANSWER, socket).map_err(|error| failed(child, error));
     match receive()? {
         None => return Err(ProcessError::NeverStarted { name, pid, exit }),
         Some(Received { head: Answer::Hello, .. }) => {}
