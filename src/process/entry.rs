@@ -119,6 +119,9 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
         };
         IS_CHILD.store(control.is_some(), Ordering::Relaxed); // `call_once` orders it for those that come later
         barrier::register(); // now, while there is one thread, it costs nothing
+        // Before other threads need it. If it fails, all generations are 0, and copies are not told apart: better than not
+        // to run.
+        let _ = fork::prepare();
         let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.

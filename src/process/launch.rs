@@ -112,12 +112,12 @@ impl Prepared {
 /// This program's arguments, which are its children's, too.
 fn arguments() -> &'static Strings {
     static ARGUMENTS: OnceLock<Strings> = OnceLock::new();
-    ARGUMENTS.get_or_init(|| {
+    ARGUMENTS.get().unwrap_or_else(|| {
         let mut arguments = Strings::new();
         for argument in env::args_os() {
             arguments.push(&[argument.as_bytes()]);
         }
-        arguments
+        fork::fill(&ARGUMENTS, arguments)
     })
 }
 
