@@ -3,9 +3,11 @@
 mod common;
 
 use common::watchdog;
-use crossproc::{Child, Exit, GetError, Process, Producer, Queue, Receiver, RecvError, SendError, Sender, channel};
-use serde::Serialize;
+use crossproc::{
+    Child, Error, Exit, Function, GetError, Process, Producer, Queue, Receiver, RecvError, SendError, Sender, channel,
+};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 crossproc::test_support!();
 
@@ -41,4 +43,64 @@ fn an_end_in_a_result_that_nobody_asks_for_is_gone() {
         assert_eq!(consumer.get(), Err(GetError::Disconnected));
         assert_eq!(child.wait(), Exit::Code(0));
     }
+}
+
+/// What a process that runs `f` after its parent has given up asking writes to its standard error.
+fn last_words<R, F: Function<(), (), Output = R>>(f: F) -> String {
+    let (errors, writer) = std::io::pipe().unwrap();
+    let (input, to_child) = std::io::pipe().unwrap();
+    let process = Process::builder().name("worker").stdin(input).stderr(writer).spawn(f, ()).unwrap();
+    let pid = process.pid();
+    drop(process);
+    drop(to_child);
+    std::io::read_to_string(errors).unwrap().replace(&format!("({pid})"), "(PID)")
+}
+
+fn wait_for_input() {
+    std::io::read_to_string(std::io::stdin()).unwrap();
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwnError;
+
+#[test]
+fn an_error_that_nobody_can_ask_for_is_printed() {
+    let _watchdog = watchdog();
+    let fail = || {
+        wait_for_input();
+        Err::<(), _>(Error::Exiting)
+    };
+    let expected = format!("crossproc: process worker (PID) failed: {}\n", Error::Exiting);
+    assert_eq!(last_words(fail), expected);
+
+    let fail = || {
+        wait_for_input();
+        Err::<u8, _>("no luck".to_string())
+    };
+    assert_eq!(last_words(fail), "crossproc: process worker (PID) failed: no luck\n");
+
+    let fail = || {
+        wait_for_input();
+        Err::<(), _>(OwnError)
+    };
+    let words = last_words(fail);
+    assert!(words.contains("worker (PID) failed: ") && words.contains("OwnError"), "{words}");
+
+    let succeed = || {
+        wait_for_input();
+        Ok::<_, String>(1)
+    };
+    assert_eq!(last_words(succeed), "");
+}
+
+#[test]
+fn a_panic_names_its_process() {
+    let _watchdog = watchdog();
+    let words = last_words(|| {
+        wait_for_input();
+        if true {
+            panic!("no luck")
+        }
+    });
+    assert!(words.starts_with("crossproc: in process worker (PID):\n") && words.contains("no luck"), "{words}");
 }

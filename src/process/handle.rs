@@ -28,9 +28,10 @@ use crate::sys::clock::Deadline;
 /// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go
 /// on.
 ///
-/// Dropping a `Process` neither waits nor kills, but nobody can ask for the result then: it is gone, with the handles in it,
-/// and so are ends of pipes, channels and queues that came back in it. A child that nobody has joined is waited for when this process exits
-/// (by a return from `main`, or by `exit`), or ended, if it is a daemon.
+/// Dropping a `Process` neither waits nor kills, but nobody can ask for the result any more: it is gone, and so are the
+/// handles in it and the ends of channels, pipes and queues. If it is an `Err`, and the child comes to that only then, it
+/// says so on its standard error; one that had come to it before is not heard of. A child that nobody has joined is
+/// waited for when this process exits (by a return from `main`, or by `exit`), or ended, if it is a daemon.
 ///
 /// # Examples
 ///
