@@ -183,6 +183,7 @@ fn a_channel_is_laid_out_as_ever() {
 /// Words of slots: what is in them, in which lap, and who is at work on it (`ring/slot.rs`).
 const WRITING: u64 = 1 << 32;
 const READY: u64 = 2 << 32;
+const HELD: u64 = 1 << 31;
 const READING: u64 = 3 << 32;
 const LAP: u64 = 1 << 34;
 
@@ -213,7 +214,7 @@ fn a_ring_is_laid_out_as_ever() {
         (slots, LAP),
         (slots + 8, 1),
         (slots + 16, 2),
-        (slots + 64, READING | OWNER),
+        (slots + 64, READING | HELD | OWNER),
         (slots + 72, 3),
         (slots + 80, 4),
         (slots + 128, READY),
@@ -260,7 +261,7 @@ fn a_queue_is_laid_out_as_ever() {
         (slots, LAP),
         (slots + 8, 8),
         (slots + 16, 0x0101_0101_0101_0107),
-        (slots + 128, READING | OWNER),
+        (slots + 128, READING | HELD | OWNER),
         (slots + 136, 202),
         (slots + 256, READY),
         (slots + 264, 101),

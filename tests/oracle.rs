@@ -61,8 +61,27 @@ struct Model {
 }
 
 impl Model {
+    /// How many messages in hand stand before a place that is free; where the line has come round to it.
+    fn passes(&self) -> Option<usize> {
+        if self.places.len() < self.capacity {
+            return Some(0);
+        }
+        let held = self.places.iter().take_while(|place| matches!(place, Place::Reading(_))).count();
+        (self.places.get(held) == Some(&Place::Finished)).then_some(held)
+    }
+
+    fn is_full(&self) -> bool {
+        self.passes().is_none()
+    }
+
     fn claim(&mut self, place: Place) -> Result<u64, TryPutError<()>> {
-        let is_full = self.places.len() == self.capacity;
+        let is_full = self.is_full();
+        // What is passed counts as a lap later.
+        if let Some(held @ 1..) = self.passes() {
+            self.places.rotate_left(held);
+            self.first += held as u64;
+            self.trim();
+        }
         if is_full && !self.closed {
             return Err(TryPutError::Full(()));
         }
@@ -82,6 +101,17 @@ impl Model {
 
     fn set(&mut self, position: u64, place: Place) {
         self.places[(position - self.first) as usize] = place;
+        self.trim();
+    }
+
+    /// Ends the reading of a message, wherever it is by now.
+    fn end_reading(&mut self, message: u64, place: Place) {
+        let reading = self.places.iter_mut().find(|place| **place == Place::Reading(message));
+        *reading.expect("it is being read") = place;
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.places.front() == Some(&Place::Finished) {
             self.places.pop_front();
             self.first += 1;
@@ -110,11 +140,9 @@ impl Model {
         if self.closed && self.places.is_empty() { TryGetError::Closed } else { TryGetError::Empty }
     }
 
-    /// Where the message is that was got.
-    fn taken(&mut self, message: u64, place: Place) -> u64 {
+    fn taken(&mut self, message: u64, place: Place) {
         let (position, _) = *self.next().iter().find(|(_, next)| *next == message).expect("a message out of its turn");
         self.set(position, place);
-        position
     }
 
     fn ready(&self) -> usize {
@@ -272,22 +300,25 @@ fn run<L: Line>(capacity: usize, first: L, steps: Vec<Step>) {
                 assert_eq!(handle(n).put(number), expected);
             }
             Step::Get(n) => match handle(n).get() {
-                Ok(message) => drop(model.taken(message, Place::Finished)),
+                Ok(message) => model.taken(message, Place::Finished),
                 Err(why) => assert_eq!((model.next(), why), (vec![], model.why_nothing())),
             },
             Step::Take(n) => match handle(n).take() {
-                Ok((message, guard)) => taken.push((model.taken(message, Place::Reading(message)), message, guard)),
+                Ok((message, guard)) => {
+                    model.taken(message, Place::Reading(message));
+                    taken.push((message, guard));
+                }
                 Err(why) => assert_eq!((model.next(), why), (vec![], model.why_nothing())),
             },
             Step::Finish(n) if !taken.is_empty() => {
-                let (position, _, guard) = taken.swap_remove(n % taken.len());
+                let (message, guard) = taken.swap_remove(n % taken.len());
                 drop(guard);
-                model.set(position, Place::Finished);
+                model.end_reading(message, Place::Finished);
             }
             Step::GiveBack(n) if !taken.is_empty() => {
-                let (position, message, guard) = taken.swap_remove(n % taken.len());
+                let (message, guard) = taken.swap_remove(n % taken.len());
                 L::give_back(guard);
-                model.set(position, Place::Again(message));
+                model.end_reading(message, Place::Again(message));
             }
             Step::Reserve(n) => match handle(n).reserve().map(|found| (found, model.claim(Place::Writing))) {
                 Some((Ok(slot), Ok(position))) => reserved.push((position, slot)),
@@ -316,7 +347,7 @@ fn run<L: Line>(capacity: usize, first: L, steps: Vec<Step>) {
             Step::Look | Step::Finish(_) | Step::GiveBack(_) | Step::Commit(_) | Step::Abandon(_) => {}
         }
         let ready = model.ready();
-        let expected = (ready, ready == 0, model.places.len() == capacity, model.closed);
+        let expected = (ready, ready == 0, model.is_full(), model.closed);
         for handle in handles.iter().filter_map(OnceCell::get) {
             assert_eq!(handle.look(), expected);
         }
@@ -325,9 +356,9 @@ fn run<L: Line>(capacity: usize, first: L, steps: Vec<Step>) {
         drop(slot);
         model.set(position, Place::Finished);
     });
-    taken.into_iter().for_each(|(position, _, guard)| {
+    taken.into_iter().for_each(|(message, guard)| {
         drop(guard);
-        model.set(position, Place::Finished);
+        model.end_reading(message, Place::Finished);
     });
     while let Ok(message) = handle(0).get() {
         model.taken(message, Place::Finished);
