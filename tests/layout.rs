@@ -37,7 +37,7 @@ fn header(used: usize) -> Vec<(usize, u64)> {
 fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     vec![
         (0, text("crossprc")),
-        (8, 2 | 256 << 32),          // format, peers
+        (8, 3 | 256 << 32),          // format, peers
         (16, 0x2475_4704_67e2_1acf), // stamp
         (24, length),
         (32, used as u64),
