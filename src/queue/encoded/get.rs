@@ -137,7 +137,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_ended())?;
         let message = self.decode(ticket)?;
         Ok(Task::new(self, ticket, message))
     }
@@ -145,7 +145,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn read(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
+        let ticket = self.cursors.take(&cells, wait, || self.has_ended())?;
         let message = self.decode(ticket)?;
         // Before the release: until then, the message counts as still in the queue.
         if let Err(error) = self.ledger().got() {

@@ -22,7 +22,7 @@ pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
 pub use self::task::Task;
-use self::travel::{Ends, Presence, has_no_producers};
+use self::travel::{Ends, Presence};
 use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};
 use crate::error::{AttachError, Error, Kind, Result};
@@ -295,7 +295,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells, has_no_producers)
+        self.cursors.readiness(&self.placed, cells, self.watched_end())
     }
 
     /// How many messages have been taken from a consumer that died, for another one to get.

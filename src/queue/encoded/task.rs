@@ -109,7 +109,11 @@ impl<T> Drop for Claim<'_, T> {
         } else if self.is_ours() {
             self.queue.cursors.release(&self.queue.cells(), self.ticket);
             crash_point!("task.released");
-            self.queue.placed.body().done.notify_all();
+            let body = self.queue.placed.body();
+            body.done.notify_all();
+            if self.queue.presence.ends.with_producers {
+                body.control.items.notify_all(); // somebody may be waiting for the end, and so for us
+            }
         }
     }
 }
