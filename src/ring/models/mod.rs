@@ -3,4 +3,5 @@
 mod bytes;
 mod endpoint;
 mod event;
+mod ledger;
 mod slots;
