@@ -3,8 +3,10 @@
 mod cells;
 mod cursors;
 mod encoded;
+mod line;
 mod plain;
 mod readable;
 
 pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
+pub use line::Messages;
 pub use plain::{Ring, Slot, Taken};

@@ -237,17 +237,17 @@ const GIVERS_DEATHS: [fn(); 10] = deaths!(the_giver_dies_at: 0 1 2 3 4 5 6 7 8 9
 const TAKERS_DEATHS: [fn(); 11] = deaths!(the_taker_dies_at: 0 1 2 3 4 5 6 7 8 9 10);
 const WORKERS_DEATHS: [fn(); 15] = deaths!(the_worker_dies_at: 0 3 5 6 7 8 9 10 11 12 13 14 15 17 18);
 
-fn all_models() -> impl Iterator<Item = fn()> {
-    let unharmed = [a_handle_is_never_missed_on_its_way as fn(), two_are_done_at_a_time as fn()];
-    unharmed.into_iter().chain(JOINS).chain(GIVERS_DEATHS).chain(TAKERS_DEATHS).chain(WORKERS_DEATHS)
+fn unharmed() -> impl Iterator<Item = fn()> {
+    [a_handle_is_never_missed_on_its_way as fn(), two_are_done_at_a_time as fn()].into_iter().chain(JOINS)
 }
 
 #[test]
 fn nobody_is_missed_who_could_put_and_nothing_that_is_not_done() {
-    all_models().for_each(|model| _ = explore(None, 3, model).unwrap());
+    let models = unharmed().chain(GIVERS_DEATHS).chain(TAKERS_DEATHS).chain(WORKERS_DEATHS);
+    models.for_each(|model| _ = explore(None, 3, model).unwrap());
 }
 
 #[test]
 fn every_mutant_of_the_ledger_fails() {
-    every_mutant_fails("ring/ledger.rs", 3, &all_models().collect::<Vec<_>>());
+    every_mutant_fails("ring/ledger.rs", 3, &unharmed().collect::<Vec<_>>());
 }
