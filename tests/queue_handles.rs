@@ -30,7 +30,7 @@ fn iteration_goes_on_behind_a_message_that_does_not_decode() {
     let _watchdog = watchdog();
     let queue = Queue::builder().capacity(4).end_with_producers(true).build().unwrap();
     let consumer = queue.consumer();
-    [1, 0, 2].map(|number| queue.put(NotZero(number)).unwrap());
+    [1, 0, 2].into_iter().for_each(|number| queue.put(NotZero(number)).unwrap());
     drop(queue);
     let got: Vec<_> = consumer.iter().collect();
     assert!(matches!(got[..], [Ok(NotZero(1)), Err(GetError::Failed(Error::Decode { .. })), Ok(NotZero(2))]));
@@ -62,8 +62,13 @@ fn references_can_be_iterated_over() {
 #[test]
 fn a_producer_can_wait_until_all_is_done() {
     let _watchdog = watchdog();
-    let work = |jobs: Consumer<u32>| jobs.iter().try_for_each(|job| job.map(drop).and_then(|()| Ok(jobs.task_done()?)));
-    let work = |jobs: Consumer<u32>| -> Result<()> { Ok(work(jobs)?) };
+    let work = |jobs: Consumer<u32>| -> Result<()> {
+        for job in &jobs {
+            job?;
+            jobs.task_done()?;
+        }
+        Ok(())
+    };
     let queue = Queue::new(2).unwrap();
     let worker = Process::spawn(work, (queue.consumer(),)).unwrap();
     let producer = queue.producer();
