@@ -10,7 +10,7 @@ pub(super) struct Readable<B> {
     pub(super) cells: fn(&Placed<B>) -> Cells<'_>,
     /// Where the handle was that is watched. It takes nothing, and so moves only over what is finished.
     pub(super) consumer: Consumer,
-    /// Whether nobody is left who could put: the end, once nobody is at work either, who may still give something back.
+    /// Whether nobody is left who could put.
     pub(super) is_over: fn(&Placed<B>) -> bool,
 }
 
@@ -23,7 +23,6 @@ impl<B: Body> Subject for Readable<B> {
         let cells = (self.cells)(&self.placed);
         // Without an identity of our own, everybody is asked whether he lives.
         let me = cells.segment().me().unwrap_or(PeerId::NOBODY);
-        self.consumer.is_ready(&cells, me, cells.segment().liveness())
-            || (self.is_over)(&self.placed) && !self.consumer.is_busy(&cells)
+        self.consumer.is_ready(&cells, me, cells.segment().liveness(), || (self.is_over)(&self.placed))
     }
 }

@@ -12,7 +12,7 @@ use super::{MESSAGE, Queue};
 use crate::error::{Error, GetError, Result, TryGetError};
 use crate::fault::crash_point;
 use crate::message::codec;
-use crate::ring::Ticket;
+use crate::ring::{Hold, Ticket};
 use crate::segment::Wait;
 
 /// Copies of long messages are decoded from a buffer that the thread keeps for the next one, if it is not larger than this.
@@ -121,7 +121,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_ended())?;
+        let ticket = self.cursors.take(&cells, Hold::Long, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         Ok(Task::new(self, ticket, message))
     }
@@ -129,7 +129,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn read(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_ended())?;
+        let ticket = self.cursors.take(&cells, Hold::Briefly, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         // Before the release: until then, the message counts as still in the queue.
         if let Err(error) = self.ledger().got() {

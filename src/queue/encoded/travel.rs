@@ -75,13 +75,12 @@ impl<T> Queue<T> {
         handle().entered().unwrap_or_else(|_| handle())
     }
 
-    /// Whether nothing can be put any more, nor given back by somebody at work on it.
-    pub(super) fn has_ended(&self) -> bool {
-        // In this order: whatever was put by those who are gone is then to be seen, as a message or as somebody's work.
-        self.presence.ends.with_producers && has_no_putters(&self.placed) && !self.cursors.is_busy(&self.cells())
+    /// Whether there is, and will be, nobody who puts.
+    pub(super) fn has_no_producers(&self) -> bool {
+        self.presence.ends.with_producers && has_no_putters(&self.placed)
     }
 
-    /// What a watch asks before it looks whether anybody is at work.
+    /// The same, as a watch asks it.
     pub(super) fn watched_end(&self) -> fn(&Placed<QueueBody>) -> bool {
         if self.presence.ends.with_producers { has_no_putters } else { |_| false }
     }
