@@ -123,7 +123,7 @@ impl<'a, T> Task<'a, T> {
     ///
     /// fn work(jobs: &Queue<String>, results: &Queue<u32>) -> Result<()> {
     ///     let job = jobs.get_task()?.give_back_on_drop();
-    ///     if let Ok(number) = job.parse() {
+    ///     if let Ok(number) = job.parse::<u32>() {
     ///         results.try_put(number)?;
     ///     }
     ///     job.done();
