@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -264,4 +266,18 @@ fn the_end_comes_with_the_last_task() {
     second.give_back();
     assert_eq!(waiting.join().unwrap(), Ok(1));
     assert_eq!(consumer.get(), Err(GetError::Disconnected));
+}
+
+/// What shared memory says later is not believed: a peer that writes there ends nobody's queue.
+#[test]
+fn with_whom_a_queue_ends_is_what_was_checked() {
+    // `ends`: the header, the table of peers, the object's header, and where it lies in a queue.
+    const ENDS: u64 = 128 + 8 * 256 + 128 + 280;
+    let queue = Queue::<u32>::new(1).unwrap();
+    let consumer = queue.consumer();
+    let memory = File::from(queue.memory_fd().try_clone_to_owned().unwrap());
+    drop(queue);
+    memory.write_all_at(&1_u64.to_ne_bytes(), ENDS).unwrap();
+    assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+    assert!(!is_readable(&consumer));
 }
