@@ -62,7 +62,7 @@ pub(crate) struct Account {
 #[cfg(not(all(test, loom)))]
 const _: () = assert!(size_of::<Account>() == 64);
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom, not(shuttle)))]
 impl Account {
     /// One whose owner has got and done so many messages; 0: nobody's.
     pub(super) fn of(owner: u32, gots: u64, dones: u64) -> Self {
