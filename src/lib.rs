@@ -141,7 +141,7 @@ pub use error::{
 #[cfg(not(all(test, loom)))]
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
-pub use pipe::{BytesRef, Connection, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
+pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, Stdio, TryJoinError, active_children, cpu_count,

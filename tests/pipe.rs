@@ -1,20 +1,18 @@
-//! `channel` and `pipe`: within a process, across processes, on their way, after a death.
+//! `channel` and `pipe`: what arrives, in every form, within a process and across processes.
 
 mod common;
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::locking::{Stage, wait_for_state};
 use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{
-    Arena, BufferTooShort, Connection, Error, PipeBuilder, Process, ProcessError, Receiver, RecvError, RecvIntoError,
-    SendError, Sender, TryRecvError, TrySendError, channel, pipe,
+    BufferTooShort, Connection, Error, PipeBuilder, Process, Receiver, RecvError, RecvIntoError, SendError, Sender,
+    TryRecvError, TrySendError, channel,
 };
-use serde::{Deserialize, Serialize};
 
 crossproc::test_support!();
 
@@ -87,94 +85,6 @@ fn both_ways_across_processes_in_every_size() {
 }
 
 #[test]
-fn both_ends_move_to_children() {
-    let _watchdog = watchdog();
-    let (here, there) = pipe::<Vec<u8>, Vec<u8>>().unwrap();
-    let ask = |mut connection: Connection<Vec<u8>, Vec<u8>>| {
-        (0..1000_u32).all(|number| {
-            let message = number.to_le_bytes().to_vec();
-            connection.send(&message).unwrap();
-            connection.recv() == Ok(message)
-        })
-    };
-    let echoing = Process::spawn(echo, (there,)).unwrap();
-    let asking = Process::spawn(ask, (here,)).unwrap();
-    assert!(asking.join().unwrap());
-    assert_eq!(echoing.join().unwrap(), 1000);
-}
-
-#[derive(Serialize, Deserialize)]
-struct Deep {
-    ends: Vec<(u8, Option<Sender<u32>>)>,
-    receiver: Option<Receiver<u32>>,
-}
-
-#[test]
-fn ends_travel_at_any_depth() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel().unwrap();
-    let (mut questions, asked) = channel().unwrap();
-    let deep = Deep { ends: vec![(1, None), (2, Some(sender))], receiver: Some(asked) };
-    let work = |mut deep: Deep| {
-        let number = deep.receiver.as_mut().unwrap().recv().unwrap();
-        deep.ends[1].1.as_mut().unwrap().send(number + 1).unwrap();
-    };
-    let process = Process::spawn(work, (deep,)).unwrap();
-    questions.send(41).unwrap();
-    assert_eq!(receiver.recv(), Ok(42));
-    process.join().unwrap();
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-    assert!(matches!(questions.send(1), Err(SendError::BrokenPipe(1))));
-}
-
-#[test]
-fn ends_come_back_from_a_child_in_the_middle_of_a_stream() {
-    let _watchdog = watchdog();
-    let (mut sender, receiver) = PipeBuilder::new().capacity(1024).channel::<Vec<u8>>().unwrap();
-    sender.send(bytes(10, 0)).unwrap();
-    sender.send(bytes(20, 1)).unwrap();
-    let take_one = |mut receiver: Receiver<Vec<u8>>| (receiver.recv().unwrap(), receiver);
-    let (first, mut receiver) = Process::spawn(take_one, (receiver,)).unwrap().join().unwrap();
-    assert_eq!(first, bytes(10, 0));
-    assert_eq!(receiver.recv(), Ok(bytes(20, 1)));
-
-    let send_one = |mut sender: Sender<Vec<u8>>| {
-        sender.send(bytes(30, 2)).unwrap();
-        sender
-    };
-    let mut sender = Process::spawn(send_one, (sender,)).unwrap().join().unwrap();
-    sender.send(bytes(40, 3)).unwrap();
-    assert_eq!((receiver.recv(), receiver.recv()), (Ok(bytes(30, 2)), Ok(bytes(40, 3))));
-    drop(sender);
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn a_child_makes_a_pipe_for_its_parent() {
-    let _watchdog = watchdog();
-    let make = || -> crossproc::Result<_> {
-        let (mut here, there) = pipe::<u8, u8>()?;
-        here.send(7)?;
-        Ok((there, here))
-    };
-    let (mut there, mut here) = Process::spawn(make, ()).unwrap().join().unwrap().unwrap();
-    assert_eq!(there.recv(), Ok(7));
-    there.send(8).unwrap();
-    assert_eq!(here.recv(), Ok(8));
-}
-
-#[test]
-fn an_end_brings_no_descriptor_but_that_of_its_memory() {
-    let _watchdog = watchdog();
-    let list = |_ends: (Sender<u8>, Receiver<u8>), _pipe: Connection<u8, u8>| {
-        std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
-    };
-    let (_here, there) = pipe().unwrap();
-    let found = Process::spawn(list, (channel().unwrap(), there)).unwrap().join().unwrap();
-    assert_eq!(found, 4 + 2, "streams and control, a channel, a pipe");
-}
-
-#[test]
 fn a_long_message_arrives_through_many_short_waits() {
     let _watchdog = watchdog();
     let (mut sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<()>().unwrap();
@@ -187,187 +97,6 @@ fn a_long_message_arrives_through_many_short_waits() {
         });
         assert_eq!(received.into_iter().find(|one| *one != Err(TryRecvError::Empty)), Some(Ok(message.clone())));
     });
-}
-
-#[test]
-fn what_was_received_in_part_travels_along() {
-    let _watchdog = watchdog();
-    let (mut sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<Vec<u8>>().unwrap();
-    let message = bytes(5000, 1);
-    let sending = thread::spawn({
-        let message = message.clone();
-        move || sender.send_bytes(&message).map(|()| sender)
-    });
-    // The first pieces are taken out of the ring, and the time is up before the rest comes: it may also be all.
-    while receiver.poll(Duration::from_micros(1)) == Ok(false) {
-        let passed_on = |receiver: Receiver<Vec<u8>>| receiver;
-        receiver = Process::spawn(passed_on, (receiver,)).unwrap().join().unwrap();
-    }
-    assert_eq!(receiver.recv_bytes(), Ok(message));
-    sending.join().unwrap().unwrap();
-}
-
-#[test]
-fn an_end_is_not_gone_while_it_travels() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel().unwrap();
-    let stage = Stage::new();
-    let return_it = |sender: Sender<u32>, stage: Stage| {
-        stage.advance();
-        sender
-    };
-    let process = Process::spawn(return_it, (sender, &stage)).unwrap();
-    process.wait();
-    // The child has ended, and the sender lies in its answer.
-    assert_eq!(receiver.recv_timeout(MOMENT * 10), Err(TryRecvError::Empty));
-    let mut sender = process.join().unwrap();
-    sender.send(1).unwrap();
-    assert_eq!(receiver.recv(), Ok(1));
-}
-
-#[test]
-fn an_end_in_an_answer_that_nobody_takes_is_gone() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel::<u32>().unwrap();
-    let process = Process::spawn(|sender: Sender<u32>| sender, (sender,)).unwrap();
-    process.wait();
-    drop(process);
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn an_end_for_a_child_that_was_never_started_is_gone() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel::<u32>().unwrap();
-    let refused = Process::builder().current_dir("/nowhere").spawn(|_: Sender<u32>| (), (sender,));
-    assert!(matches!(refused, Err(Error::Os { .. })));
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn an_end_of_another_type_is_an_error_and_gone() {
-    #[derive(Serialize)]
-    #[serde(transparent)]
-    struct Mistaken(Sender<u32>);
-    impl<'de> Deserialize<'de> for Mistaken {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Sender::<i64>::deserialize(deserializer).map(|_| panic!("a u32 is no i64"))
-        }
-    }
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel::<u32>().unwrap();
-    let process = Process::spawn(|_: Mistaken| (), (Mistaken(sender),)).unwrap();
-    let Err(ProcessError::Failed { source, .. }) = process.join() else { panic!("arrived") };
-    assert!(matches!(*source, Error::Attach(_)), "{source:?}");
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn the_end_comes_after_all_messages() {
-    let _watchdog = watchdog();
-    let (mut sender, mut receiver) = channel().unwrap();
-    (0..10).for_each(|number| sender.send(number).unwrap());
-    sender.close();
-    for number in 0..10 {
-        assert_eq!(receiver.try_recv(), Ok(number));
-    }
-    assert_eq!(receiver.try_recv(), Err(TryRecvError::EndOfFile));
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-    assert_eq!(receiver.poll(Duration::ZERO), Ok(true));
-}
-
-#[test]
-fn a_sleeping_receiver_learns_of_a_close_and_of_a_death() {
-    let _watchdog = watchdog();
-    let wait = |mut receiver: Receiver<u32>| receiver.recv() == Err(RecvError::EndOfFile);
-    let (sender, receiver) = channel::<u32>().unwrap();
-    let process = Process::spawn(wait, (receiver,)).unwrap();
-    wait_for_state(process.pid(), 'S');
-    drop(sender);
-    assert!(process.join().unwrap());
-
-    let (sender, receiver) = channel::<u32>().unwrap();
-    let waiting = Process::spawn(wait, (receiver,)).unwrap();
-    let holding = Process::spawn(|_sender: Sender<u32>| thread::park(), (sender,)).unwrap();
-    wait_for_state(waiting.pid(), 'S');
-    holding.kill().unwrap();
-    assert!(waiting.join().unwrap());
-}
-
-#[test]
-fn a_sleeping_sender_learns_of_a_close_and_of_a_death() {
-    let _watchdog = watchdog();
-    let fill = |mut sender: Sender<Vec<u8>>| loop {
-        if let Err(error) = sender.send(vec![1; 20]) {
-            return error == SendError::BrokenPipe(vec![1; 20]);
-        }
-    };
-    let (sender, receiver) = least();
-    let process = Process::spawn(fill, (sender,)).unwrap();
-    wait_for_state(process.pid(), 'S');
-    drop(receiver);
-    assert!(process.join().unwrap());
-
-    let (sender, receiver) = least();
-    let filling = Process::spawn(fill, (sender,)).unwrap();
-    let holding = Process::spawn(|_receiver: Receiver<Vec<u8>>| thread::park(), (receiver,)).unwrap();
-    wait_for_state(filling.pid(), 'S');
-    holding.kill().unwrap();
-    assert!(filling.join().unwrap());
-}
-
-#[test]
-fn what_a_killed_process_had_sent_is_received_and_then_the_end() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = channel().unwrap();
-    let stage = Stage::new();
-    let send = |mut sender: Sender<u32>, stage: Stage| {
-        (0..100).for_each(|number| sender.send(number).unwrap());
-        stage.advance();
-        thread::park();
-    };
-    let process = Process::spawn(send, (sender, &stage)).unwrap();
-    stage.wait_for(1);
-    process.kill().unwrap();
-    for number in 0..100 {
-        assert_eq!(receiver.recv(), Ok(number));
-    }
-    assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn a_half_sent_message_of_a_killed_process_is_dropped() {
-    let _watchdog = watchdog();
-    let (sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<()>().unwrap();
-    let send = |mut sender: Sender<()>| {
-        sender.send_bytes(b"whole").unwrap();
-        sender.send_bytes(&[1; 10_000]).unwrap();
-    };
-    let process = Process::spawn(send, (sender,)).unwrap();
-    wait_for_state(process.pid(), 'S'); // the ring is full of pieces
-    process.kill().unwrap();
-    process.wait();
-    assert_eq!(receiver.recv_bytes(), Ok(b"whole".to_vec()));
-    assert_eq!(receiver.recv_bytes(), Err(RecvError::EndOfFile));
-}
-
-#[test]
-fn sending_to_nobody_gives_the_message_back() {
-    let _watchdog = watchdog();
-    let (mut sender, receiver) = channel::<String>().unwrap();
-    sender.send("one").unwrap();
-    drop(receiver);
-    assert_eq!(sender.send("two".to_string()), Err(SendError::BrokenPipe("two".to_string())));
-    assert_eq!(sender.try_send("three"), Err(TrySendError::BrokenPipe("three")));
-    assert_eq!(sender.send_timeout("four", MOMENT), Err(TrySendError::BrokenPipe("four")));
-
-    let (mut sender, receiver) = channel::<u64>().unwrap();
-    let process = Process::spawn(|_receiver: Receiver<u64>| thread::park(), (receiver,)).unwrap();
-    process.kill().unwrap();
-    process.wait();
-    let refused = (0..).find_map(|number| sender.send(number).err().map(|error| (number, error)));
-    let (number, error) = refused.unwrap();
-    assert_eq!(error, SendError::BrokenPipe(number));
 }
 
 #[test]
@@ -392,6 +121,15 @@ fn a_try_of_what_never_fits_says_so() {
     sender.try_send_bytes(&[1; 900]).unwrap();
     assert_eq!(sender.try_send_bytes(&[2; 900]), Err(TrySendError::Full(())));
     assert_eq!(receiver.try_recv_bytes(), Ok(vec![1; 900]));
+
+    // So small that what fits in one record is more than what would in pieces.
+    for (capacity, most) in [(64, 24), (128, 64), (256, 192)] {
+        let (mut sender, _receiver) = PipeBuilder::new().capacity(capacity).channel::<()>().unwrap();
+        let refused = sender.try_send_bytes(&[0; 256][..most + 1]);
+        let Err(TrySendError::Failed { error: Error::TooLarge { limit, .. }, .. }) = refused else { panic!("sent") };
+        assert_eq!(limit, most);
+        assert_eq!(sender.try_send_bytes(&[0; 256][..most]), Ok(()));
+    }
 }
 
 #[test]
@@ -489,6 +227,30 @@ fn a_message_that_is_no_such_value_is_an_error_and_gone() {
 }
 
 #[test]
+fn an_iterator_gives_all_messages_up_to_the_end() {
+    let _watchdog = watchdog();
+    let (mut sender, mut receiver) = channel::<bool>().unwrap();
+    sender.send(true).unwrap();
+    sender.send_bytes(&[7]).unwrap();
+    sender.send(false).unwrap();
+    drop(sender);
+    let mut messages = receiver.iter();
+    assert_eq!(messages.next(), Some(Ok(true)));
+    assert!(matches!(messages.next(), Some(Err(RecvError::Failed(Error::Decode { .. })))));
+    assert_eq!([messages.next(), messages.next(), messages.next()], [Some(Ok(false)), None, None]);
+    assert_eq!((&mut receiver).into_iter().count(), 0);
+}
+
+#[test]
+fn what_a_try_found_is_an_error_of_input() {
+    let (sender, mut receiver) = channel::<u8>().unwrap();
+    let mut kind = || io::Error::from(receiver.try_recv().unwrap_err()).kind();
+    assert_eq!(kind(), io::ErrorKind::WouldBlock);
+    drop(sender);
+    assert_eq!(kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
 fn a_message_that_cannot_be_encoded_comes_back() {
     let (mut sender, mut receiver) = channel::<Option<Sender<u8>>>().unwrap();
     let (inner, mut other) = channel::<u8>().unwrap();
@@ -498,49 +260,6 @@ fn a_message_that_cannot_be_encoded_comes_back() {
     message.unwrap().send(3).unwrap();
     assert_eq!(other.recv(), Ok(3));
     assert_eq!(receiver.try_recv().map(drop), Err(TryRecvError::Empty));
-}
-
-#[test]
-fn many_channels_lie_in_one_arena() {
-    let _watchdog = watchdog();
-    let arena = Arena::new(1 << 20).unwrap();
-    let builder = PipeBuilder::new().capacity(1024).arena(&arena);
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..100).map(|_| builder.channel::<usize>().unwrap()).unzip();
-    let send = |senders: Vec<Sender<usize>>| {
-        for (index, mut sender) in senders.into_iter().enumerate() {
-            sender.send(index).unwrap();
-        }
-    };
-    Process::spawn(send, (senders,)).unwrap().join().unwrap();
-    for (index, mut receiver) in receivers.into_iter().enumerate() {
-        assert_eq!(receiver.recv(), Ok(index));
-        assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
-    }
-}
-
-#[test]
-fn a_forked_copy_is_no_end() {
-    let _watchdog = watchdog();
-    let (mut sender, mut receiver) = channel::<u32>().unwrap();
-    // SAFETY: the child calls nothing that another thread may have locked, and exits.
-    match unsafe { libc::fork() } {
-        0 => {
-            let refused = matches!(sender.send(1), Err(SendError::Failed { error: Error::GivenAway { .. }, .. }))
-                && matches!(receiver.try_recv(), Err(TryRecvError::Failed(Error::GivenAway { .. })));
-            drop(sender);
-            drop(receiver);
-            // SAFETY: ends the child at once, without destructors.
-            unsafe { libc::_exit(i32::from(!refused)) }
-        }
-        child => {
-            let mut status = -1;
-            // SAFETY: `child` is ours, and `status` outlives the call.
-            unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0);
-        }
-    }
-    sender.send(2).unwrap();
-    assert_eq!(receiver.recv(), Ok(2));
 }
 
 /// Numbers that look random, from a seed.

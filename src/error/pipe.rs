@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, io};
 
 use crate::error::{Error, Kind};
 
@@ -242,6 +242,18 @@ impl From<TryRecvError> for Error {
     }
 }
 
+/// `Empty` is [`WouldBlock`](io::ErrorKind::WouldBlock), the end [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
+impl From<TryRecvError> for io::Error {
+    fn from(error: TryRecvError) -> Self {
+        let kind = match error {
+            TryRecvError::Empty => io::ErrorKind::WouldBlock,
+            TryRecvError::EndOfFile => io::ErrorKind::UnexpectedEof,
+            TryRecvError::Failed(_) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, Error::from(error))
+    }
+}
+
 impl From<BufferTooShort> for Error {
     fn from(BufferTooShort { message, buffer }: BufferTooShort) -> Self {
         Error::BufferTooShort { message, buffer }
@@ -312,34 +324,27 @@ impl<M> fmt::Display for TrySendError<M> {
     }
 }
 
-/// As `Display`: a message need not have anything to show.
-impl<M> fmt::Debug for SendError<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+/// What the two that give a message back have in common.
+macro_rules! gives_the_message_back {
+    ($($outcome:ident)*) => {
+        $(
+            /// As `Display`: a message need not have anything to show.
+            impl<M> fmt::Debug for $outcome<M> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Display::fmt(self, f)
+                }
+            }
+
+            impl<M> std::error::Error for $outcome<M> {
+                fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                    match self {
+                        $outcome::Failed { error, .. } => error.source(),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
 }
 
-/// As `Display`: a message need not have anything to show.
-impl<M> fmt::Debug for TrySendError<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<M> std::error::Error for SendError<M> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SendError::Failed { error, .. } => error.source(),
-            SendError::BrokenPipe(_) => None,
-        }
-    }
-}
-
-impl<M> std::error::Error for TrySendError<M> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            TrySendError::Failed { error, .. } => error.source(),
-            TrySendError::Full(_) | TrySendError::BrokenPipe(_) => None,
-        }
-    }
-}
+gives_the_message_back! { SendError TrySendError }

@@ -4,10 +4,10 @@ use std::alloc::Layout;
 use std::mem::offset_of;
 
 use crate::error::Kind;
-use crate::ring::bytes::CAPACITY;
+use crate::ring::bytes::{CAPACITY, Record, Ring};
 use crate::ring::track::Track;
 use crate::segment::place::Body;
-use crate::segment::stamp;
+use crate::segment::{Region, stamp};
 
 /// One direction: the words that its two ends share, see [`Track`], and behind them the ring's bytes.
 #[repr(transparent)]
@@ -43,4 +43,17 @@ pub(super) fn tail(capacity: u64) -> Option<Layout> {
     }
     // From the beginning of a cache line, two words of which are written together.
     Layout::from_size_align(usize::try_from(capacity).ok()?, 128).ok()
+}
+
+/// The payload of `bytes` bytes that begins at the `start`th word.
+#[inline]
+pub(super) fn payload(ring: Ring<'_>, start: usize, bytes: usize) -> Region<'_> {
+    Region::of(ring.words).part(8 * start, bytes)
+}
+
+/// The payload of a record in place. A peer that writes to it meanwhile breaks what Rust knows about a `&[u8]`; nobody who
+/// follows the protocol does.
+pub(super) fn lend(ring: Ring<'_>, record: Record) -> &[u8] {
+    // SAFETY: until the record is released, no honest peer writes to it (`ring/bytes.rs`, B3).
+    unsafe { payload(ring, record.start, record.bytes).lend() }
 }

@@ -27,6 +27,7 @@ use crate::segment::{Arena, Segment, type_stamp};
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing before `channel` or `pipe`"]
 pub struct PipeBuilder<'a> {
     capacity: u64,
     arena: Option<&'a Arena>,

@@ -1,11 +1,13 @@
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::receiver::{BytesRef, Receiver};
+use super::messages::Messages;
+use super::receive_bytes::BytesRef;
+use super::receiver::Receiver;
 use super::sender::Sender;
 use super::stream::{Reader, Writer};
 use crate::error::{RecvError, RecvIntoError, Result, SendError, TryRecvError, TryRecvIntoError, TrySendError};
@@ -40,11 +42,26 @@ use crate::message::Sends;
 pub struct Connection<S, R> {
     sender: Sender<S>,
     receiver: Receiver<R>,
+    /// Whether the sender has been told that the receiver has seen the end.
+    #[serde(skip)]
+    told: bool,
+}
+
+/// Methods that do what those of the same name of one half do.
+macro_rules! forward {
+    ($half:ident: $End:ident $(fn $name:ident[$($generic:tt)*]($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(
+            #[doc = concat!("As [`", stringify!($End), "::", stringify!($name), "`].")]
+            pub fn $name<$($generic)*>(&mut self, $($argument: $type),*) -> $result {
+                self.$half().$name($($argument),*)
+            }
+        )*
+    };
 }
 
 impl<S, R> Connection<S, R> {
     pub(super) fn new(sender: Sender<S>, receiver: Receiver<R>) -> Self {
-        Connection { sender, receiver }
+        Connection { sender, receiver, told: false }
     }
 
     /// The two directions, each with an owner of its own from now on.
@@ -82,291 +99,47 @@ impl<S, R> Connection<S, R> {
         (&mut self.sender, &mut self.receiver)
     }
 
-    /// As [`Sender::send`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::send`].
-    pub fn send<M: Sends<S>>(&mut self, message: M) -> Result<(), SendError<M>> {
-        self.sender.send(message)
+    forward! { sending: Sender
+        fn send[M: Sends<S>](message: M) -> Result<(), SendError<M>>;
+        fn try_send[M: Sends<S>](message: M) -> Result<(), TrySendError<M>>;
+        fn send_timeout[M: Sends<S>](message: M, timeout: Duration) -> Result<(), TrySendError<M>>;
+        fn send_bytes[](bytes: &[u8]) -> Result<(), SendError<()>>;
+        fn try_send_bytes[](bytes: &[u8]) -> Result<(), TrySendError<()>>;
+        fn send_bytes_timeout[](bytes: &[u8], timeout: Duration) -> Result<(), TrySendError<()>>;
+        fn writer[]() -> Writer<'_>;
     }
 
-    /// As [`Sender::try_send`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::try_send`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::try_send`].
-    pub fn try_send<M: Sends<S>>(&mut self, message: M) -> Result<(), TrySendError<M>> {
-        self.sender.try_send(message)
-    }
-
-    /// As [`Sender::send_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::send_timeout`].
-    pub fn send_timeout<M: Sends<S>>(&mut self, message: M, timeout: Duration) -> Result<(), TrySendError<M>> {
-        self.sender.send_timeout(message, timeout)
-    }
-
-    /// As [`Sender::send_bytes`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send_bytes`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::send_bytes`].
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError<()>> {
-        self.sender.send_bytes(bytes)
-    }
-
-    /// As [`Sender::try_send_bytes`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::try_send_bytes`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::try_send_bytes`].
-    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), TrySendError<()>> {
-        self.sender.try_send_bytes(bytes)
-    }
-
-    /// As [`Sender::send_bytes_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send_bytes_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::send_bytes_timeout`].
-    pub fn send_bytes_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), TrySendError<()>> {
-        self.sender.send_bytes_timeout(bytes, timeout)
-    }
-
-    /// As [`Sender::writer`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::writer`].
-    pub fn writer(&mut self) -> Writer<'_> {
-        self.sender.writer()
-    }
-
-    /// As [`Receiver::recv`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv`].
-    pub fn recv(&mut self) -> Result<R, RecvError>
-    where
-        R: DeserializeOwned,
-    {
-        self.receiver.recv()
-    }
-
-    /// As [`Receiver::try_recv`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::try_recv`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::try_recv`].
-    pub fn try_recv(&mut self) -> Result<R, TryRecvError>
-    where
-        R: DeserializeOwned,
-    {
-        self.receiver.try_recv()
-    }
-
-    /// As [`Receiver::recv_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_timeout`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<R, TryRecvError>
-    where
-        R: DeserializeOwned,
-    {
-        self.receiver.recv_timeout(timeout)
-    }
-
-    /// As [`Receiver::recv_bytes`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_bytes`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_bytes`].
-    pub fn recv_bytes(&mut self) -> Result<Vec<u8>, RecvError> {
-        self.receiver.recv_bytes()
-    }
-
-    /// As [`Receiver::try_recv_bytes`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::try_recv_bytes`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::try_recv_bytes`].
-    pub fn try_recv_bytes(&mut self) -> Result<Vec<u8>, TryRecvError> {
-        self.receiver.try_recv_bytes()
-    }
-
-    /// As [`Receiver::recv_bytes_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_bytes_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_bytes_timeout`].
-    pub fn recv_bytes_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, TryRecvError> {
-        self.receiver.recv_bytes_timeout(timeout)
-    }
-
-    /// As [`Receiver::recv_bytes_into`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_bytes_into`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_bytes_into`].
-    pub fn recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
-        self.receiver.recv_bytes_into(buffer)
-    }
-
-    /// As [`Receiver::try_recv_bytes_into`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::try_recv_bytes_into`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::try_recv_bytes_into`].
-    pub fn try_recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvIntoError> {
-        self.receiver.try_recv_bytes_into(buffer)
-    }
-
-    /// As [`Receiver::recv_bytes_into_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_bytes_into_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_bytes_into_timeout`].
-    pub fn recv_bytes_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, TryRecvIntoError> {
-        self.receiver.recv_bytes_into_timeout(buffer, timeout)
-    }
-
-    /// As [`Receiver::recv_ref`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_ref`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_ref`].
-    pub fn recv_ref(&mut self) -> Result<BytesRef<'_>, RecvError> {
-        self.receiver.recv_ref()
-    }
-
-    /// As [`Receiver::try_recv_ref`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::try_recv_ref`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::try_recv_ref`].
-    pub fn try_recv_ref(&mut self) -> Result<BytesRef<'_>, TryRecvError> {
-        self.receiver.try_recv_ref()
-    }
-
-    /// As [`Receiver::recv_ref_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::recv_ref_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::recv_ref_timeout`].
-    pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<BytesRef<'_>, TryRecvError> {
-        self.receiver.recv_ref_timeout(timeout)
-    }
-
-    /// As [`Receiver::poll`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::poll`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::poll`].
-    pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
-        self.receiver.poll(timeout)
+    forward! { receiving: Receiver
+        fn recv_bytes[]() -> Result<Vec<u8>, RecvError>;
+        fn try_recv_bytes[]() -> Result<Vec<u8>, TryRecvError>;
+        fn recv_bytes_timeout[](timeout: Duration) -> Result<Vec<u8>, TryRecvError>;
+        fn recv_bytes_into[](buffer: &mut [u8]) -> Result<usize, RecvIntoError>;
+        fn try_recv_bytes_into[](buffer: &mut [u8]) -> Result<usize, TryRecvIntoError>;
+        fn recv_bytes_into_timeout[](buffer: &mut [u8], timeout: Duration) -> Result<usize, TryRecvIntoError>;
+        fn recv_ref[]() -> Result<BytesRef<'_>, RecvError>;
+        fn try_recv_ref[]() -> Result<BytesRef<'_>, TryRecvError>;
+        fn recv_ref_timeout[](timeout: Duration) -> Result<BytesRef<'_>, TryRecvError>;
+        fn poll[](timeout: Duration) -> Result<bool>;
+        fn reader[]() -> Reader<'_>;
     }
 
     /// As [`Receiver::readiness`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::readiness`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::readiness`].
     pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
         self.receiver.readiness()
     }
 
-    /// As [`Receiver::reader`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Receiver::reader`].
-    pub fn reader(&mut self) -> Reader<'_> {
-        self.receiver.reader()
+    /// The half that sends. When nobody sends to us any more, it is worth a look whether anybody receives from us: one, since
+    /// the other end may have been closed for sending only.
+    fn sending(&mut self) -> &mut Sender<S> {
+        if !self.told && self.receiver.has_ended() {
+            self.told = true;
+            self.sender.suspect();
+        }
+        &mut self.sender
+    }
+
+    fn receiving(&mut self) -> &mut Receiver<R> {
+        &mut self.receiver
     }
 
     /// Closes this end, as dropping it does: the other one receives what has been sent, and then the end; what it sends from
@@ -383,10 +156,26 @@ impl<S, R> Connection<S, R> {
     pub fn close(self) {}
 }
 
+impl<S, R: DeserializeOwned> Connection<S, R> {
+    forward! { receiving: Receiver
+        fn recv[]() -> Result<R, RecvError>;
+        fn try_recv[]() -> Result<R, TryRecvError>;
+        fn recv_timeout[](timeout: Duration) -> Result<R, TryRecvError>;
+        fn iter[]() -> Messages<'_, R>;
+    }
+}
+
 /// Polls readable while there is something to be received: see [`Receiver::readiness`].
 impl<S, R> AsFd for Connection<S, R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
+    }
+}
+
+/// As [`AsFd`]; for event loops that register numbers.
+impl<S, R> AsRawFd for Connection<S, R> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

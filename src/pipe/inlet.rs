@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::body::payload;
 use super::end::{End, EndWire, Side, corrupted};
-use super::payload;
 use crate::error::{Error, Kind, Result, TrySendError, TypeStamp};
-use crate::ring::bytes::{Producer, Refused, Ring};
+use crate::ring::bytes::{MOST_PIECES, Producer, Refused};
 use crate::ring::record;
 use crate::ring::track::Ended;
 use crate::segment::Wait;
@@ -66,9 +66,20 @@ impl Inlet {
         self.end.check_ours().map_err(failed)?;
         let receiver = &self.end.ring().track.receiver;
         if receiver.is_closed() || self.pace.is_due() && receiver.is_gone(self.end.liveness()) {
-            return Err(Refusal::BrokenPipe(()));
+            return Err(self.broken());
         }
         Ok(())
+    }
+
+    /// Nobody will receive, and the next call finds that, too.
+    fn broken(&mut self) -> Refusal {
+        self.suspect();
+        Refusal::BrokenPipe(())
+    }
+
+    /// Has the next call ask the kernel whether the receiver is dead.
+    pub(super) fn suspect(&mut self) {
+        self.pace = Pace::default();
     }
 
     #[inline]
@@ -79,7 +90,7 @@ impl Inlet {
             Err(refused) => self.wait_for_room(refused, length, wait)?,
         };
         let ring = self.end.ring();
-        payload::write(ring.words, start, bytes);
+        payload(ring, start, bytes.len()).write(bytes);
         self.producer.publish(ring, kind, length);
         Ok(())
     }
@@ -101,7 +112,7 @@ impl Inlet {
                     failed(Error::Corrupted { object: Kind::Channel, position: self.producer.position(), found: until })
                 }
             }),
-            Err(Ended::Gone) => Err(Refusal::BrokenPipe(())),
+            Err(Ended::Gone) => Err(self.broken()),
             Err(Ended::TimedOut) => Err(Refusal::Full(())),
             Err(Ended::Corrupted(found)) => Err(failed(corrupted(found))),
         }
@@ -115,15 +126,15 @@ impl Inlet {
         if let Wait::No = wait {
             match self.producer.has_room_in_pieces(ring, bytes.len() as u64) {
                 Ok(true) => {}
-                Ok(false) if bytes.len() as u64 > ring.capacity() - PIECES_NEED => {
-                    let (size, limit) = (bytes.len(), (ring.capacity() - PIECES_NEED) as usize);
+                Ok(false) if bytes.len() as u64 > ring.most_at_once() => {
+                    let (size, limit) = (bytes.len(), ring.most_at_once() as usize);
                     return Err(failed(Error::TooLarge { object: Kind::Channel, size, limit }));
                 }
                 Ok(false) => return Err(Refusal::Full(())),
                 Err(refused) => return self.wait_for_room(refused, 0, wait).map(drop),
             }
         }
-        let mut allowance = Allowance::new(wait, ring);
+        let mut allowance = Allowance::new(wait);
         let (mut kind, mut left) = (record::Kind::First, bytes);
         while !left.is_empty() {
             let length = self.producer.piece(self.end.ring(), left.len() as u64) as usize;
@@ -133,7 +144,7 @@ impl Inlet {
             }
             self.send_record(kind, piece, wait)?;
             (kind, left) = (record::Kind::More, behind);
-            if !left.is_empty() && !allowance.covers(length) {
+            if !left.is_empty() && !allowance.covers_another() {
                 return Err(Refusal::Full(()));
             }
         }
@@ -150,34 +161,31 @@ impl Inlet {
     }
 }
 
-/// What the headers of a message in pieces take at most, see `Producer::has_room_in_pieces`.
-const PIECES_NEED: u64 = 8 * record::HEADER;
-
 /// No deadline, no try: `Full` cannot be.
 pub(super) const FOR_EVER: Wait = Wait::Until(Deadline::NEVER);
 
-/// How much of a message in pieces may still pass when the time is up: what may be there, or fit in, without waiting, and so
-/// no more than the ring holds. The other end may be as quick as this one, and the message of any size.
+/// How many pieces may still pass when the time is up: what may be there, or fit in, without waiting. The other end may be as
+/// quick as this one, the message of any size, and a hostile sender's pieces of none.
 pub(super) struct Allowance {
     wait: Wait,
-    bytes: u64,
+    pieces: u32,
 }
 
 impl Allowance {
-    pub(super) fn new(wait: Wait, ring: Ring<'_>) -> Self {
-        Allowance { wait, bytes: ring.capacity() }
+    pub(super) fn new(wait: Wait) -> Self {
+        Allowance { wait, pieces: MOST_PIECES }
     }
 
-    /// Whether it may go on after a piece of so many bytes.
-    pub(super) fn covers(&mut self, bytes: usize) -> bool {
+    /// Whether it may go on after a piece.
+    pub(super) fn covers_another(&mut self) -> bool {
         let is_up = match self.wait {
             Wait::No => true,
             Wait::Until(deadline) => deadline.has_passed(),
         };
         if is_up {
-            self.bytes = self.bytes.saturating_sub(bytes as u64);
+            self.pieces = self.pieces.saturating_sub(1);
         }
-        self.bytes > 0
+        self.pieces > 0
     }
 }
 

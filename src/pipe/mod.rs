@@ -2,19 +2,22 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `sender`, `receiver`, `connection`, `builder`, `stream` | what the program sees, with the types of the messages |
+//! | `sender`, `receiver`, `connection`, `builder` | what the program sees, with the types of the messages |
+//! | `receive_bytes`, `messages`, `stream` | what else a receiver and a sender can be: of bytes, an iterator, `Read` and `Write` |
 //! | `inlet`, `outlet`, `receiving` | the two ends of a direction, without them: bytes to records and back |
+//! | `readable` | whether there is something to be received, for who polls |
 //! | `end` | what the two have in common: ownership, closing, the way to another process |
-//! | `body`, `payload` | what lies in shared memory |
+//! | `body` | what lies in shared memory |
 
 mod body;
 mod builder;
 mod connection;
 mod end;
 mod inlet;
+mod messages;
 mod outlet;
-mod payload;
 mod readable;
+mod receive_bytes;
 mod receiver;
 mod receiving;
 mod sender;
@@ -22,7 +25,9 @@ mod stream;
 
 pub use builder::PipeBuilder;
 pub use connection::Connection;
-pub use receiver::{BytesRef, Receiver};
+pub use messages::Messages;
+pub use receive_bytes::BytesRef;
+pub use receiver::Receiver;
 pub use sender::Sender;
 pub use stream::{Reader, Writer};
 

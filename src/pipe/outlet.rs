@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::body::payload;
 use super::end::{End, EndWire, Side, corrupted};
 use super::inlet::{Allowance, check_position};
-use super::payload;
 use super::readable::Readable;
 use crate::error::{Error, Result, TryRecvError, TypeStamp};
 use crate::ring::bytes::{Consumer, Corrupted, Record};
@@ -158,11 +158,24 @@ impl Outlet {
 
     #[cold]
     fn next_slow(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
+        let next = self.seek(wait);
+        if let Err(TryRecvError::Empty) = next
+            && self.watched.is_watched()
+        {
+            // Who polls by edges looks again only after one. So it is unready from here to `settle`, which makes an edge of
+            // whatever has come meanwhile.
+            self.readable.found_nothing();
+            self.watched.settle();
+        }
+        next
+    }
+
+    fn seek(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
         self.end.check_ours().map_err(TryRecvError::Failed)?;
         if let Progress::Whole { .. } = self.progress {
             return Ok(Next::Collected);
         }
-        let mut allowance = Allowance::new(wait, self.end.ring());
+        let (mut allowance, mut lap) = (Allowance::new(wait), Lap::new(&self.consumer));
         loop {
             let found = self.consumer.peek(self.end.ring()).map_err(failed)?;
             let record = match found {
@@ -189,7 +202,8 @@ impl Outlet {
                     return Err(failed(Corrupted { position: self.consumer.position(), found: kind as u64 }));
                 }
             }
-            if !allowance.covers(record.bytes) {
+            lap.check(self)?;
+            if !allowance.covers_another() {
                 return Err(TryRecvError::Empty);
             }
         }
@@ -202,24 +216,35 @@ impl Outlet {
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
         let waited = match wait {
             Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.spin),
-            Wait::No if ring.track.sender.is_closed() || self.pace.is_due() => {
+            Wait::No if ring.track.sender.is_closed() || self.readable.has_ended() || self.pace.is_due() => {
                 ring.look_for_record(&self.consumer, liveness).unwrap_or(Err(Ended::TimedOut))
             }
             Wait::No => Err(Ended::TimedOut),
         };
         waited.map_err(|ended| match ended {
-            Ended::Gone => TryRecvError::EndOfFile,
+            Ended::Gone => {
+                self.readable.end();
+                TryRecvError::EndOfFile
+            }
             Ended::TimedOut => TryRecvError::Empty,
             Ended::Corrupted(found) => failed(found),
         })
     }
 
-    /// Takes a record out of the ring into `collected`.
-    pub(super) fn collect(&mut self, record: Record) -> Result<(), TryRecvError> {
+    /// Takes a record out of the ring, to the end of a buffer.
+    pub(super) fn append(&mut self, record: Record, buffer: &mut Vec<u8>) -> Result<(), TryRecvError> {
         let ring = self.end.ring();
-        append(ring.words, record, &mut self.collected)?;
+        payload(ring, record.start, record.bytes).append_to(buffer).map_err(TryRecvError::Failed)?;
         self.consumer.release(ring, record);
         Ok(())
+    }
+
+    /// Takes a record out of the ring into `collected`.
+    pub(super) fn collect(&mut self, record: Record) -> Result<(), TryRecvError> {
+        let mut collected = mem::take(&mut self.collected);
+        let appended = self.append(record, &mut collected);
+        self.collected = collected;
+        appended
     }
 
     /// Drops what has been collected: it has been received, or its sender gave it up.
@@ -237,25 +262,41 @@ impl Outlet {
         }
     }
 
+    /// Whether this end knows that nobody will send any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.readable.has_ended()
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.end.ring().capacity() as usize
     }
 }
 
-/// Appends a record's payload to a buffer, which grows as far as there is memory.
-#[inline]
-pub(super) fn append(
-    words: &[crate::sys::atomic::AtomicU64],
-    record: Record,
-    buffer: &mut Vec<u8>,
-) -> Result<(), TryRecvError> {
-    buffer.try_reserve(record.bytes).map_err(|_| no_space(record.bytes))?;
-    payload::append(words, record.start, record.bytes, buffer);
-    Ok(())
+/// A call that goes on and on has an end when its sender has: who is gone has left no more than the ring holds.
+pub(super) struct Lap {
+    /// Where it began.
+    position: u64,
+    /// Whether the sender was gone by then.
+    is_last: bool,
 }
 
-pub(super) fn no_space(bytes: usize) -> TryRecvError {
-    TryRecvError::Failed(Error::NoSpace { needed: bytes as u64, available: 0 })
+impl Lap {
+    pub(super) fn new(consumer: &Consumer) -> Self {
+        Lap { position: consumer.position(), is_last: false }
+    }
+
+    /// Fails where there are records behind the last lap.
+    pub(super) fn check(&mut self, outlet: &Outlet) -> Result<(), TryRecvError> {
+        let (ring, position) = (outlet.end.ring(), outlet.consumer.position());
+        if position - self.position < ring.capacity() {
+            return Ok(());
+        }
+        if self.is_last {
+            return Err(failed(Corrupted { position, found: self.position }));
+        }
+        *self = Lap { position, is_last: ring.track.sender.is_gone(outlet.end.liveness()) };
+        Ok(())
+    }
 }
 
 fn failed(found: Corrupted) -> TryRecvError {

@@ -5,6 +5,7 @@ use super::body::ChannelBody;
 use super::end::ring;
 use crate::ring::Event;
 use crate::ring::bytes::Consumer;
+use crate::ring::track::Ended;
 use crate::segment::place::Placed;
 use crate::watch::Subject;
 
@@ -18,17 +19,38 @@ pub(super) struct Readable {
     position: AtomicU64,
     /// Whether there is a rest of a message outside the ring.
     has_rest: AtomicBool,
+    /// Whether the receiver has found nothing, and not yet said where it is: whatever there is now is news, and so an edge
+    /// for who polls.
+    found_nothing: AtomicBool,
+    /// Whether anybody has seen that nobody will send any more: then a call that does not wait asks the kernel, too.
+    has_ended: AtomicBool,
 }
 
 impl Readable {
     pub(super) fn new(placed: Placed<ChannelBody>) -> Self {
-        Readable { placed, position: AtomicU64::new(0), has_rest: AtomicBool::new(false) }
+        let no = || AtomicBool::new(false);
+        Readable { placed, position: AtomicU64::new(0), has_rest: no(), found_nothing: no(), has_ended: no() }
     }
 
     /// Where the receiver is. The watch's mutex orders it.
     pub(super) fn update(&self, position: u64, has_rest: bool) {
         self.position.store(position, Relaxed);
         self.has_rest.store(has_rest, Relaxed);
+        self.found_nothing.store(false, Relaxed);
+    }
+
+    /// From here to the next `update`, there is nothing.
+    pub(super) fn found_nothing(&self) {
+        self.found_nothing.store(true, Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Relaxed);
+    }
+
+    /// Whoever was told by a descriptor finds it true: the kernel's lock on that is between the two.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Relaxed)
     }
 }
 
@@ -39,8 +61,17 @@ impl Subject for Arc<Readable> {
 
     /// A message, a part of one, or an end.
     fn is_ready(&self) -> bool {
+        if self.found_nothing.load(Relaxed) {
+            return false;
+        }
+        if self.has_rest.load(Relaxed) {
+            return true;
+        }
         let consumer = Consumer::at(self.position.load(Relaxed));
-        let look = || ring(&self.placed).look_for_record(&consumer, self.placed.segment().liveness());
-        self.has_rest.load(Relaxed) || look().is_some()
+        let found = ring(&self.placed).look_for_record(&consumer, self.placed.segment().liveness());
+        if let Some(Err(Ended::Gone)) = found {
+            self.end();
+        }
+        found.is_some()
     }
 }

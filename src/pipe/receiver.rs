@@ -1,18 +1,16 @@
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inlet::FOR_EVER;
+use super::messages::Messages;
 use super::outlet::{Outlet, OutletWire};
-use super::receiving::Borrowed;
 use super::sender::WHAT;
-use super::stream::Reader;
-use crate::error::{RecvError, RecvIntoError, Result, TryRecvError, TryRecvIntoError};
+use crate::error::{RecvError, Result, TryRecvError};
 use crate::message::codec;
 use crate::segment::handle::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
@@ -44,7 +42,7 @@ use crate::segment::{Wait, type_stamp};
 ///
 /// See [`channel`](crate::channel()).
 pub struct Receiver<T> {
-    outlet: Outlet,
+    pub(super) outlet: Outlet,
     message: PhantomData<fn() -> T>,
 }
 
@@ -73,7 +71,8 @@ impl<T> Receiver<T> {
 
     /// Receives the next message if it is there.
     ///
-    /// That the sender has been killed may take some milliseconds to be seen by calls in quick succession.
+    /// That the sender has been killed may take some milliseconds to be seen by calls in quick succession; once this end has
+    /// said that it is ready (by [`poll`](Self::poll), or by its [descriptor](Self::readiness)), it is seen at once.
     ///
     /// # Errors
     ///
@@ -124,172 +123,6 @@ impl<T> Receiver<T> {
         self.outlet.receive_with(wait, |bytes| codec::decode(WHAT, bytes))?.map_err(TryRecvError::Failed)
     }
 
-    /// Receives the bytes of the next message, and waits for it as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    ///
-    /// # Examples
-    ///
-    /// See [`Sender::send_bytes`](crate::Sender::send_bytes).
-    pub fn recv_bytes(&mut self) -> Result<Vec<u8>, RecvError> {
-        self.outlet.receive(FOR_EVER).map_err(without_limit)
-    }
-
-    /// As [`recv_bytes`](Self::recv_bytes), if there is a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_recv`](Self::try_recv).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// assert!(receiver.try_recv_bytes().is_err());
-    /// sender.send_bytes(&[1, 2])?;
-    /// assert_eq!(receiver.try_recv_bytes()?, [1, 2]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn try_recv_bytes(&mut self) -> Result<Vec<u8>, TryRecvError> {
-        self.outlet.receive(Wait::No)
-    }
-
-    /// As [`recv_bytes`](Self::recv_bytes), waiting `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_timeout`](Self::recv_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// sender.send_bytes(&[])?;
-    /// assert_eq!(receiver.recv_bytes_timeout(Duration::from_secs(1))?, []);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn recv_bytes_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, TryRecvError> {
-        self.outlet.receive(Wait::at_most(timeout))
-    }
-
-    /// Receives the bytes of the next message into a buffer, and returns how many; waits for it as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv), and [`BufferTooShort`](RecvIntoError::BufferTooShort) if the message is longer: it stays
-    /// the next one.
-    ///
-    /// # Examples
-    ///
-    /// See [`RecvIntoError`].
-    #[inline]
-    pub fn recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
-        self.outlet.receive_into(buffer, FOR_EVER).map_err(|error| match error {
-            TryRecvIntoError::BufferTooShort(error) => RecvIntoError::BufferTooShort(error),
-            TryRecvIntoError::Failed(error) => RecvIntoError::Failed(error),
-            // A wait without a deadline does not end with `Empty`.
-            TryRecvIntoError::EndOfFile | TryRecvIntoError::Empty => RecvIntoError::EndOfFile,
-        })
-    }
-
-    /// As [`recv_bytes_into`](Self::recv_bytes_into), if there is a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_bytes_into`](Self::recv_bytes_into), and [`Empty`](TryRecvIntoError::Empty) without a message.
-    ///
-    /// # Examples
-    ///
-    /// See [`TryRecvIntoError`].
-    #[inline]
-    pub fn try_recv_bytes_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvIntoError> {
-        self.outlet.receive_into(buffer, Wait::No)
-    }
-
-    /// As [`recv_bytes_into`](Self::recv_bytes_into), waiting `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_bytes_into`](Self::recv_bytes_into), and [`Empty`](TryRecvIntoError::Empty) when the time is up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// sender.send_bytes(b"abc")?;
-    /// let mut buffer = [0; 8];
-    /// assert_eq!(receiver.recv_bytes_into_timeout(&mut buffer, Duration::from_secs(1)), Ok(3));
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn recv_bytes_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, TryRecvIntoError> {
-        self.outlet.receive_into(buffer, Wait::at_most(timeout))
-    }
-
-    /// The bytes of the next message where they lie, without a copy; waits for it as long as it takes.
-    ///
-    /// The message is gone when the reference is dropped, and only then has the sender its memory back. A message of more
-    /// than half the capacity comes in pieces, and is a copy.
-    ///
-    /// This trusts the sender: one that does not keep to the protocol could change the bytes under the reference.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv`](Self::recv).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// sender.send_bytes(&[7; 1000])?;
-    /// assert_eq!(receiver.recv_ref()?.iter().map(|&byte| u64::from(byte)).sum::<u64>(), 7000);
-    /// assert!(receiver.try_recv_ref().is_err());
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    #[inline]
-    pub fn recv_ref(&mut self) -> Result<BytesRef<'_>, RecvError> {
-        self.outlet.borrow(FOR_EVER).map(BytesRef).map_err(without_limit)
-    }
-
-    /// As [`recv_ref`](Self::recv_ref), if there is a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_recv`](Self::try_recv).
-    ///
-    /// # Examples
-    ///
-    /// See [`recv_ref`](Self::recv_ref).
-    #[inline]
-    pub fn try_recv_ref(&mut self) -> Result<BytesRef<'_>, TryRecvError> {
-        self.outlet.borrow(Wait::No).map(BytesRef)
-    }
-
-    /// As [`recv_ref`](Self::recv_ref), waiting `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`recv_timeout`](Self::recv_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// sender.send_bytes(b"there")?;
-    /// assert_eq!(&*receiver.recv_ref_timeout(Duration::from_secs(1))?, b"there");
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<BytesRef<'_>, TryRecvError> {
-        self.outlet.borrow(Wait::at_most(timeout)).map(BytesRef)
-    }
-
     /// Whether receiving would not have to wait: there is a message, or the end. Waits for that, `timeout` at most.
     ///
     /// # Errors
@@ -324,6 +157,9 @@ impl<T> Receiver<T> {
     /// Of a message of more than half the capacity it may be readable when the first pieces have come: then a `try_` form
     /// takes them, finds the message incomplete, and it is readable again when there is more.
     ///
+    /// Event loops may go by levels or by edges (`EPOLLET`): when a `try_` form has returned `Empty`, whatever comes next, the
+    /// end included, is a new edge.
+    ///
     /// # Death
     ///
     /// The end that the death of the sender is makes it readable within 50 ms.
@@ -352,26 +188,35 @@ impl<T> Receiver<T> {
         self.outlet.readiness()
     }
 
-    /// A [`Read`](std::io::Read) of the bytes of all messages, one after the other; at its end nobody sends any more.
+    /// Whether this end knows that nobody will send any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.outlet.has_ended()
+    }
+
+    /// The messages to come, up to the end: [`recv`](Self::recv) as an iterator, which ends where that is
+    /// [`EndOfFile`](RecvError::EndOfFile).
     ///
-    /// What it leaves of a message is what the next receiving call gets.
+    /// A message that is no `T` is an error, and the next ones follow; after any other error it ends.
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::io::Read;
-    ///
-    /// let (mut sender, mut receiver) = crossproc::channel::<()>()?;
-    /// sender.send_bytes(b"one, ")?;
-    /// sender.send_bytes(b"two")?;
-    /// drop(sender);
-    /// let mut text = String::new();
-    /// receiver.reader().read_to_string(&mut text).unwrap();
-    /// assert_eq!(text, "one, two");
+    /// let (mut sender, mut receiver) = crossproc::channel()?;
+    /// let sending = std::thread::spawn(move || (0..3).try_for_each(|number| sender.send(number)));
+    /// assert_eq!(receiver.iter().next(), Some(Ok(0)));
+    /// let mut sum = 0;
+    /// for number in &mut receiver {
+    ///     sum += number?;
+    /// }
+    /// assert_eq!(sum, 3);
+    /// # sending.join().unwrap()?;
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn reader(&mut self) -> Reader<'_> {
-        Reader::new(&mut self.outlet)
+    pub fn iter(&mut self) -> Messages<'_, T>
+    where
+        T: DeserializeOwned,
+    {
+        Messages::new(self)
     }
 
     /// As [`Sender::capacity`](crate::Sender::capacity).
@@ -405,33 +250,18 @@ impl<T> AsFd for Receiver<T> {
     }
 }
 
+/// As [`AsFd`]; for event loops that register numbers.
+impl<T> AsRawFd for Receiver<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// A wait without a deadline does not end with `Empty`.
-fn without_limit(error: TryRecvError) -> RecvError {
+pub(super) fn without_limit(error: TryRecvError) -> RecvError {
     match error {
         TryRecvError::Failed(error) => RecvError::Failed(error),
         TryRecvError::EndOfFile | TryRecvError::Empty => RecvError::EndOfFile,
-    }
-}
-
-/// A message where it lies, from [`recv_ref`](Receiver::recv_ref). Dropping it receives the message.
-///
-/// # Examples
-///
-/// See [`recv_ref`](Receiver::recv_ref).
-#[must_use = "dropping it is to have received the message"]
-pub struct BytesRef<'a>(Borrowed<'a>);
-
-impl Deref for BytesRef<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for BytesRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BytesRef").field(&&**self).finish()
     }
 }
 

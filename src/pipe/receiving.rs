@@ -3,95 +3,113 @@
 use std::mem;
 use std::ops::Deref;
 
+use super::body::{lend, payload};
 use super::inlet::FOR_EVER;
-use super::outlet::{KEPT, Next, Outlet, Progress, append, no_space};
-use super::payload;
-use crate::error::{BufferTooShort, Result, TryRecvError, TryRecvIntoError};
+use super::outlet::{KEPT, Lap, Next, Outlet, Progress};
+use crate::error::{BufferTooShort, Error, Result, TryRecvError, TryRecvIntoError};
+use crate::ring::bytes::Record;
 use crate::segment::Wait;
+
+/// A call in progress. What it does last, also where a message's own code panics, is to say what is left.
+struct Call<'a>(&'a mut Outlet);
+
+impl Drop for Call<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
 
 impl Outlet {
     /// Receives a message and has `body` look at a copy of it.
     #[inline]
     pub(super) fn receive_with<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
-        let received = self.copy_and(wait, body);
-        self.settle();
-        received
+        Call(self).0.copy_and(wait, body)
+    }
+
+    pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
+        Call(self).0.copy(wait)
+    }
+
+    #[inline]
+    pub(super) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
+        Call(self).0.copy_into(buffer, wait)
+    }
+
+    pub(super) fn borrow(&mut self, wait: Wait) -> Result<Borrowed<'_>, TryRecvError> {
+        let call = Call(self);
+        let next = call.0.next(wait)?;
+        Ok(Borrowed { call, next })
+    }
+
+    /// Whether there is a message, or an end.
+    pub(super) fn poll(&mut self, wait: Wait) -> Result<bool> {
+        match Call(self).0.next(wait) {
+            Ok(_) | Err(TryRecvError::EndOfFile) => Ok(true),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Reads bytes of messages, whatever their boundaries; 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        if buffer.is_empty() { Ok(0) } else { Call(self).0.read_some(buffer) }
     }
 
     #[inline]
     fn copy_and<R>(&mut self, wait: Wait, body: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
-                if self.scratch.len() < record.bytes {
-                    self.lengthen_scratch(record.bytes)?;
+                let mut scratch = mem::take(&mut self.scratch);
+                if scratch.len() < record.bytes {
+                    lengthen(&mut scratch, record.bytes)?;
                 }
-                let (ring, copy) = (self.end.ring(), &mut self.scratch[..record.bytes]);
-                payload::read(ring.words, record.start, copy);
-                self.consumer.release(ring, record);
+                let copy = &mut scratch[..record.bytes];
+                self.take(record, copy);
                 let result = body(copy);
-                if record.bytes > KEPT {
-                    self.scratch = Vec::new();
+                if record.bytes <= KEPT {
+                    self.scratch = scratch;
                 }
                 Ok(result)
             }
             Next::Collected => {
-                let result = body(self.rest());
+                let (message, read) = self.take_collected();
+                let result = body(&message[read..]);
+                self.collected = message;
                 self.forget();
                 Ok(result)
             }
         }
     }
 
-    #[cold]
-    fn lengthen_scratch(&mut self, bytes: usize) -> Result<(), TryRecvError> {
-        let length = bytes.next_power_of_two();
-        self.scratch.try_reserve(length - self.scratch.len()).map_err(|_| no_space(bytes))?;
-        self.scratch.resize(length, 0);
-        Ok(())
-    }
-
-    pub(super) fn receive(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
-        let received = self.take_bytes(wait);
-        self.settle();
-        received
-    }
-
-    fn take_bytes(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
+    fn copy(&mut self, wait: Wait) -> Result<Vec<u8>, TryRecvError> {
         match self.next(wait)? {
             Next::InRing(record) => {
-                let (ring, mut bytes) = (self.end.ring(), Vec::new());
-                append(ring.words, record, &mut bytes)?;
-                self.consumer.release(ring, record);
+                let mut bytes = Vec::new();
+                self.append(record, &mut bytes)?;
                 Ok(bytes)
             }
             Next::Collected => {
-                let read = self.collected.len() - self.rest().len();
-                let mut bytes = mem::take(&mut self.collected);
+                let (mut bytes, read) = self.take_collected();
                 bytes.drain(..read);
-                self.progress = Progress::Nothing;
                 Ok(bytes)
             }
         }
     }
 
     #[inline]
-    pub(super) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
+    fn copy_into(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
         if let Some(record) = self.message()
             && let Some(buffer) = buffer.get_mut(..record.bytes)
         {
-            let ring = self.end.ring();
-            payload::read(ring.words, record.start, buffer);
-            self.consumer.release(ring, record);
-            self.settle();
+            self.take(record, buffer);
             return Ok(record.bytes);
         }
-        let received = self.receive_into_slow(buffer, wait);
-        self.settle();
-        received
+        self.copy_into_slow(buffer, wait)
     }
 
     #[cold]
-    fn receive_into_slow(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
+    fn copy_into_slow(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
         let next = self.next(wait).map_err(|error| match error {
             TryRecvError::Empty => TryRecvIntoError::Empty,
             TryRecvError::EndOfFile => TryRecvIntoError::EndOfFile,
@@ -106,11 +124,7 @@ impl Outlet {
             return Err(TryRecvIntoError::BufferTooShort(BufferTooShort { message, buffer: available }));
         };
         match next {
-            Next::InRing(record) => {
-                let ring = self.end.ring();
-                payload::read(ring.words, record.start, buffer);
-                self.consumer.release(ring, record);
-            }
+            Next::InRing(record) => self.take(record, buffer),
             Next::Collected => {
                 buffer.copy_from_slice(self.rest());
                 self.forget();
@@ -119,51 +133,21 @@ impl Outlet {
         Ok(message)
     }
 
-    pub(super) fn borrow(&mut self, wait: Wait) -> Result<Borrowed<'_>, TryRecvError> {
-        match self.next(wait) {
-            Ok(next) => Ok(Borrowed { outlet: self, next }),
-            Err(error) => {
-                self.settle();
-                Err(error)
-            }
-        }
-    }
-
-    /// Whether there is a message, or an end.
-    pub(super) fn poll(&mut self, wait: Wait) -> Result<bool> {
-        let next = self.next(wait);
-        self.settle();
-        match next {
-            Ok(_) | Err(TryRecvError::EndOfFile) => Ok(true),
-            Err(TryRecvError::Empty) => Ok(false),
-            Err(TryRecvError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Reads bytes of messages, whatever their boundaries; 0 at the end.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let count = if buffer.is_empty() { Ok(0) } else { self.read_some(buffer) };
-        self.settle();
-        count
-    }
-
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        let mut lap = Lap::new(&self.consumer);
         loop {
             match self.next(FOR_EVER) {
                 Err(TryRecvError::EndOfFile) => return Ok(0),
                 Err(error) => return Err(error),
-                Ok(Next::InRing(record)) => {
-                    let ring = self.end.ring();
-                    if record.bytes <= buffer.len() {
-                        payload::read(ring.words, record.start, &mut buffer[..record.bytes]);
-                        self.consumer.release(ring, record);
-                        if record.bytes > 0 {
-                            return Ok(record.bytes);
-                        }
-                    } else {
-                        self.collect(record)?;
-                        self.progress = Progress::Whole { read: 0 };
+                Ok(Next::InRing(record)) if record.bytes <= buffer.len() => {
+                    self.take(record, &mut buffer[..record.bytes]);
+                    if record.bytes > 0 {
+                        return Ok(record.bytes);
                     }
+                }
+                Ok(Next::InRing(record)) => {
+                    self.collect(record)?;
+                    self.progress = Progress::Whole { read: 0 };
                 }
                 Ok(Next::Collected) => {
                     let rest = self.rest();
@@ -179,13 +163,38 @@ impl Outlet {
                     }
                 }
             }
+            lap.check(self)?;
         }
     }
+
+    /// Takes a record out of the ring, into a buffer as long as its payload.
+    #[inline]
+    fn take(&mut self, record: Record, buffer: &mut [u8]) {
+        let ring = self.end.ring();
+        payload(ring, record.start, record.bytes).read_over(buffer);
+        self.consumer.release(ring, record);
+    }
+
+    /// Takes what has been collected, and how much of it has been read.
+    fn take_collected(&mut self) -> (Vec<u8>, usize) {
+        let read = self.collected.len() - self.rest().len();
+        self.progress = Progress::Nothing;
+        (mem::take(&mut self.collected), read)
+    }
+}
+
+#[cold]
+fn lengthen(scratch: &mut Vec<u8>, bytes: usize) -> Result<(), TryRecvError> {
+    let length = bytes.next_power_of_two();
+    let no_space = |_| TryRecvError::Failed(Error::NoSpace { needed: bytes as u64, available: 0 });
+    scratch.try_reserve(length - scratch.len()).map_err(no_space)?;
+    scratch.resize(length, 0);
+    Ok(())
 }
 
 /// A message where it lies, which goes when this is dropped.
 pub(super) struct Borrowed<'a> {
-    outlet: &'a mut Outlet,
+    call: Call<'a>,
     next: Next,
 }
 
@@ -194,20 +203,20 @@ impl Deref for Borrowed<'_> {
 
     fn deref(&self) -> &[u8] {
         match self.next {
-            Next::InRing(record) => payload::lend(self.outlet.end.ring().words, record.start, record.bytes),
-            Next::Collected => self.outlet.rest(),
+            Next::InRing(record) => lend(self.call.0.end.ring(), record),
+            Next::Collected => self.call.0.rest(),
         }
     }
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
+        let outlet = &mut *self.call.0;
         match self.next {
             // In a copy that was forked meanwhile, the ring is not ours to change.
-            Next::InRing(_) if self.outlet.end.check_ours().is_err() => {}
-            Next::InRing(record) => self.outlet.consumer.release(self.outlet.end.ring(), record),
-            Next::Collected => self.outlet.forget(),
+            Next::InRing(_) if outlet.end.check_ours().is_err() => {}
+            Next::InRing(record) => outlet.consumer.release(outlet.end.ring(), record),
+            Next::Collected => outlet.forget(),
         }
-        self.outlet.settle();
     }
 }

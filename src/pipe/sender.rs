@@ -176,15 +176,18 @@ impl<T> Sender<T> {
     /// For the first message, and those that are longer than any before or than what is kept.
     #[cold]
     fn encode_larger_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
-        let mut encoded = Vec::new();
+        let mut encoded: Vec<u8> = Vec::new();
         codec::encode_with(WHAT, message, |piece| {
+            let needed = (encoded.len() + piece.len()) as u64;
+            let no_space = |_| Error::NoSpace { needed, available: 0 };
+            encoded.try_reserve(piece.len().max(LEAST)).map_err(no_space)?;
             encoded.extend_from_slice(piece);
             Ok(())
         })
         .map_err(cannot_encode)?;
         let sent = self.inlet.send(&encoded, wait);
         if encoded.len() <= KEPT {
-            encoded.resize(encoded.len().next_power_of_two().max(LEAST), 0);
+            encoded.resize(encoded.capacity(), 0);
             self.encoded = encoded;
         }
         sent
@@ -248,6 +251,11 @@ impl<T> Sender<T> {
     /// ```
     pub fn send_bytes_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), TrySendError<()>> {
         self.inlet.send(bytes, Wait::at_most(timeout))
+    }
+
+    /// Has the next call look whether the receiver is dead.
+    pub(super) fn suspect(&mut self) {
+        self.inlet.suspect();
     }
 
     /// A [`Write`](std::io::Write) into the channel: each write is a message of bytes.

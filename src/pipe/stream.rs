@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use super::inlet::{FOR_EVER, Inlet, Refusal};
 use super::outlet::Outlet;
-use crate::error::{Error, TryRecvError};
+use crate::error::Error;
 
 /// A [`Write`] into a channel; see [`Sender::writer`](crate::Sender::writer).
 ///
@@ -63,7 +63,7 @@ impl Write for Writer<'_> {
 
 impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.outlet.read(buffer).map_err(|error: TryRecvError| io::Error::other(Error::from(error)))
+        self.outlet.read(buffer).map_err(io::Error::from)
     }
 }
 

@@ -268,9 +268,9 @@ impl ProcessBuilder {
         // First of all: it is the plainest of errors.
         entry::mode()?;
         let Encoded(parcel) = F::encode(&args)?;
-        let child = launch::launch(self.options, f.entry(), type_name::<F>(), &parcel)?;
+        let (child, answer) = launch::launch(self.options, f.entry(), type_name::<F>(), &parcel)?;
         // Only now: a handle among them may be the last that keeps what the child has just been sent.
         drop(args);
-        Ok(Process::new(child))
+        Ok(Process::new(child, answer))
     }
 }

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::error::{Error, Exit, Result};
+use super::exit_word::ExitWord;
+use crate::error::Exit;
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd::{self, Seen};
 
@@ -46,57 +46,12 @@ struct State {
     pid: u32,
     name: String,
     daemon: bool,
-    /// The parent's end. It stays open until nobody can ask for the answer any more, and then the kernel drops what is
-    /// in it.
-    control: OwnedFd,
     exit: ExitWord,
 }
 
-/// How a process ended, in one word, so that a copy of this process that was forked in the middle finds no lock held.
-///
-/// | bits  | name  | meaning                                                   |
-/// |-------|-------|-----------------------------------------------------------|
-/// | 0-31  | VALUE | code or signal                                            |
-/// | 32-33 | KIND  | 0 = not known to have ended, 1 code, 2 signal, 3 unknown  |
-struct ExitWord(AtomicU64);
-
-impl ExitWord {
-    fn get(&self) -> Option<Exit> {
-        // Relaxed, here and in `set`: the word is all there is to say.
-        let word = self.0.load(Ordering::Relaxed);
-        let value = word as u32 as i32;
-        match word >> 32 {
-            0 => None,
-            1 => Some(Exit::Code(value)),
-            2 => Some(Exit::Signal(value)),
-            _ => Some(Exit::Unknown),
-        }
-    }
-
-    /// Known answers are all the same; `Unknown` replaces none.
-    fn set(&self, exit: Exit) -> Exit {
-        let (kind, value) = match exit {
-            Exit::Code(code) => (1, code),
-            Exit::Signal(signal) => (2, signal),
-            Exit::Unknown => (3, 0),
-        };
-        let word = kind << 32 | u64::from(value as u32);
-        if exit == Exit::Unknown {
-            let _ = self.0.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);
-        } else {
-            self.0.store(word, Ordering::Relaxed);
-        }
-        self.get().unwrap_or(exit)
-    }
-}
-
 impl Child {
-    pub(super) fn new(pid: u32, pidfd: OwnedFd, control: OwnedFd, name: String, daemon: bool) -> Self {
-        Child(Arc::new(State { pidfd, pid, name, daemon, control, exit: ExitWord(AtomicU64::new(0)) }))
-    }
-
-    pub(super) fn control(&self) -> BorrowedFd<'_> {
-        self.0.control.as_fd()
+    pub(super) fn new(pid: u32, pidfd: OwnedFd, name: String, daemon: bool) -> Self {
+        Child(Arc::new(State { pidfd, pid, name, daemon, exit: ExitWord::new() }))
     }
 
     pub(super) fn is(&self, other: &Child) -> bool {
@@ -281,111 +236,6 @@ impl Child {
             pidfd::wait(self.as_fd(), deadline);
         }
         self.exit()
-    }
-
-    /// Asks it to end: SIGTERM. Unless it handles that signal, it ends at once, and delivers no result.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Os`] if this process may not signal it, because it runs as somebody else by now. A process that has
-    /// ended already is no error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Exit, Process};
-    ///
-    /// fn main() -> crossproc::Result<()> {
-    ///     crossproc::init();
-    ///     let process = Process::spawn(std::thread::park, ())?;
-    ///     process.terminate()?;
-    ///     assert_eq!(process.wait(), Exit::Signal(15));
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn terminate(&self) -> Result<()> {
-        self.signal(libc::SIGTERM, "terminate")
-    }
-
-    /// Interrupts it, as Ctrl-C does: SIGINT.
-    ///
-    /// # Errors
-    ///
-    /// As for [`terminate`](Self::terminate).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Exit, Process};
-    ///
-    /// fn main() -> crossproc::Result<()> {
-    ///     crossproc::init();
-    ///     let process = Process::spawn(std::thread::park, ())?;
-    ///     process.interrupt()?;
-    ///     assert_eq!(process.wait(), Exit::Signal(2));
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn interrupt(&self) -> Result<()> {
-        self.signal(libc::SIGINT, "interrupt")
-    }
-
-    /// Ends it where it is: SIGKILL. Shared objects survive that; a lock that it held tells its next owner.
-    ///
-    /// # Errors
-    ///
-    /// As for [`terminate`](Self::terminate).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Exit, Process};
-    ///
-    /// fn main() -> crossproc::Result<()> {
-    ///     crossproc::init();
-    ///     let process = Process::spawn(std::thread::park, ())?;
-    ///     process.kill()?;
-    ///     assert_eq!(process.wait(), Exit::Signal(9));
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn kill(&self) -> Result<()> {
-        self.signal(libc::SIGKILL, "kill")
-    }
-
-    /// Asks it to end and kills it if it has not within `grace`; returns how it ended.
-    ///
-    /// # Errors
-    ///
-    /// As for [`terminate`](Self::terminate).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use crossproc::{Exit, Process};
-    ///
-    /// fn main() -> crossproc::Result<()> {
-    ///     crossproc::init();
-    ///     let process = Process::spawn(std::thread::park, ())?;
-    ///     assert_eq!(process.shutdown(Duration::from_secs(60))?, Exit::Signal(15));
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn shutdown(&self, grace: Duration) -> Result<Exit> {
-        self.terminate()?;
-        match self.wait_timeout(grace) {
-            Some(exit) => Ok(exit),
-            None => {
-                self.kill()?;
-                Ok(self.wait())
-            }
-        }
-    }
-
-    fn signal(&self, signal: i32, verb: &str) -> Result<()> {
-        pidfd::signal(self.as_fd(), signal)
-            .map_err(|error| Error::os(format!("{verb} process {} ({})", self.name(), self.pid()), error))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a process finds out whether it is a child, and if so, runs what it was started for.
 
+use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
@@ -119,6 +120,9 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
         };
         IS_CHILD.store(control.is_some(), Ordering::Relaxed); // `call_once` orders it for those that come later
         barrier::register(); // now, while there is one thread, it costs nothing
+        // Before other threads need it. If it fails, all generations are 0, and copies are not told apart: better than not
+        // to run.
+        let _ = fork::prepare();
         let _ = MODE.set(exit::at_exit(registry::at_exit).map(|()| mode));
     });
     // Not inside `call_once`: the child's function may call `init` again.
@@ -145,31 +149,39 @@ struct Parent {
     generation: u32,
 }
 
-/// Sends an answer to the parent, with the encoded result if there is one.
-fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Result<()> {
+/// Sends an answer to the parent, with the encoded result if there is one; whether anybody can ask for it.
+fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Result<bool> {
     if fork::generation() != parent.generation {
-        return Ok(());
+        return Ok(true);
     }
     let parcel = result.map(|Encoded(parcel)| parcel).unwrap_or_default();
     match message::send(ANSWER, parent.control.as_fd(), answer, &parcel.bytes, &parcel.descriptors()) {
-        // The parent is gone, and with it everybody who could have missed the answer.
-        Err(error) if message::nobody_listens(&error) => Ok(()),
-        other => other,
+        // Whoever could have asked for it is gone, or does not want to any more.
+        Err(error) if message::nobody_listens(&error) => Ok(false),
+        other => other.map(|()| true),
     }
+}
+
+/// The last chance to say why this process failed, when nobody can ask any more.
+fn complain(reason: &str) {
+    let _ = writeln!(io::stderr(), "crossproc: process {} ({}) failed: {reason}", own::identity().name, process::id());
 }
 
 fn run(control: OwnedFd) -> ! {
     static PARENT: OnceLock<Parent> = OnceLock::new();
-    // If it fails, all generations are 0, and copies are not told apart: better than not to run.
-    let _ = fork::prepare();
     let parent: &'static Parent = PARENT.get_or_init(|| Parent { control, generation: fork::generation() });
     let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {
         let _ = send_answer(parent, &Answer::Panicked(panic), None);
     });
     let failed = match panic::catch_unwind(AssertUnwindSafe(|| serve(parent))) {
-        Ok(Ok(Returned { result, is_err })) => match send_answer(parent, &Answer::Returned, Some(result)) {
-            Ok(()) => process::exit(i32::from(is_err)),
+        Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
+            Ok(can_be_asked) => {
+                if let Some(reason) = error.as_ref().filter(|_| !can_be_asked) {
+                    complain(reason);
+                }
+                process::exit(i32::from(error.is_some()))
+            }
             Err(error) => error,
         },
         Ok(Err(error)) => error,
@@ -178,7 +190,10 @@ fn run(control: OwnedFd) -> ! {
             process::exit(101);
         }
     };
-    let _ = send_answer(parent, &Answer::Failed(failed), None);
+    let reason = format!("{failed:?}");
+    if let Ok(false) = send_answer(parent, &Answer::Failed(failed), None) {
+        complain(&reason);
+    }
     process::exit(1)
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::trampoline;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::Sends;
 use crate::segment::handle::{Parcel, pack, unpack};
 
@@ -35,8 +35,8 @@ use crate::segment::handle::{Parcel, pack, unpack};
 /// ```
 ///
 /// A function that fails returns a `Result` whose error is serialisable, too: this crate's [`Error`](crate::Error), a
-/// `String`, an enum of the program's own; `std::io::Error` is not (its [`OsError`](crate::OsError) is). The process of
-/// one that returned an `Err` ends with exit code 1.
+/// `String`, an enum of the program's own; `std::io::Error` is not, but `?` makes an [`Error`](crate::Error) of it. The process of
+/// one that returned an `Err` ends with exit code 1; if nobody can ask for that any more, it says so on its standard error.
 ///
 /// One that never returns must say so by returning `()`, as the type `!` is not `Serialize`.
 ///
@@ -84,8 +84,8 @@ pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Returned>;
 /// What a function returned.
 pub(super) struct Returned {
     pub(super) result: Encoded,
-    /// It is an `Err`, so that the process ends with code 1, as one whose `main` returns an `Err`.
-    pub(super) is_err: bool,
+    /// What it says, if it is an `Err`: then the process ends with code 1, as one whose `main` returns an `Err`.
+    pub(super) error: Option<String>,
 }
 
 /// Encoded arguments, or an encoded result.
@@ -96,12 +96,22 @@ pub struct Encoded(pub(super) Parcel);
 pub(super) const ARGUMENTS: &str = "the arguments";
 pub(super) const RESULT: &str = "the result";
 
-/// Whether encoded bytes of an `R` are those of a `Result` that is an `Err`.
+/// If the encoded bytes of an `R` are those of a `Result` that is an `Err`, what that says.
 ///
-/// There is no way to ask a type without a bound that it is a `Result`. The name of the type tells; and an encoded enum
-/// begins with its variant's number.
-fn is_err<R>(bytes: &[u8]) -> bool {
-    type_name::<R>().starts_with("core::result::Result<") && bytes.first() == Some(&1)
+/// There is no way to ask a type without a bound that it is a `Result`, or what its error is. The name of the type tells;
+/// and an encoded enum begins with its variant's number. Of errors that are neither `Error` nor a text, it is all there is.
+fn error_of<R>(bytes: &[u8]) -> Option<String> {
+    let name = type_name::<R>();
+    let error = bytes.strip_prefix(&[1]).filter(|_| name.starts_with("core::result::Result<"))?;
+    let is = |error: &str| name.strip_suffix('>').is_some_and(|name| name.ends_with(&format!(", {error}")));
+    let text = if is(type_name::<Error>()) {
+        postcard::from_bytes(error).ok().map(|error: Error| format!("{error:?}"))
+    } else if is(type_name::<String>()) {
+        postcard::from_bytes(error).ok()
+    } else {
+        None
+    };
+    Some(text.unwrap_or_else(|| format!("it returned the `Err` of a {name}")))
 }
 
 macro_rules! functions {
@@ -125,7 +135,7 @@ macro_rules! functions {
                     let function = trampoline::conjure::<Callable>();
                     let result = function($($value),*);
                     let parcel = pack(RESULT, &result)?;
-                    Ok(Returned { is_err: is_err::<Output>(&parcel.bytes), result: Encoded(parcel) })
+                    Ok(Returned { error: error_of::<Output>(&parcel.bytes), result: Encoded(parcel) })
                 }
                 const { trampoline::assert_captures_nothing::<Callable>() };
                 Entry(run::<Callable, Output, $($parameter),*>)

@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use super::function::{Function, RESULT};
 use super::message::{self, Received};
 use super::protocol::{ANSWER, Answer};
 use super::registry;
+use super::try_join_error::TryJoinError;
 use crate::error::{Error, Exit, ProcessError, Result};
 use crate::segment::handle::unpack;
 use crate::sys::clock::Deadline;
@@ -27,8 +28,10 @@ use crate::sys::clock::Deadline;
 /// owners of the locks that it held. If the parent is killed, daemon children die with it, within moments; others go
 /// on.
 ///
-/// Dropping a `Process` neither waits nor kills. A child that nobody has joined is waited for when this process exits
-/// (by a return from `main`, or by `exit`), or ended, if it is a daemon.
+/// Dropping a `Process` neither waits nor kills, but nobody can ask for the result any more: it is gone, and so are the
+/// handles in it and the ends of channels, pipes and queues. If it is an `Err`, and the child comes to that only then, it
+/// says so on its standard error; one that had come to it before is not heard of. A child that nobody has joined is
+/// waited for when this process exits (by a return from `main`, or by `exit`), or ended, if it is a daemon.
 ///
 /// # Examples
 ///
@@ -48,6 +51,9 @@ use crate::sys::clock::Deadline;
 /// ```
 pub struct Process<R> {
     child: Child,
+    /// The parent's end of the socket, in which the answer lies until somebody asks. It belongs to who can: when it is
+    /// closed, the kernel drops what is in it.
+    answer: OwnedFd,
     result: PhantomData<fn() -> R>,
 }
 
@@ -104,8 +110,8 @@ impl<R> Process<R> {
         ProcessBuilder::new().spawn(f, args)
     }
 
-    pub(super) fn new(child: Child) -> Self {
-        Process { child, result: PhantomData }
+    pub(super) fn new(child: Child, answer: OwnedFd) -> Self {
+        Process { child, answer, result: PhantomData }
     }
 
     /// The process without the type of its result, for keeping several together; clone it to keep it beyond
@@ -237,16 +243,16 @@ impl<R: DeserializeOwned> Process<R> {
 
     fn outcome(self, exit: Exit) -> Result<R, ProcessError> {
         registry::forget(&self.child);
-        let mut received = receive_answer(&self.child, exit)?;
+        let mut received = receive_answer(&self.child, self.answer.as_fd(), exit)?;
         let descriptors = mem::take(&mut received.descriptors);
         unpack(RESULT, received.body(), descriptors).map_err(|error| failed(&self.child, error))
     }
 }
 
 /// What a process that has ended left behind in the socket: the message that it returned, or why there is none.
-fn receive_answer(child: &Child, exit: Exit) -> Result<Received<Answer>, ProcessError> {
+fn receive_answer(child: &Child, socket: BorrowedFd<'_>, exit: Exit) -> Result<Received<Answer>, ProcessError> {
     let (name, pid) = (child.name().to_string(), child.pid());
-    let receive = || message::receive::<Answer>(ANSWER, child.control()).map_err(|error| failed(child, error));
+    let receive = || message::receive::<Answer>(ANSWER, socket).map_err(|error| failed(child, error));
     match receive()? {
         None => return Err(ProcessError::NeverStarted { name, pid, exit }),
         Some(Received { head: Answer::Hello, .. }) => {}
@@ -293,69 +299,5 @@ impl<R> AsFd for Process<R> {
 impl<R> fmt::Debug for Process<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Process").field(&self.child).finish()
-    }
-}
-
-/// Why [`Process::try_join`] or [`Process::join_timeout`] returned no result.
-///
-/// # Examples
-///
-/// ```
-/// use crossproc::{Error, Process};
-///
-/// fn main() -> crossproc::Result<()> {
-///     crossproc::init();
-///     let process = Process::spawn(std::thread::park, ())?;
-///     let child = process.child().clone();
-///     let error = Error::from(process.try_join().unwrap_err());
-///     assert_eq!(error.to_string(), format!("process Process-1 ({}) is still running", child.pid()));
-///     child.kill()
-/// }
-/// ```
-pub enum TryJoinError<R> {
-    /// The process has not ended; here it is back.
-    Running(Process<R>),
-    /// It has ended without a result.
-    Failed(ProcessError),
-}
-
-impl<R> fmt::Display for TryJoinError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TryJoinError::Running(process) => {
-                write!(f, "process {} ({}) is still running", process.name(), process.pid())
-            }
-            TryJoinError::Failed(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl<R> fmt::Debug for TryJoinError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TryJoinError::Running(process) => f.debug_tuple("Running").field(process).finish(),
-            TryJoinError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
-        }
-    }
-}
-
-impl<R> std::error::Error for TryJoinError<R> {
-    /// That of the failure, whose words are this error's, too.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            TryJoinError::Running(_) => None,
-            TryJoinError::Failed(error) => error.source(),
-        }
-    }
-}
-
-impl<R> From<TryJoinError<R>> for Error {
-    fn from(error: TryJoinError<R>) -> Self {
-        match error {
-            TryJoinError::Running(process) => {
-                Error::StillRunning { name: process.name().to_string(), pid: process.pid() }
-            }
-            TryJoinError::Failed(error) => error.into(),
-        }
     }
 }

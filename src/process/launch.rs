@@ -39,8 +39,14 @@ pub(super) struct Options {
     pub(super) crash: Option<(String, u32)>,
 }
 
-/// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors.
-pub(super) fn launch(options: Options, entry: Entry, function: &'static str, parcel: &Parcel) -> Result<Child> {
+/// Starts a child that runs `entry` with the arguments in `parcel`; `function` names it in errors. Its answer will come
+/// to the socket.
+pub(super) fn launch(
+    options: Options,
+    entry: Entry,
+    function: &'static str,
+    parcel: &Parcel,
+) -> Result<(Child, OwnedFd)> {
     // The child would not trust what it finds (`take_inherited`).
     if program::has_privileges_of_another() {
         return Err(Error::Unsupported { what: "starting processes with the privileges of another user".into() });
@@ -73,9 +79,9 @@ pub(super) fn launch(options: Options, entry: Entry, function: &'static str, par
     };
     let started = if through_launcher { launcher::run(move || prepared.start()) } else { prepared.start() };
     let Started { pid, pidfd } = started.map_err(|failure| explain(failure, options.directory))?;
-    let child = Child::new(pid, pidfd, here, request.child.name, options.daemon);
+    let child = Child::new(pid, pidfd, request.child.name, options.daemon);
     starting.complete(child.clone());
-    Ok(child)
+    Ok((child, here))
 }
 
 /// All that the system call needs, in a form that another thread can take over.
@@ -106,12 +112,12 @@ impl Prepared {
 /// This program's arguments, which are its children's, too.
 fn arguments() -> &'static Strings {
     static ARGUMENTS: OnceLock<Strings> = OnceLock::new();
-    ARGUMENTS.get_or_init(|| {
+    ARGUMENTS.get().unwrap_or_else(|| {
         let mut arguments = Strings::new();
         for argument in env::args_os() {
             arguments.push(&[argument.as_bytes()]);
         }
-        arguments
+        fork::fill(&ARGUMENTS, arguments)
     })
 }
 

@@ -8,13 +8,15 @@
 //! | `launch`, `launcher` | the parent's half of a start |
 //! | `entry`, `unwinding`, `test_support` | the child's half: from `init` to its exit |
 //! | `message`, `protocol` | what the two say to each other |
-//! | `child`, `handle` | a child without and with the type of its result |
+//! | `child`, `exit_word`, `signals` | a child without the type of its result: whether and how it has ended, how to end it |
+//! | `handle`, `try_join_error` | a child with the type of its result |
 //! | `registry` | the children of this process, and what becomes of them at its exit |
 //! | `own` | what a process knows about itself |
 
 mod builder;
 mod child;
 mod entry;
+mod exit_word;
 mod function;
 mod handle;
 mod launch;
@@ -23,18 +25,21 @@ mod message;
 mod own;
 mod protocol;
 mod registry;
+mod signals;
 mod stdio;
 mod test_support;
 mod trampoline;
+mod try_join_error;
 mod unwinding;
 
 pub use builder::ProcessBuilder;
 pub use child::Child;
 pub use entry::init;
 pub use function::Function;
-pub use handle::{Process, TryJoinError};
+pub use handle::Process;
 pub use own::{Current, Parent, cpu_count, current, parent};
 pub use registry::active_children;
 pub use stdio::Stdio;
 #[doc(hidden)]
 pub use test_support::{Constructor, enter_test_binary};
+pub use try_join_error::TryJoinError;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use super::protocol::{Identity, Request};
+use crate::sys::fork;
 
 struct Own {
     identity: Identity,
@@ -16,10 +17,9 @@ struct Own {
 static OWN: OnceLock<Own> = OnceLock::new();
 
 fn own() -> &'static Own {
-    OWN.get_or_init(|| Own {
-        identity: Identity { name: "MainProcess".into(), line: Vec::new() },
-        daemon: false,
-        parent: None,
+    OWN.get().unwrap_or_else(|| {
+        let identity = Identity { name: "MainProcess".into(), line: Vec::new() };
+        fork::fill(&OWN, Own { identity, daemon: false, parent: None })
     })
 }
 
@@ -27,7 +27,7 @@ fn own() -> &'static Own {
 pub(super) fn become_child(request: &Request) {
     let parent = Parent { pid: request.parent_pid, name: request.parent_name.clone() };
     // Something did ask, before `init`: then it stays a main process in name.
-    let _ = OWN.set(Own { identity: request.child.clone(), daemon: request.daemon, parent: Some(parent) });
+    fork::fill(&OWN, Own { identity: request.child.clone(), daemon: request.daemon, parent: Some(parent) });
 }
 
 pub(super) fn identity() -> &'static Identity {

@@ -7,10 +7,13 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
+use std::process;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::own;
 use super::protocol::Panic;
 
 /// The latest panic of the recorded thread.
@@ -41,6 +44,8 @@ pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + S
                 *latest = Some(panic);
             }
         }
+        // What follows names the thread only, and that is `main`.
+        let _ = writeln!(io::stderr(), "crossproc: in process {} ({}):", own::identity().name, process::id());
         previous(info);
     }));
 }

@@ -49,6 +49,13 @@ pub(crate) struct Ring<'a> {
 /// The fewest and the most bytes that a ring may have: some records of one word, and more than any machine's memory.
 pub(crate) const CAPACITY: std::ops::RangeInclusive<u64> = 64..=1 << 46;
 
+/// The most pieces of messages that lie in a ring at once: four quarters, one more for their headers, and one for the end of
+/// the ring; and two more to be sure.
+pub(crate) const MOST_PIECES: u32 = 8;
+
+/// What the headers of so many pieces take.
+const PIECES_NEED: u64 = MOST_PIECES as u64 * HEADER;
+
 impl Ring<'_> {
     #[inline]
     pub(crate) fn capacity(self) -> u64 {
@@ -59,6 +66,11 @@ impl Ring<'_> {
     #[inline]
     pub(crate) fn most(self) -> u64 {
         self.capacity() / 2 - HEADER
+    }
+
+    /// The most bytes that a message may have to fit into an empty ring, in one record or in pieces.
+    pub(crate) fn most_at_once(self) -> u64 {
+        self.most().max(self.capacity() - PIECES_NEED)
     }
 
     #[inline]
@@ -168,8 +180,7 @@ impl Producer {
 
     /// Whether a message of `bytes` in pieces would find room for all of them now. Says no a little too early.
     pub(crate) fn has_room_in_pieces(&self, ring: Ring<'_>, bytes: u64) -> Result<bool, Refused> {
-        // Six pieces at most: four quarters, one more for their headers, and one for the end of the ring.
-        let needed = bytes.next_multiple_of(8).saturating_add(8 * HEADER);
+        let needed = bytes.next_multiple_of(8).saturating_add(PIECES_NEED);
         Ok(self.position.saturating_add(needed) <= self.look(ring)?)
     }
 

@@ -76,6 +76,21 @@ impl Consumer {
     /// Claims the next message if it is ready; asks nobody for a death, and so makes no system call.
     #[inline]
     pub(crate) fn take(&self, slots: &impl Slots, me: PeerId, hold: Hold) -> Option<Ticket> {
+        let at = self.cursor(slots.capacity());
+        let ready = Word::new(at.lap(), Phase::Ready, 0);
+        let slot = slots.word(at.index());
+        if slot.load() == ready && slot.claim(ready, Word::reading(at.lap(), me, hold)) {
+            crash_point!("ring.taken");
+            look_ahead(slots, at);
+            self.cursor.store(at.next(slots.capacity()).number(), Relaxed);
+            return Some(Ticket::to_read(slots, at, hold));
+        }
+        self.walk(slots, me, hold)
+    }
+
+    /// As [`take`](Self::take), from wherever the cursor is.
+    #[inline(never)]
+    fn walk(&self, slots: &impl Slots, me: PeerId, hold: Hold) -> Option<Ticket> {
         let capacity = slots.capacity();
         let mut at = self.cursor(capacity);
         let mut asked_for_the_tail = false;
@@ -102,7 +117,7 @@ impl Consumer {
                         crash_point!("ring.taken");
                         look_ahead(slots, at);
                         self.cursor.store(if ahead == 0 { at.next(capacity) } else { at }.number(), Relaxed);
-                        return Some(Ticket::to_read(slots, found, me, hold));
+                        return Some(Ticket::to_read(slots, found, hold));
                     }
                 }
                 Phase::Reading if ahead == 0 => at = at.next(capacity), // (I5)
@@ -151,7 +166,7 @@ impl Consumer {
         }
         self.base.store(base.number(), Relaxed);
         // Consumers need not have come to where a message is that was passed.
-        if at.index().is_multiple_of(HINT_EVERY) && ticket.holder.is_none() {
+        if at.index().is_multiple_of(HINT_EVERY) && !ticket.is_held() {
             slots.control().hint_head(at.next(capacity));
         }
         slots.control().space.notify_one();
@@ -162,21 +177,22 @@ impl Consumer {
 
     /// Messages that are ready, up to `most`. Stale at once where others put and take.
     pub(crate) fn count(&self, slots: &impl Slots, most: usize) -> usize {
-        self.count_from(self.base(slots.capacity()), slots, most, |phase| phase == Phase::Ready)
+        Self::count_from(self.base(slots.capacity()), slots, most, |phase| phase == Phase::Ready)
     }
 
     /// Whether a message is ready that we have not come to yet.
     pub(crate) fn has_more(&self, slots: &impl Slots) -> bool {
-        self.count_from(self.cursor(slots.capacity()), slots, 1, |phase| phase == Phase::Ready) > 0
+        Self::count_from(self.cursor(slots.capacity()), slots, 1, |phase| phase == Phase::Ready) > 0
     }
 
     /// Whether a message is ready, or being read by somebody who may yet die.
     pub(crate) fn is_busy(&self, slots: &impl Slots) -> bool {
-        self.count_from(self.base(slots.capacity()), slots, 1, |phase| phase == Phase::Ready || phase == Phase::Reading)
-            > 0
+        Self::count_from(self.base(slots.capacity()), slots, 1, |phase| {
+            phase == Phase::Ready || phase == Phase::Reading
+        }) > 0
     }
 
-    fn count_from(&self, from: Position, slots: &impl Slots, most: usize, counts: impl Fn(Phase) -> bool) -> usize {
+    fn count_from(from: Position, slots: &impl Slots, most: usize, counts: impl Fn(Phase) -> bool) -> usize {
         let capacity = slots.capacity();
         let mut at = from;
         let (mut count, mut asked_for_the_tail) = (0, false);
@@ -217,13 +233,12 @@ pub(super) fn past(word: Word, at: Position, ahead: i32, capacity: u32) -> Posit
 impl Ticket {
     /// A message that has just been claimed.
     #[inline]
-    pub(super) fn to_read(slots: &impl Slots, at: Position, me: PeerId, hold: Hold) -> Ticket {
-        if hold == Hold::Briefly {
-            return Ticket { at, holder: None };
+    pub(super) fn to_read(slots: &impl Slots, at: Position, hold: Hold) -> Ticket {
+        if hold == Hold::Long {
+            // There may be room behind it, to which producers that have found the ring full can pass now.
+            slots.control().space.notify_one();
         }
-        // There may be room behind it, to which producers that have found the ring full can pass now.
-        slots.control().space.notify_one();
-        Ticket { at, holder: Some(me) }
+        Ticket::new(at, hold)
     }
 
     /// Ends a claim as if the message had not been read: somebody else gets it.

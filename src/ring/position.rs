@@ -16,6 +16,11 @@ impl Position {
         Position(u64::from(lap) << 32 | u64::from(index))
     }
 
+    #[inline]
+    pub(super) fn from_number(number: u64) -> Self {
+        Position(number)
+    }
+
     /// From a number that stood in shared memory: the index is made to fit.
     #[inline]
     pub(super) fn from_hint(number: u64, capacity: u32) -> Self {

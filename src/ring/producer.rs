@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::control::Slots;
 use super::position::Position;
-use super::slot::{Phase, Word};
+use super::slot::{Hold, Phase, Word};
 use super::{Ticket, look_ahead, most_visits};
 use crate::fault::crash_point;
 use crate::sys::barrier;
@@ -57,6 +57,12 @@ impl Producer {
     /// Claims the next slot if it is free; asks nobody for a death, and so makes no system call.
     #[inline]
     pub(crate) fn claim(&self, slots: &impl Slots, me: PeerId) -> Result<Ticket, PutRefused> {
+        let at = self.position(slots.capacity());
+        let free = Word::new(at.lap(), Phase::Free, 0);
+        let slot = slots.word(at.index());
+        if slot.load() == free && slot.claim(free, Word::new(at.lap(), Phase::Writing, me.get())) {
+            return self.claimed(slots, at);
+        }
         self.walk(slots, me, |_| false)
     }
 
@@ -72,6 +78,20 @@ impl Producer {
     }
 
     #[inline]
+    fn claimed(&self, slots: &impl Slots, at: Position) -> Result<Ticket, PutRefused> {
+        crash_point!("ring.claimed");
+        look_ahead(slots, at);
+        self.position.store(at.next(slots.capacity()).number(), Relaxed);
+        barrier::light(); // (I3)
+        let ticket = Ticket::new(at, Hold::Briefly);
+        if slots.control().is_closed() {
+            ticket.abandon(slots);
+            return Err(PutRefused::Closed);
+        }
+        Ok(ticket)
+    }
+
+    #[inline(never)]
     fn walk(&self, slots: &impl Slots, me: PeerId, is_dead: impl Fn(u32) -> bool) -> Result<Ticket, PutRefused> {
         let capacity = slots.capacity();
         let control = slots.control();
@@ -85,16 +105,7 @@ impl Producer {
                 if !slot.claim(word, Word::new(at.lap(), Phase::Writing, me.get())) {
                     continue;
                 }
-                crash_point!("ring.claimed");
-                look_ahead(slots, at);
-                self.position.store(at.next(capacity).number(), Relaxed);
-                barrier::light(); // (I3)
-                let ticket = Ticket { at, holder: None };
-                if control.is_closed() {
-                    ticket.abandon(slots);
-                    return Err(PutRefused::Closed);
-                }
-                return Ok(ticket);
+                return self.claimed(slots, at);
             }
             if ahead >= 0 {
                 at = past(word, at, ahead, capacity);
@@ -215,6 +226,7 @@ impl Ticket {
     }
 
     /// Gives the slot up, with nothing in it: whoever may wait for it finds it finished.
+    #[cold]
     pub(crate) fn abandon(self, slots: &impl Slots) {
         self.end(slots, Phase::Free);
         crash_point!("ring.abandoned");

@@ -63,6 +63,12 @@ impl Word {
         Word(u64::from(lap) << LAP_SHIFT | (phase as u64) << 32 | u64::from(owner))
     }
 
+    /// What a claim leaves that ends.
+    #[inline]
+    pub(super) fn ended(lap: u32, phase: Phase) -> Self {
+        Word::new(if phase == Phase::Free { lap.wrapping_add(1) } else { lap }, phase, 0)
+    }
+
     #[inline]
     pub(super) fn reading(lap: u32, owner: PeerId, hold: Hold) -> Self {
         let held = if hold == Hold::Long { HELD } else { 0 };
@@ -142,10 +148,12 @@ impl SlotWord {
         self.word.store(to.0, Release);
     }
 
-    /// Ends a claim of our own that producers may have passed; the word that it was (S3). `from`, `to`: what it was and is
-    /// to be, both as if it had not been passed.
-    pub(super) fn end_hold(&self, from: Word, to: Word) -> Word {
+    /// Ends a claim of our own that producers may pass meanwhile; the word that it was (S3).
+    #[inline]
+    pub(super) fn end_hold(&self, phase: Phase) -> Word {
+        let word = self.load();
+        let lap = (word.0 >> LAP_SHIFT) as u32;
         // Release: as in `store`.
-        Word(self.word.fetch_add(to.0.wrapping_sub(from.0), Release))
+        Word(self.word.fetch_add(Word::ended(lap, phase).0.wrapping_sub(word.0), Release))
     }
 }

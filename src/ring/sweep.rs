@@ -121,7 +121,7 @@ impl Consumer {
             if taken {
                 crash_point!("ring.taken");
                 self.base.store(base.number(), Relaxed);
-                return Swept::Message(Ticket::to_read(slots, found, me, hold));
+                return Swept::Message(Ticket::to_read(slots, found, hold));
             }
             at = at.next(capacity);
         }

@@ -194,7 +194,7 @@ impl Segment {
 
     /// Backs `length` bytes from `offset` with memory: those on demand, before they are touched.
     pub(crate) fn back(&self, offset: u64, length: u64) -> Result<()> {
-        self.liveness.file().back(offset, length)
+        self.liveness.file().back(self.liveness.key(), offset, length)
     }
 
     /// The offset of the segment's first object, which is what its descriptor stands for.

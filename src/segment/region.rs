@@ -9,6 +9,8 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+use crate::error::{Error, Result};
+use crate::sys::atomic::AtomicU64;
 use crate::sys::copy;
 
 /// R. `length` bytes from `start` lie within a mapping that lives as long as `'a` (S1, S2 of `place.rs`).
@@ -26,6 +28,13 @@ impl<'a> Region<'a> {
     #[inline]
     pub(crate) unsafe fn new(start: NonNull<u8>, length: usize) -> Self {
         Region { start, length, segment: PhantomData }
+    }
+
+    /// The bytes of some words. Atomics, so that others may hold references to them.
+    #[inline]
+    pub(crate) fn of(words: &'a [AtomicU64]) -> Self {
+        // SAFETY: R: they are borrowed for as long.
+        unsafe { Region::new(NonNull::from(words).cast(), 8 * words.len()) }
     }
 
     #[inline]
@@ -89,11 +98,46 @@ impl<'a> Region<'a> {
         // SAFETY: all of them have just been written.
         unsafe { std::slice::from_raw_parts_mut(first, length) }
     }
+
+    /// Copies the region's first bytes out, over others.
+    ///
+    /// # Panics
+    ///
+    /// If they are more than the region has.
+    #[inline]
+    pub(crate) fn read_over(self, bytes: &mut [u8]) {
+        assert!(bytes.len() <= self.length, "what is read lies within the region");
+        // SAFETY: as in `read`.
+        unsafe { copy::racing(self.start.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+    }
+
+    /// Appends a copy of the region to a buffer, which grows as far as there is memory.
+    #[inline]
+    pub(crate) fn append_to(self, buffer: &mut Vec<u8>) -> Result<()> {
+        let no_space = |_| Error::NoSpace { needed: self.length as u64, available: 0 };
+        buffer.try_reserve(self.length).map_err(no_space)?;
+        let appended = self.read(&mut buffer.spare_capacity_mut()[..self.length]).len();
+        // SAFETY: the bytes up to there were initialised before or just now.
+        unsafe { buffer.set_len(buffer.len() + appended) };
+        Ok(())
+    }
+
+    /// The region in place.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes to it meanwhile.
+    #[inline]
+    pub(crate) unsafe fn lend(self) -> &'a [u8] {
+        // SAFETY: R, and as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::atomic::Ordering::Relaxed;
 
     #[test]
     fn what_is_written_is_read() {
@@ -106,6 +150,25 @@ mod tests {
             region.part(3, 310).write(&bytes);
             let mut back = vec![MaybeUninit::uninit(); length];
             assert_eq!(region.part(3, length).read(&mut back), bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_written_to_words_is_read_in_every_way() {
+        for length in (0..20).chain([300, 5000]) {
+            let words: Vec<_> = (0..1 + length / 8 + 2).map(|_| AtomicU64::new(u64::MAX)).collect();
+            let region = Region::of(&words).part(8, length);
+            let bytes: Vec<u8> = (0..length).map(|index| (index * 7 + length) as u8).collect();
+            region.write(&bytes);
+            let mut copy = vec![0; length];
+            region.read_over(&mut copy);
+            let mut appended = b"before".to_vec();
+            region.append_to(&mut appended).unwrap();
+            // SAFETY: nobody writes to it.
+            let lent = unsafe { region.lend() };
+            assert_eq!((&copy, &appended[6..], lent), (&bytes, &bytes[..], &bytes[..]));
+            let around = [0, 1 + length.div_ceil(8)].map(|word| words[word].load(Relaxed));
+            assert_eq!(around, [u64::MAX; 2], "{length} bytes");
         }
     }
 

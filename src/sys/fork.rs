@@ -11,12 +11,10 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-
-use libc::c_int;
 
 use crate::error::{Error, OsError, Result};
 
@@ -32,13 +30,7 @@ pub(crate) fn prepare() -> Result<()> {
         return Ok(()); // Acquire: pairs with the Release below
     }
     // Before the page can be seen: whoever finds it counts on forks being kept away.
-    static HANDLERS: OnceLock<c_int> = OnceLock::new();
-    // SAFETY: the three handlers are `extern "C"`, take no argument and live as long as the program.
-    let register = || unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
-    let code = *HANDLERS.get_or_init(register);
-    if code != 0 {
-        return Err(Error::os("register fork handlers", OsError::from_code(code)));
-    }
+    register_handlers()?;
     let page = super::map::anonymous_page().map_err(|error| Error::os("map a page", error))?;
     // SAFETY: the page was just mapped, private and anonymous, and nobody else knows it.
     if unsafe { libc::madvise(page.as_ptr(), super::map::page_size(), libc::MADV_WIPEONFORK) } != 0 {
@@ -48,6 +40,24 @@ pub(crate) fn prepare() -> Result<()> {
     // leaks its page, once in a process's life.
     let _ = PAGE.compare_exchange(ptr::null_mut(), page.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
     Ok(())
+}
+
+/// Nobody waits for a thread that is at it, which a copy of this process might not have. So two threads may both register
+/// the handlers, or a copy once more; they nest.
+fn register_handlers() -> Result<()> {
+    static ARE_REGISTERED: AtomicBool = AtomicBool::new(false);
+    // Relaxed: the C library orders the handlers, and what they touch is const.
+    if ARE_REGISTERED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    // SAFETY: the three handlers are `extern "C"`, take no argument and live as long as the program.
+    match unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) } {
+        0 => {
+            ARE_REGISTERED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        code => Err(Error::os("register fork handlers", OsError::from_code(code))),
+    }
 }
 
 /// A number that differs between this process and every process it was forked from; 0 before [`prepare`].
@@ -88,6 +98,13 @@ pub(crate) fn exclude() -> Exclusion {
 
 static EXCLUSION: Mutex<()> = Mutex::new(());
 
+/// What is in `once`: `value`, unless another thread was faster. No copy finds it half filled and waits for a thread that
+/// it does not have.
+pub(crate) fn fill<T>(once: &OnceLock<T>, value: T) -> &T {
+    let _no_fork = exclude();
+    once.get_or_init(|| value)
+}
+
 /// The guard that a forking thread holds from before the fork until after it, on both sides.
 struct HeldOverFork(UnsafeCell<Option<Exclusion>>);
 
@@ -96,16 +113,28 @@ unsafe impl Sync for HeldOverFork {}
 
 static HELD_OVER_FORK: HeldOverFork = HeldOverFork(UnsafeCell::new(None));
 
+thread_local! {
+    /// How often `before_fork` has been called for the fork that this thread is at.
+    static NESTED: Cell<u32> = const { Cell::new(0) };
+}
+
 extern "C" fn before_fork() {
-    let guard = exclude();
-    // SAFETY: this thread holds EXCLUSION, which guards the cell.
-    unsafe { *HELD_OVER_FORK.0.get() = Some(guard) };
+    if NESTED.replace(NESTED.get() + 1) == 0 {
+        let guard = exclude();
+        // SAFETY: this thread holds EXCLUSION, which guards the cell.
+        unsafe { *HELD_OVER_FORK.0.get() = Some(guard) };
+    }
 }
 
 extern "C" fn after_fork() {
-    // SAFETY: this thread, or its copy in the child, has held EXCLUSION since `before_fork`.
-    let guard = unsafe { (*HELD_OVER_FORK.0.get()).take() };
-    drop(guard);
+    // None at all: the handlers were registered between the two halves of this fork.
+    let Some(rest) = NESTED.get().checked_sub(1) else { return };
+    NESTED.set(rest);
+    if rest == 0 {
+        // SAFETY: this thread, or its copy in the child, has held EXCLUSION since the first `before_fork`.
+        let guard = unsafe { (*HELD_OVER_FORK.0.get()).take() };
+        drop(guard);
+    }
 }
 
 #[cfg(test)]

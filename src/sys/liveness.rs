@@ -62,7 +62,7 @@ impl Liveness {
 
     /// Marks identity `id` alive for as long as the result lives; `None` if somebody else holds its byte.
     pub(crate) fn hold(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<Hold>> {
-        let description = self.file.reopen()?;
+        let description = self.file.reopen(self.key)?;
         let page = map::anchor_page(description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
         let hold = Hold { page, generation: fork::generation() };
         // SAFETY: the page was just mapped.
@@ -77,7 +77,7 @@ impl Liveness {
     ///
     /// A plain fork meanwhile copies the descriptor, and then the copy has to go, too.
     pub(crate) fn hold_by_descriptor(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<OwnedFd>> {
-        let description = self.file.reopen()?;
+        let description = self.file.reopen(self.key)?;
         Ok(lock(&description, id)?.then_some(description))
     }
 }

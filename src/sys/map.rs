@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -14,9 +14,17 @@ use crate::error::{Error, Result};
 
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    // SAFETY: sysconf has no preconditions.
-    *SIZE.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096))
+    /// 0 until it is known. Not a `OnceLock`: a copy that is forked while another thread asks would wait for that thread.
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
+    match SIZE.load(Relaxed) {
+        0 => {
+            // SAFETY: sysconf has no preconditions.
+            let size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+            SIZE.store(size, Relaxed);
+            size
+        }
+        size => size,
+    }
 }
 
 /// A whole memory file in this process's address space: bytes that peers read and write at the same time, so nothing

@@ -63,9 +63,17 @@ impl MemoryFile {
         Ok(())
     }
 
-    /// Backs `length` bytes from `offset` with memory, unless they are already.
-    pub(crate) fn back(&self, offset: u64, length: u64) -> Result<()> {
+    /// Backs `length` bytes from `offset` of the file `key` with memory, unless they are already.
+    pub(crate) fn back(&self, key: FileKey, offset: u64, length: u64) -> Result<()> {
+        self.check_is(key)?;
         self.fill(offset, length, length)
+    }
+
+    /// Whoever closes descriptors that it does not own (`closefrom`) and then opens a file of its own may have that one at
+    /// our number: it is not ours to change.
+    fn check_is(&self, key: FileKey) -> Result<()> {
+        let replaced = || Error::os("use a memory file whose descriptor was closed", OsError::from_code(libc::EBADF));
+        if self.key()? == key { Ok(()) } else { Err(replaced()) }
     }
 
     /// Backs `length` bytes from `offset` with memory, of which `missing` are not yet.
@@ -173,8 +181,9 @@ impl MemoryFile {
         self.file.metadata().map_err(|error| Error::os("look at a memory file", error))
     }
 
-    /// Opens the same file again, as an open file description of its own.
-    pub(super) fn reopen(&self) -> Result<OwnedFd> {
+    /// Opens the same file, `key`, again, as an open file description of its own.
+    pub(super) fn reopen(&self, key: FileKey) -> Result<OwnedFd> {
+        self.check_is(key)?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         // Not to block: somebody may hold a lease on the file, and forks wait for us.
         let again = match File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path) {
@@ -185,7 +194,7 @@ impl MemoryFile {
             Err(error) => return Err(Error::os("open a memory file again", error)),
         };
         // What is mounted at /proc might be anything.
-        if again.key()? == self.key()? {
+        if again.key()? == key {
             Ok(again.file.into())
         } else {
             Err(Error::Unsupported { what: "a /proc that shows other files".into() })

@@ -15,6 +15,7 @@ use std::{fs, slice};
 
 use serde::{Deserialize, Serialize};
 
+use super::fork;
 use crate::error::{Error, Result};
 
 /// What two processes compare to know that they run the same build.
@@ -41,7 +42,7 @@ pub(crate) fn this() -> Result<&'static Program> {
         return Ok(program);
     }
     let program = look()?;
-    Ok(THIS.get_or_init(|| program))
+    Ok(fork::fill(&THIS, program))
 }
 
 /// Whether exec gave this process privileges that the one before had not: set-user-id, file capabilities and the like.

@@ -2,9 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_long;
 use std::hint;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The most pauses that one wait spins: a few microseconds, what a sleep and a wake-up cost. A guess around
@@ -110,10 +108,19 @@ impl Clone for Spin {
 }
 
 /// Of the machine, not those that this process may use: bound to one of them, it still waits for others elsewhere.
-fn processors() -> c_long {
-    static COUNT: OnceLock<c_long> = OnceLock::new();
-    // SAFETY: has no preconditions.
-    *COUNT.get_or_init(|| unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) })
+fn processors() -> u32 {
+    /// 0 until it is known. Not a `OnceLock`: a copy that is forked while another thread asks would wait for that thread,
+    /// and asking takes microseconds.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    match COUNT.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: has no preconditions.
+            let count = u32::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1).max(1);
+            COUNT.store(count, Ordering::Relaxed);
+            count
+        }
+        count => count,
+    }
 }
 
 /// How long it has lately paid to spin for the next message, or the next free slot, of a stream. Private to one handle.

@@ -14,6 +14,8 @@
 //! T1. The state is changed under a mutex, to what a look under that mutex shows, and the eventfd with it. A call of this
 //!     process that has got something or found nothing settles the state afterwards; so does the watcher after its
 //!     sleep. The last of those who look sees what the others did.
+//!     A call that may have found nothing just before there was something, and leaves the state ready, raises the eventfd
+//!     once more: who waits for an edge (`EPOLLET`), after a call that found nothing, gets one.
 //! T2. The watcher passes on every wake-up: it may have taken one that was meant for a blocked `get`.
 //! T3. In a forked copy of the process there is no watcher: it does not touch its parent's watch, and has its own.
 
@@ -82,7 +84,7 @@ impl Watched {
     #[cold]
     fn settle_watch(&self) {
         if let Some(watch) = self.place().watch.get() {
-            watch.shared.settle(&watch.shared.lock());
+            watch.shared.settle_call();
         }
     }
 
@@ -195,6 +197,16 @@ impl Shared {
         } else {
             self.eventfd.clear();
             self.unready.notify_one();
+        }
+    }
+
+    /// After a call of this process: what leaves the state ready is an edge (T1).
+    fn settle_call(&self) {
+        let changing = self.lock();
+        let was_ready = self.is_ready.load(Relaxed);
+        self.settle(&changing);
+        if was_ready && self.is_ready.load(Relaxed) {
+            self.eventfd.raise();
         }
     }
 

@@ -1,0 +1,106 @@
+//! Results that nobody asks for.
+
+mod common;
+
+use common::watchdog;
+use crossproc::{
+    Child, Error, Exit, Function, GetError, Process, Producer, Queue, Receiver, RecvError, SendError, Sender, channel,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+crossproc::test_support!();
+
+/// Sends `end` to a process that returns it, and asks for nothing: before the process has ended, or only how it ended. The
+/// `Child` can still be asked about the process, but not for its result.
+fn lose<T: Serialize + DeserializeOwned + Send + 'static>(end: T, wait: bool) -> Child {
+    let process = Process::spawn(|end: T| end, (end,)).unwrap();
+    let child = process.child().clone();
+    if wait {
+        assert_eq!(process.wait(), Exit::Code(0));
+    }
+    child
+}
+
+#[test]
+fn an_end_in_a_result_that_nobody_asks_for_is_gone() {
+    let _watchdog = watchdog();
+    for wait in [false, true] {
+        let (sender, mut receiver) = channel::<u8>().unwrap();
+        let child = lose::<Sender<u8>>(sender, wait);
+        assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
+        assert_eq!(child.wait(), Exit::Code(0));
+
+        let (mut sender, receiver) = channel::<u8>().unwrap();
+        let child = lose::<Receiver<u8>>(receiver, wait);
+        while sender.send(1) != Err(SendError::BrokenPipe(1)) {}
+        assert_eq!(child.wait(), Exit::Code(0));
+
+        let queue = Queue::<u8>::builder().end_with_producers(true).build().unwrap();
+        let (producer, consumer) = (queue.producer(), queue.consumer());
+        drop(queue);
+        let child = lose::<Producer<u8>>(producer, wait);
+        assert_eq!(consumer.get(), Err(GetError::Disconnected));
+        assert_eq!(child.wait(), Exit::Code(0));
+    }
+}
+
+/// What a process that runs `f` after its parent has given up asking writes to its standard error.
+fn last_words<R, F: Function<(), (), Output = R>>(f: F) -> String {
+    let (errors, writer) = std::io::pipe().unwrap();
+    let (input, to_child) = std::io::pipe().unwrap();
+    let process = Process::builder().name("worker").stdin(input).stderr(writer).spawn(f, ()).unwrap();
+    let pid = process.pid();
+    drop(process);
+    drop(to_child);
+    std::io::read_to_string(errors).unwrap().replace(&format!("({pid})"), "(PID)")
+}
+
+fn wait_for_input() {
+    std::io::read_to_string(std::io::stdin()).unwrap();
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwnError;
+
+#[test]
+fn an_error_that_nobody_can_ask_for_is_printed() {
+    let _watchdog = watchdog();
+    let fail = || {
+        wait_for_input();
+        Err::<(), _>(Error::Exiting)
+    };
+    let expected = format!("crossproc: process worker (PID) failed: {}\n", Error::Exiting);
+    assert_eq!(last_words(fail), expected);
+
+    let fail = || {
+        wait_for_input();
+        Err::<u8, _>("no luck".to_string())
+    };
+    assert_eq!(last_words(fail), "crossproc: process worker (PID) failed: no luck\n");
+
+    let fail = || {
+        wait_for_input();
+        Err::<(), _>(OwnError)
+    };
+    let words = last_words(fail);
+    assert!(words.contains("worker (PID) failed: ") && words.contains("OwnError"), "{words}");
+
+    let succeed = || {
+        wait_for_input();
+        Ok::<_, String>(1)
+    };
+    assert_eq!(last_words(succeed), "");
+}
+
+#[test]
+fn a_panic_names_its_process() {
+    let _watchdog = watchdog();
+    let words = last_words(|| {
+        wait_for_input();
+        if true {
+            panic!("no luck")
+        }
+    });
+    assert!(words.starts_with("crossproc: in process worker (PID):\n") && words.contains("no luck"), "{words}");
+}
