@@ -25,7 +25,7 @@
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is got until it is asked for"]
-pub struct Messages<'a, H> {
+pub struct Iter<'a, H> {
     pub(super) line: &'a H,
 }
 
@@ -176,7 +176,7 @@ macro_rules! impl_line {
 
         impl<$($sent)*> $handle<T> {
             /// Gets messages until there are none any more, and will be none; waits while there are none. What is not got
-            /// for another reason is an item, and not the end: see [`Messages`](crate::Messages).
+            /// for another reason is an item, and not the end: see [`Iter`](crate::Iter).
             ///
             /// # Examples
             ///
@@ -187,12 +187,12 @@ macro_rules! impl_line {
             #[doc = concat!("assert_eq!(", $noun, ".iter().sum::<Result<i32, _>>()?, 6);")]
             /// # Ok::<(), crossproc::Error>(())
             /// ```
-            pub fn iter(&self) -> crate::queue::Messages<'_, Self> {
-                crate::queue::Messages { line: self }
+            pub fn iter(&self) -> crate::queue::Iter<'_, Self> {
+                crate::queue::Iter { line: self }
             }
         }
 
-        impl<$($sent)*> Iterator for crate::queue::Messages<'_, $handle<T>> {
+        impl<$($sent)*> Iterator for crate::queue::Iter<'_, $handle<T>> {
             type Item = Result<T, crate::GetError>;
 
             fn next(&mut self) -> Option<Self::Item> {
@@ -205,7 +205,7 @@ macro_rules! impl_line {
 
         impl<'a, $($sent)*> IntoIterator for &'a $handle<T> {
             type Item = Result<T, crate::GetError>;
-            type IntoIter = crate::queue::Messages<'a, $handle<T>>;
+            type IntoIter = crate::queue::Iter<'a, $handle<T>>;
 
             fn into_iter(self) -> Self::IntoIter {
                 self.iter()

@@ -1,4 +1,4 @@
-//! Messages for whoever is free: many producers, many consumers, each message for one of them.
+//! Iter for whoever is free: many producers, many consumers, each message for one of them.
 
 mod cells;
 mod cursors;
@@ -8,5 +8,5 @@ mod plain;
 mod readable;
 
 pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
-pub use line::Messages;
+pub use line::Iter;
 pub use plain::{Ring, Slot, Taken};

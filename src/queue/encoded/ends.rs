@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::super::line::{Messages, impl_polled};
+use super::super::line::{Iter, impl_polled};
 use super::ledger::{Role, Side};
 use super::{Queue, Task};
 use crate::error::{GetError, PutError, TryGetError, TryPutError};
@@ -133,7 +133,7 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn iter(&self) -> Messages<'_, Queue<T>> {
+    pub fn iter(&self) -> Iter<'_, Queue<T>> {
         self.queue.iter()
     }
 
@@ -168,7 +168,7 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
 /// As `iter`.
 impl<'a, T: Serialize + DeserializeOwned> IntoIterator for &'a Consumer<T> {
     type Item = Result<T, GetError>;
-    type IntoIter = Messages<'a, Queue<T>>;
+    type IntoIter = Iter<'a, Queue<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
