@@ -151,7 +151,7 @@ pub use process::{
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};
 #[cfg(not(all(test, loom)))]
-pub use queue::{Consumer, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
+pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Shared};
 #[cfg(not(all(test, loom)))]

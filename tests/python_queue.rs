@@ -31,7 +31,7 @@ fn put_in_all_its_forms_fills_a_queue() {
     queue.try_put(6).unwrap();
     assert!(!queue.is_empty() && queue.is_full());
     queue.close();
-    assert!(queue.iter().eq(1..=6));
+    assert!(queue.iter().eq((1..=6).map(Ok)));
 }
 
 /// `put` with `block=False` or `put_nowait` on a full queue: `Full` at once; with a timeout: `Full` after it.

@@ -90,7 +90,7 @@ where
     T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug + 'static,
 {
     fn answer<T: Serialize + DeserializeOwned>(there: Queue<T>, back: Queue<T>) {
-        there.iter().for_each(|message| back.put(message).unwrap());
+        there.iter().for_each(|message| back.put(message.unwrap()).unwrap());
     }
     let (there, back) = (Queue::<T>::new(2).unwrap(), Queue::<T>::new(2).unwrap());
     let process = Process::spawn(answer::<T>, (&there, &back)).unwrap();
@@ -135,12 +135,12 @@ fn messages_go_by_reference() {
     texts.put(text.as_str()).unwrap();
     texts.try_put("static").unwrap();
     texts.put_timeout(text.clone(), MOMENT).unwrap();
-    assert!(texts.iter().take(4).eq([&*text, &text, "static", &text]));
+    assert!(texts.iter().take(4).map(Result::unwrap).eq([&*text, &text, "static", &text]));
     let list = vec![1, 2, 3];
     lists.put(&list).unwrap();
     lists.put(&list[1..]).unwrap();
     lists.put(list).unwrap();
-    assert!(lists.iter().take(3).eq([vec![1, 2, 3], vec![2, 3], vec![1, 2, 3]]));
+    assert!(lists.iter().take(3).map(Result::unwrap).eq([vec![1, 2, 3], vec![2, 3], vec![1, 2, 3]]));
     texts.close();
     assert_eq!(texts.put("too late"), Err(PutError::Closed("too late")));
     assert_eq!(texts.put(&text), Err(PutError::Closed(&text)));
@@ -346,7 +346,7 @@ fn a_message_that_does_not_decode_is_an_error_and_gone() {
     queue.put(Picky { length: 0, mood: FINE }).unwrap();
     queue.put(Picky { length: 0, mood: FAILS_TO_DECODE }).unwrap();
     queue.close();
-    assert_eq!(queue.iter().count(), 1);
+    assert!(matches!(queue.iter().collect::<Vec<_>>()[..], [Ok(_), Err(GetError::Failed(_))]));
     // What does not decode does not keep `join` waiting, once the others are done.
     while queue.task_done().is_ok() {}
     queue.join();
@@ -440,7 +440,7 @@ fn an_arena_holds_several() {
     let texts = Queue::<String>::builder().capacity(3).max_message(1_000).build_in(&arena).unwrap();
     let numbers = Queue::<u64>::builder().capacity(7).max_message(8).build_in(&arena).unwrap();
     let work = |texts: Queue<String>, numbers: Queue<u64>| {
-        texts.iter().for_each(|text| numbers.put(text.len() as u64).unwrap());
+        texts.iter().for_each(|text| numbers.put(text.unwrap().len() as u64).unwrap());
     };
     let process = Process::spawn(work, (&texts, &numbers)).unwrap();
     for length in [0, 10, 100, 990] {

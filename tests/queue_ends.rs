@@ -2,8 +2,17 @@
 
 mod common;
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::Duration;
+
+use common::locking::{Stage, wait_for_state};
 use common::watchdog;
-use crossproc::{Consumer, Exit, GetError, Process, Producer, PutError, Queue, Result, TryGetError, TryPutError};
+use crossproc::{
+    Consumer, Exit, GetError, Process, Producer, PutError, Queue, Result, TryGetError, TryPutError, wait_any,
+};
 
 crossproc::test_support!();
 
@@ -206,4 +215,69 @@ fn a_forked_copy_does_not_count() {
     assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
     drop(queue);
     assert_eq!(consumer.try_get(), Err(TryGetError::Disconnected));
+}
+
+fn is_readable(thing: &dyn AsFd) -> bool {
+    !wait_any(&[thing], Some(Duration::ZERO)).unwrap().is_empty()
+}
+
+fn hold_a_task(consumer: Consumer<u32>, held: Stage) {
+    let _task = consumer.get_task().unwrap();
+    held.advance();
+    loop {
+        thread::park();
+    }
+}
+
+/// What is being worked on may come back: whoever took that for the end would not be there to do it.
+#[test]
+fn there_is_no_end_while_another_process_has_a_task() {
+    let _watchdog = watchdog();
+    let (queue, consumer) = ends_with_producers(4);
+    let held = Stage::new();
+    let holder = Process::builder().daemon(true).spawn(hold_a_task, (&consumer, &held)).unwrap();
+    queue.put(7).unwrap();
+    drop(queue);
+    held.wait_for(1);
+    assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+    assert!(!is_readable(&consumer));
+    let waiting = Process::spawn(get_number, (&consumer,)).unwrap();
+    wait_for_state(waiting.pid(), 'S');
+    holder.kill().unwrap();
+    assert_eq!(waiting.join().unwrap(), Ok(7));
+    assert_eq!(wait_any(&[&consumer], None), Ok(vec![0]));
+    assert_eq!(consumer.get(), Err(GetError::Disconnected));
+}
+
+fn get_number(consumer: Consumer<u32>) -> Result<u32> {
+    Ok(consumer.get()?)
+}
+
+#[test]
+fn the_end_comes_with_the_last_task() {
+    let _watchdog = watchdog();
+    let (queue, consumer) = ends_with_producers(4);
+    (0..2).for_each(|number| queue.put(number).unwrap());
+    drop(queue);
+    let [first, second] = [(), ()].map(|()| consumer.get_task().unwrap());
+    let waiting = Process::spawn(get_number, (&consumer,)).unwrap();
+    wait_for_state(waiting.pid(), 'S');
+    drop(first);
+    second.give_back();
+    assert_eq!(waiting.join().unwrap(), Ok(1));
+    assert_eq!(consumer.get(), Err(GetError::Disconnected));
+}
+
+/// What shared memory says later is not believed: a peer that writes there ends nobody's queue.
+#[test]
+fn with_whom_a_queue_ends_is_what_was_checked() {
+    // `ends`: the header, the table of peers, the object's header, and where it lies in a queue.
+    const ENDS: u64 = 128 + 8 * 256 + 128 + 280;
+    let queue = Queue::<u32>::new(1).unwrap();
+    let consumer = queue.consumer();
+    let memory = File::from(queue.memory_fd().try_clone_to_owned().unwrap());
+    drop(queue);
+    memory.write_all_at(&1_u64.to_ne_bytes(), ENDS).unwrap();
+    assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+    assert!(!is_readable(&consumer));
 }

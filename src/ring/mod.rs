@@ -8,6 +8,7 @@
 //! | `bytes`, `record` | a ring of bytes for one producer and one consumer |
 //! | `endpoint` | who has one end of it |
 //! | `track` | what its ends share, and how they wait for each other |
+//! | `ledger` | who has messages that are not done, and who could still put or get |
 //!
 //! In the slots, a message is put by claiming a slot, writing into it, and publishing it; it is got by claiming it again,
 //! reading it, and releasing the slot for its next lap. Both claims are *tickets*, which whoever writes and reads holds.
@@ -19,6 +20,7 @@ mod consumer;
 mod control;
 pub(crate) mod endpoint;
 mod event;
+pub(crate) mod ledger;
 #[cfg(all(test, loom))]
 mod models;
 mod position;

@@ -250,7 +250,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, H>(
 }
 
 /// What has a field `placed` and a function `attach(segment, offset)` can be had again from a descriptor, which `$giver` gives.
-macro_rules! impl_place {
+macro_rules! impl_from_fd {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal, $giver:literal) => {
         impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
             #[doc = concat!("The `", $name, "` whose descriptor this is: one that ", $giver, " gave, in this process")]
@@ -273,12 +273,6 @@ macro_rules! impl_place {
                 let segment = crate::segment::Segment::attach(descriptor)?;
                 let offset = segment.first_object();
                 Self::attach(segment, offset)
-            }
-        }
-
-        impl $(<$element: $bound $(+ $more)*>)? std::fmt::Debug for $handle $(<$element>)? {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct($name).finish_non_exhaustive()
             }
         }
     };
@@ -306,8 +300,14 @@ macro_rules! impl_travel {
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
 macro_rules! impl_handle {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
-        crate::segment::handle::impl_place!($handle $(<$element: $bound $(+ $more)*>)?, $name, "[`AsFd`](std::os::fd::AsFd)");
+        crate::segment::handle::impl_from_fd!($handle $(<$element: $bound $(+ $more)*>)?, $name, "[`AsFd`](std::os::fd::AsFd)");
         crate::segment::handle::impl_travel!($handle $(<$element: $bound $(+ $more)*>)?);
+
+        impl $(<$element: $bound $(+ $more)*>)? std::fmt::Debug for $handle $(<$element>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct($name).finish_non_exhaustive()
+            }
+        }
 
         /// The descriptor of the memory that the object lies in: its own, or that of its arena.
         impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
@@ -318,41 +318,4 @@ macro_rules! impl_handle {
     };
 }
 
-/// What a handle can do that polls readable, and so has a method `readiness`; it travels as it says itself.
-macro_rules! impl_readable {
-    ($handle:ident<$element:ident: $bound:ident $(+ $more:ident)*>, $name:literal) => {
-        crate::segment::handle::impl_place!(
-            $handle<$element: $bound $(+ $more)*>, $name, "[`memory_fd`](Self::memory_fd)"
-        );
-
-        impl<$element: $bound $(+ $more)*> $handle<$element> {
-            /// The descriptor of the memory that the object lies in, for [`from_fd`](Self::from_fd): its own, or that of
-            /// its arena.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            #[doc = concat!("use crossproc::", $name, ";")]
-            ///
-            #[doc = concat!("let object = ", $name, "::<u8>::new(4)?;")]
-            /// object.put(7)?;
-            #[doc = concat!("let again = ", $name, "::<u8>::from_fd(object.memory_fd().try_clone_to_owned().unwrap())?;")]
-            /// assert_eq!(again.get()?, 7);
-            /// # Ok::<(), crossproc::Error>(())
-            /// ```
-            pub fn memory_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                std::os::fd::AsFd::as_fd(&**self.placed.segment())
-            }
-        }
-
-        /// Polls readable while there is something to be got: see `readiness`, which says so where there is no such
-        /// descriptor; this panics.
-        impl<$element: $bound $(+ $more)*> std::os::fd::AsFd for $handle<$element> {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
-            }
-        }
-    };
-}
-
-pub(crate) use {impl_handle, impl_place, impl_readable, impl_travel};
+pub(crate) use {impl_from_fd, impl_handle, impl_travel};

@@ -6,7 +6,7 @@ use crate::sys::clock::Deadline;
 use crate::sys::poll;
 
 /// Waits until at least one of several things is ready, for `timeout` at most (monotonic; `None`: as long as it takes); the
-/// indices of all that are, in order. None of them is ready when the time is up.
+/// indices of all that are, in order. An empty list when the time is up.
 ///
 /// A [`Receiver`](crate::Receiver), [`Connection`](crate::Connection), [`Queue`](crate::Queue) or [`Ring`](crate::Ring) is
 /// ready when there is a message, or an end: closed and drained, end of file. A [`Process`](crate::Process) or

@@ -349,7 +349,7 @@ macro_rules! queueing_tests {
             fn iteration_ends_with_the_close() {
                 let _watchdog = watchdog();
                 let queue = handle(8);
-                let sum = |queue: Handle| queue.iter().map(|message| number(&message)).sum::<u64>();
+                let sum = |queue: Handle| queue.iter().map(|message| number(&message.unwrap())).sum::<u64>();
                 let consumer = Process::spawn(sum, (&queue,)).unwrap();
                 (1..=100).for_each(|n| queue.put(message(n)).unwrap());
                 queue.close();
@@ -422,7 +422,11 @@ macro_rules! queueing_tests {
                             .map(|_| {
                                 scope.spawn(move || {
                                     let own = clone();
-                                    own.as_ref().unwrap_or(queue).iter().map(|message| number(&message)).collect()
+                                    own.as_ref()
+                                        .unwrap_or(queue)
+                                        .iter()
+                                        .map(|message| number(&message.unwrap()))
+                                        .collect()
                                 })
                             })
                             .collect();
@@ -467,7 +471,7 @@ macro_rules! queueing_tests {
                     queue
                 };
                 let queue = Process::spawn(make, ()).unwrap().join().unwrap();
-                assert!(queue.iter().map(|message| number(&message)).eq(0..3));
+                assert!(queue.iter().map(|message| number(&message.unwrap())).eq(0..3));
             }
 
             #[test]

@@ -60,7 +60,8 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// # Death
     ///
-    /// The handles of a process go with it; whoever waits learns it within 50 ms.
+    /// The handles of a process go with it; whoever waits learns it within 50 ms. A get waits while another consumer has a
+    /// task open, or is in the middle of a `get`: it may come back.
     ///
     /// # Examples
     ///
@@ -77,7 +78,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// let process = Process::spawn(count, (queue.producer(),))?;
     /// let numbers = queue.consumer();
     /// drop(queue); // it could put, too
-    /// assert_eq!(numbers.iter().sum::<u32>(), 6);
+    /// assert_eq!(numbers.iter().sum::<Result<u32, _>>()?, 6);
     /// assert_eq!(numbers.get(), Err(GetError::Disconnected));
     /// process.join()?
     /// # }

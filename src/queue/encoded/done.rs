@@ -76,19 +76,13 @@ impl<T> Queue<T> {
     /// assert!(queue.join_timeout(Duration::ZERO));
     /// # Ok::<(), crossproc::Error>(())
     /// ```
+    #[must_use = "whether everything is done"]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.wait_until_done(Deadline::after(timeout))
     }
 
     fn wait_until_done(&self, deadline: Deadline) -> bool {
-        let is_done = || {
-            // A message that is done may have put another one before: nothing may have been got or done between the
-            // two looks at the ledger.
-            let (is_quiet, before) = self.ledger().is_quiet();
-            let is_done =
-                is_quiet && !self.cursors.is_busy(&self.cells()) && self.ledger().is_quiet() == (true, before);
-            is_done.then_some(())
-        };
+        let is_done = || self.ledger().is_all_done(|| self.cursors.is_busy(&self.cells())).then_some(());
         self.placed.body().done.wait(|_| None, deadline, || None, is_done).is_some()
     }
 }

@@ -1,10 +1,12 @@
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ledger::Role;
+use super::super::line::{Iter, impl_polled};
+use super::ledger::{Role, Side};
 use super::{Queue, Task};
 use crate::error::{GetError, PutError, TryGetError, TryPutError};
 use crate::message::Sends;
@@ -33,6 +35,7 @@ impl<T> Queue<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    #[must_use = "it counts as long as it lives"]
     pub fn producer(&self) -> Producer<T> {
         Producer { queue: self.again(Role::Putter) }
     }
@@ -42,8 +45,28 @@ impl<T> Queue<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+    #[must_use = "it counts as long as it lives"]
     pub fn consumer(&self) -> Consumer<T> {
         Consumer { queue: self.again(Role::Getter) }
+    }
+
+    fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct(name);
+        fields.field("len", &self.len()).field("capacity", &self.capacity()).field("is_closed", &self.is_closed());
+        // Counted only where it matters.
+        if self.presence.ends.with_producers {
+            fields.field("producers", &self.ledger().count(Side::Putters));
+        }
+        if self.presence.ends.with_consumers {
+            fields.field("consumers", &self.ledger().count(Side::Getters));
+        }
+        fields.finish()
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe("Queue", f)
     }
 }
 
@@ -74,28 +97,11 @@ impl<T: Serialize + DeserializeOwned> Producer<T> {
     pub fn put_timeout<M: Sends<T>>(&self, message: M, timeout: Duration) -> Result<(), TryPutError<M>> {
         self.queue.put_timeout(message, timeout)
     }
-
-    /// As [`Queue::is_empty`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// As [`Queue::is_full`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn is_full(&self) -> bool {
-        self.queue.is_full()
-    }
 }
 
 impl<T: Serialize + DeserializeOwned> Consumer<T> {
-    /// As [`Queue::get`]; [`Disconnected`](GetError::Disconnected) if the queue ends with its producers.
+    /// As [`Queue::get`]; [`Disconnected`](GetError::Disconnected) if the queue ends with its producers. It waits while
+    /// another consumer has a task open: it may come back.
     ///
     /// # Examples
     ///
@@ -122,12 +128,12 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
         self.queue.get_timeout(timeout)
     }
 
-    /// Gets messages until the queue is closed and drained, or until it ends with its producers, or one does not decode.
+    /// As [`Queue::iter`]; ends also once the queue has ended with its producers.
     ///
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+    pub fn iter(&self) -> Iter<'_, Queue<T>> {
         self.queue.iter()
     }
 
@@ -157,14 +163,15 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
         self.queue.get_task_timeout(timeout)
     }
+}
 
-    /// As [`Queue::is_empty`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+/// As `iter`.
+impl<'a, T: Serialize + DeserializeOwned> IntoIterator for &'a Consumer<T> {
+    type Item = Result<T, GetError>;
+    type IntoIter = Iter<'a, Queue<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
@@ -189,89 +196,6 @@ impl<T> Consumer<T> {
     pub fn readiness(&self) -> crate::Result<BorrowedFd<'_>> {
         self.queue.readiness()
     }
-}
-
-/// Polls readable as [`Consumer::readiness`] does, which says so where there is no such descriptor; this panics.
-impl<T> AsFd for Consumer<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
-    }
-}
-
-impl<T> Producer<T> {
-    /// As [`Queue::len`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// As [`Queue::capacity`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn capacity(&self) -> usize {
-        self.queue.capacity()
-    }
-
-    /// As [`Queue::close`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn close(&self) {
-        self.queue.close();
-    }
-
-    /// As [`Queue::is_closed`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
-    }
-}
-
-impl<T> Consumer<T> {
-    /// As [`Queue::len`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// As [`Queue::capacity`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn capacity(&self) -> usize {
-        self.queue.capacity()
-    }
-
-    /// As [`Queue::close`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn close(&self) {
-        self.queue.close();
-    }
-
-    /// As [`Queue::is_closed`].
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
-    }
 
     /// As [`Queue::task_done`].
     ///
@@ -283,17 +207,121 @@ impl<T> Consumer<T> {
     }
 }
 
+impl_polled!(Consumer, [T]);
+
 macro_rules! same_as_its_queue {
     ($($end:ident)*) => {$(
+        impl<T> $end<T> {
+            /// As [`Queue::len`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn len(&self) -> usize {
+                self.queue.len()
+            }
+
+            /// As [`Queue::is_empty`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn is_empty(&self) -> bool {
+                self.queue.is_empty()
+            }
+
+            /// As [`Queue::is_full`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn is_full(&self) -> bool {
+                self.queue.is_full()
+            }
+
+            /// As [`Queue::capacity`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn capacity(&self) -> usize {
+                self.queue.capacity()
+            }
+
+            /// As [`Queue::max_message`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn max_message(&self) -> usize {
+                self.queue.max_message()
+            }
+
+            /// As [`Queue::close`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn close(&self) {
+                self.queue.close();
+            }
+
+            /// As [`Queue::is_closed`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn is_closed(&self) -> bool {
+                self.queue.is_closed()
+            }
+
+            /// As [`Queue::redelivered`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn redelivered(&self) -> u64 {
+                self.queue.redelivered()
+            }
+
+            /// As [`Queue::memory_fd`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn memory_fd(&self) -> BorrowedFd<'_> {
+                self.queue.memory_fd()
+            }
+
+            /// As [`Queue::join`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            pub fn join(&self) {
+                self.queue.join();
+            }
+
+            /// As [`Queue::join_timeout`].
+            ///
+            /// # Examples
+            ///
+            /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
+            #[must_use = "whether everything is done"]
+            pub fn join_timeout(&self, timeout: Duration) -> bool {
+                self.queue.join_timeout(timeout)
+            }
+        }
+
         impl<T> Clone for $end<T> {
             fn clone(&self) -> Self {
                 $end { queue: self.queue.clone() }
             }
         }
 
-        impl<T> std::fmt::Debug for $end<T> {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($end)).finish_non_exhaustive()
+        impl<T> fmt::Debug for $end<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.queue.describe(stringify!($end), f)
             }
         }
 

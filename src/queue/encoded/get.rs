@@ -66,22 +66,6 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.read(Wait::at_most(timeout)).map_err(Refusal::try_get)
     }
 
-    /// Gets messages until the queue is closed and drained, or one does not decode.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = crossproc::Queue::new(4)?;
-    /// queue.put(vec![1, 2])?;
-    /// queue.put(vec![3])?;
-    /// queue.close();
-    /// assert_eq!(queue.iter().flatten().collect::<Vec<_>>(), [1, 2, 3]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.get().ok())
-    }
-
     /// Gets the next message as a [`Task`], which is done when it is dropped; waits while there is none.
     ///
     /// # Errors

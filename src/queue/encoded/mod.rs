@@ -22,11 +22,12 @@ pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
 pub use self::task::Task;
-use self::travel::{Ends, Presence, has_no_producers};
+use self::travel::{Ends, Presence};
 use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};
+use super::line::impl_line;
 use crate::error::{AttachError, Error, Kind, Result};
-use crate::segment::handle::impl_readable;
+use crate::segment::handle::impl_from_fd;
 use crate::segment::place::{Home, Placed};
 use crate::segment::{Arena, Segment, type_stamp};
 use crate::sys::atomic::Ordering::Relaxed;
@@ -42,7 +43,8 @@ use crate::sys::barrier;
 /// Every message is got by one consumer. What one producer puts is got in its order: each consumer sees a part of it, in
 /// that order. A message whose put has returned can be got at once, by everybody, and outlives the process that put it. The
 /// queue holds exactly [`capacity`](Self::capacity) messages, those included that are being written or read. Who waits
-/// sleeps; while nobody does, no operation makes a system call.
+/// sleeps. A put that finds room and a get that finds a message make no system call while nobody sleeps, but for a look at who
+/// lives every 25 ms while others are reading, and the first long message of a slot.
 ///
 /// # Death
 ///
@@ -50,6 +52,10 @@ use crate::sys::barrier;
 /// the message out has not got it: another one gets it, maybe after later ones ([`redelivered`](Self::redelivered) counts
 /// them). So does a message that was got with [`get_task`](Self::get_task) and not done. Whoever waits behind a dead process
 /// goes on within 50 ms. A process that is stopped (SIGSTOP) in the middle is waited for.
+///
+/// So a task is done at least once. What a worker has put elsewhere before it was killed has been put: give messages a
+/// number, and have whoever collects the results ignore the second. A message that kills whoever works on it comes back
+/// each time, and nobody counts how often: [`redelivered`](Self::redelivered) grows with it.
 ///
 /// # Layout
 ///
@@ -202,71 +208,6 @@ impl<T> Queue<T> {
         ledger(&self.placed)
     }
 
-    /// Refuses every put from now on, also those that wait. What has been put can still be got, and then gets end with
-    /// [`Closed`](crate::GetError::Closed).
-    ///
-    /// # Examples
-    ///
-    /// See [`iter`](Self::iter).
-    pub fn close(&self) {
-        self.placed.body().control.close();
-    }
-
-    /// Whether somebody has closed the queue.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = crossproc::Queue::<u8>::new(1)?;
-    /// queue.close();
-    /// assert!(queue.is_closed());
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn is_closed(&self) -> bool {
-        self.placed.body().control.is_closed()
-    }
-
-    /// How many messages are ready to be got. Stale at once where others put and get. It looks at each of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = crossproc::Queue::new(2)?;
-    /// queue.put('a')?;
-    /// assert_eq!((queue.len(), queue.is_empty(), queue.is_full()), (1, false, false));
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn len(&self) -> usize {
-        self.cursors.count(&self.cells(), usize::MAX)
-    }
-
-    /// Whether no message is ready to be got. Stale at once where others put and get.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
-    pub fn is_empty(&self) -> bool {
-        self.cursors.count(&self.cells(), 1) == 0
-    }
-
-    /// Whether there is no room for another message. Stale at once where others put and get.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
-    pub fn is_full(&self) -> bool {
-        self.cursors.is_full(&self.cells())
-    }
-
-    /// How many messages the queue holds.
-    ///
-    /// # Examples
-    ///
-    /// See [`new`](Self::new).
-    pub fn capacity(&self) -> usize {
-        self.placed.length()
-    }
-
     /// The most encoded bytes that a message may have.
     ///
     /// # Examples
@@ -276,43 +217,10 @@ impl<T> Queue<T> {
         self.max_message as usize
     }
 
-    /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: as
-    /// [`Ring::readiness`](crate::Ring::readiness).
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Queue, wait_any};
-    ///
-    /// let queue = Queue::new(1)?;
-    /// queue.readiness()?;
-    /// queue.put("text".to_string())?;
-    /// assert_eq!(wait_any(&[&queue], None)?, [0]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
-        self.cursors.readiness(&self.placed, cells, has_no_producers)
-    }
-
-    /// How many messages have been taken from a consumer that died, for another one to get.
-    ///
-    /// # Death
-    ///
-    /// A process killed at the moment of the taking may leave one uncounted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(crossproc::Queue::<u8>::new(1)?.redelivered(), 0);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn redelivered(&self) -> u64 {
-        self.placed.body().control.redelivered()
+    fn watch(&self) -> Result<BorrowedFd<'_>> {
+        self.cursors.readiness(&self.placed, cells, self.watched_end())
     }
 }
 
-impl_readable!(Queue<T: Serialize + DeserializeOwned>, "Queue");
+impl_line!(Queue, "Queue", "queue", [T], [T: Serialize + DeserializeOwned]);
+impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue", "[`memory_fd`](Self::memory_fd)");

@@ -11,11 +11,15 @@ use crate::sys::fork;
 /// A message that is being worked on: derefs to it. Dropping it says that the work is done, for
 /// [`Queue::join`](crate::Queue::join).
 ///
+/// An early return with `?` drops the task as done, and its job is lost: give it back first, or say at the beginning that
+/// drops are to ([`give_back_on_drop`](Self::give_back_on_drop)).
+///
 /// It keeps its place in the queue, and so counts against the capacity, until it is done.
 ///
 /// # Death
 ///
-/// If the process dies before that, somebody else gets the message; so does somebody if a panic drops it.
+/// If the process dies before that, somebody else gets the message; so does somebody if a panic drops it. A message over
+/// which everybody dies or panics goes round for ever: catch what may panic, and be done with the message.
 ///
 /// # Examples
 ///
@@ -54,11 +58,44 @@ struct Claim<'a, T> {
     ticket: Ticket,
     /// The fork generation that got it.
     generation: u32,
+    /// What its drop does.
+    ending: Ending,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    GivenBack,
 }
 
 impl<'a, T> Task<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>, ticket: Ticket, message: T) -> Self {
-        Task { claim: Claim { queue, ticket, generation: fork::generation() }, message }
+        Task { claim: Claim { queue, ticket, generation: fork::generation(), ending: Ending::Done }, message }
+    }
+
+    /// Says that the work is done, as dropping it does.
+    ///
+    /// # Examples
+    ///
+    /// See [`give_back_on_drop`](Self::give_back_on_drop).
+    pub fn done(self) {
+        self.into_inner();
+    }
+
+    /// The message; the work is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Queue::new(4)?;
+    /// queue.put("text".to_string())?;
+    /// let text: String = queue.get_task()?.into_inner();
+    /// assert!(queue.join_timeout(std::time::Duration::ZERO));
+    /// # assert_eq!(text, "text");
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn into_inner(self) -> T {
+        self.end(Ending::Done)
     }
 
     /// Gives the message back as it was put, for somebody else to get, maybe behind later ones.
@@ -73,18 +110,65 @@ impl<'a, T> Task<'a, T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn give_back(self) {
-        let Task { claim, message: _ } = self;
-        if claim.is_ours() {
-            claim.ticket.give_back(&claim.queue.cells());
-        }
+        self.end(Ending::GivenBack);
+    }
+
+    /// The same task, whose drop gives the message back: only [`done`](Self::done) and [`into_inner`](Self::into_inner) say
+    /// that the work is done, and an early return does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Queue, Result};
+    ///
+    /// fn work(jobs: &Queue<String>, results: &Queue<u32>) -> Result<()> {
+    ///     let job = jobs.get_task()?.give_back_on_drop();
+    ///     if let Ok(number) = job.parse::<u32>() {
+    ///         results.try_put(number)?;
+    ///     }
+    ///     job.done();
+    ///     Ok(())
+    /// }
+    ///
+    /// let (jobs, results) = (Queue::new(4)?, Queue::new(1)?);
+    /// jobs.put("1")?;
+    /// jobs.put("2")?;
+    /// work(&jobs, &results)?;
+    /// assert!(work(&jobs, &results).is_err(), "no room for another result");
+    /// assert_eq!(jobs.len(), 1);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn give_back_on_drop(mut self) -> Self {
+        self.claim.ending = Ending::GivenBack;
+        self
+    }
+
+    fn end(self, ending: Ending) -> T {
+        let Task { claim, message } = self;
+        claim.end(ending);
         mem::forget(claim);
+        message
     }
 }
 
 impl<T> Claim<'_, T> {
-    /// False in a forked copy of the process that got it, which has nothing to say about it.
-    fn is_ours(&self) -> bool {
-        self.generation == fork::generation()
+    fn end(&self, ending: Ending) {
+        // A forked copy of the process that got it has nothing to say about it.
+        if self.generation != fork::generation() {
+            return;
+        }
+        let cells = self.queue.cells();
+        if ending == Ending::GivenBack {
+            self.ticket.give_back(&cells);
+            return;
+        }
+        self.queue.cursors.release(&cells, self.ticket);
+        crash_point!("task.released");
+        let body = self.queue.placed.body();
+        body.done.notify_all();
+        if self.queue.presence.ends.with_producers {
+            body.control.items.notify_all(); // somebody may be waiting for the end, and so for us
+        }
     }
 }
 
@@ -104,13 +188,7 @@ impl<T> DerefMut for Task<'_, T> {
 
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
-        if self.is_ours() && thread::panicking() {
-            self.ticket.give_back(&self.queue.cells());
-        } else if self.is_ours() {
-            self.queue.cursors.release(&self.queue.cells(), self.ticket);
-            crash_point!("task.released");
-            self.queue.placed.body().done.notify_all();
-        }
+        self.end(if thread::panicking() { Ending::GivenBack } else { self.ending });
     }
 }
 

@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::segment::Segment;
 use crate::segment::handle::{self, Wire};
 use crate::segment::place::Placed;
-use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::fork;
 
 /// With whom a queue ends.
@@ -37,7 +36,7 @@ impl Ends {
 /// One handle, as the ledger knows it.
 pub(super) struct Presence {
     role: Role,
-    ends: Ends,
+    pub(super) ends: Ends,
     /// It is entered, and by this fork generation: a forked copy is not, and has nothing to leave.
     entered: Option<u32>,
 }
@@ -78,7 +77,12 @@ impl<T> Queue<T> {
 
     /// Whether there is, and will be, nobody who puts.
     pub(super) fn has_no_producers(&self) -> bool {
-        has_no_producers(&self.placed)
+        self.presence.ends.with_producers && has_no_putters(&self.placed)
+    }
+
+    /// The same, as a watch asks it.
+    pub(super) fn watched_end(&self) -> fn(&Placed<QueueBody>) -> bool {
+        if self.presence.ends.with_producers { has_no_putters } else { |_| false }
     }
 
     /// Whether there is, and will be, nobody who gets.
@@ -87,10 +91,9 @@ impl<T> Queue<T> {
     }
 }
 
-/// Whether the queue ends with its producers, and there is none any more.
-pub(super) fn has_no_producers(placed: &Placed<QueueBody>) -> bool {
-    let body = placed.body();
-    Ends::of_bits(body.ends.load(Relaxed)).with_producers && !ledger(placed).has_any(Side::Putters, &body.arrivals)
+/// Whether there is nobody who could put.
+fn has_no_putters(placed: &Placed<QueueBody>) -> bool {
+    !ledger(placed).has_any(Side::Putters, &placed.body().arrivals)
 }
 
 impl<T> Clone for Queue<T> {

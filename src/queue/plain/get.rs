@@ -142,19 +142,4 @@ impl<T: Shared> Ring<T> {
         }
         Ok(messages)
     }
-
-    /// Gets messages until the ring is closed and drained.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ring = crossproc::Ring::new(4)?;
-    /// ring.put_many(&[1, 2, 3])?;
-    /// ring.close();
-    /// assert_eq!(ring.iter().sum::<i32>(), 6);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.get().ok())
-    }
 }

@@ -5,6 +5,7 @@ mod put;
 mod slot;
 
 use std::alloc::Layout;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use super::cells::{Cells, Shape};
 use super::cursors::{Cursors, check_capacity, is_capacity};
+use super::line::impl_line;
 use crate::error::{Kind, Result};
 use crate::ring::{CONTROL_LAYOUT, Control};
-use crate::segment::handle::{impl_readable, impl_travel};
+use crate::segment::handle::{impl_from_fd, impl_travel};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Segment, Shared, stamp, type_stamp};
 use crate::sys::barrier;
@@ -31,8 +33,9 @@ pub use slot::{Slot, Taken};
 ///
 /// Every message is got by one consumer. What one producer puts is got in its order: each consumer sees a part of it, in
 /// that order. A message whose put has returned can be got at once, by everybody. The ring holds exactly
-/// [`capacity`](Self::capacity) messages, those included that are being written or read. Who waits sleeps; while nobody does,
-/// no operation makes a system call.
+/// [`capacity`](Self::capacity) messages, those included that are being written or read. Who waits sleeps. A put that finds
+/// room and a get that finds a message make no system call while nobody sleeps, but for a look at who lives every 25 ms while
+/// others are reading.
 ///
 /// # Death
 ///
@@ -163,122 +166,8 @@ impl<T: Shared> Ring<T> {
         cells::<T>(&self.placed)
     }
 
-    /// Refuses every put from now on, also those that wait. What has been put can still be got, and then gets end with
-    /// [`Closed`](crate::GetError::Closed).
-    ///
-    /// # Examples
-    ///
-    /// See [`iter`](Self::iter).
-    pub fn close(&self) {
-        self.placed.body().control.close();
-    }
-
-    /// Whether somebody has closed the ring.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ring = crossproc::Ring::<u8>::new(1)?;
-    /// ring.close();
-    /// assert!(ring.is_closed());
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn is_closed(&self) -> bool {
-        self.placed.body().control.is_closed()
-    }
-
-    /// How many messages are ready to be got. Stale at once where others put and get. It looks at each of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ring = crossproc::Ring::new(4)?;
-    /// ring.put_many(&[1, 2])?;
-    /// assert_eq!((ring.len(), ring.is_empty(), ring.is_full()), (2, false, false));
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn len(&self) -> usize {
-        self.cursors.count(&self.cells(), usize::MAX)
-    }
-
-    /// Whether no message is ready to be got. Stale at once where others put and get.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
-    pub fn is_empty(&self) -> bool {
-        self.cursors.count(&self.cells(), 1) == 0
-    }
-
-    /// Whether there is no room for another message. Stale at once where others put and get.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
-    pub fn is_full(&self) -> bool {
-        self.cursors.is_full(&self.cells())
-    }
-
-    /// How many messages the ring holds.
-    ///
-    /// # Examples
-    ///
-    /// See [`new`](Self::new).
-    pub fn capacity(&self) -> usize {
-        self.placed.length()
-    }
-
-    /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: it polls readable while there is a
-    /// message, and once the ring is closed and drained.
-    ///
-    /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), or in an event loop
-    /// with others. The first call starts a thread, which keeps it right until this handle and its clones are gone; before
-    /// that, nothing is paid for it. It is gone with them. A forked copy of the process has its own.
-    ///
-    /// # Concurrency
-    ///
-    /// What this handle and its clones get is accounted for at once. Where others drain the ring, it may stay readable for
-    /// 50 ms: get with a `try_` form.
-    ///
-    /// # Errors
-    ///
-    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use crossproc::{Ring, wait_any};
-    ///
-    /// let (few, many) = (Ring::new(1)?, Ring::new(9)?);
-    /// few.readiness()?;
-    /// many.put(7)?;
-    /// assert_eq!(wait_any(&[&few, &many], None)?, [1]);
-    /// assert_eq!(many.try_get()?, 7);
-    /// assert!(wait_any(&[&few, &many], Some(Duration::ZERO))?.is_empty());
-    /// few.close();
-    /// assert_eq!(wait_any(&[&few, &many], None)?, [0]);
-    /// # few.put(1).unwrap_err();
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+    fn watch(&self) -> Result<BorrowedFd<'_>> {
         self.cursors.readiness(&self.placed, cells::<T>, |_| false)
-    }
-
-    /// How many messages have been taken from a consumer that died, for another one to get.
-    ///
-    /// # Death
-    ///
-    /// A process killed at the moment of the taking may leave one uncounted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(crossproc::Ring::<u8>::new(1)?.redelivered(), 0);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn redelivered(&self) -> u64 {
-        self.placed.body().control.redelivered()
     }
 }
 
@@ -294,5 +183,17 @@ impl<T: Shared> Clone for Ring<T> {
     }
 }
 
-impl_readable!(Ring<T: Shared>, "Ring");
+impl<T: Shared> fmt::Debug for Ring<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Ring");
+        fields
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("is_closed", &self.is_closed())
+            .finish()
+    }
+}
+
+impl_line!(Ring, "Ring", "ring", [T: Shared], [T: Shared]);
+impl_from_fd!(Ring<T: Shared>, "Ring", "[`memory_fd`](Self::memory_fd)");
 impl_travel!(Ring<T: Shared>);

@@ -7,6 +7,8 @@ mod cells;
 mod endpoint;
 #[cfg(not(shuttle))]
 mod event;
+#[cfg(not(shuttle))]
+mod ledger;
 #[cfg(shuttle)]
 mod long;
 #[cfg(not(shuttle))]
