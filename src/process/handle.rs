@@ -14,7 +14,7 @@ use super::message::{self, Received};
 use super::protocol::{ANSWER, Answer};
 use super::registry;
 use crate::error::{Error, Exit, ProcessError, Result};
-use crate::segment::handle::unpack;
+use crate::message::codec::unpack;
 use crate::sys::clock::Deadline;
 
 /// A function that runs in a process of its own, and will return an `R`.
