@@ -425,7 +425,9 @@ fn a_leased_file_is_an_error() {
 fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
     let size = 1_u64 << 30;
     let mut first = image(&Value::new(1_u64).unwrap())[..64].to_vec();
-    [24, 56].map(|field| first[field..field + 8].copy_from_slice(&size.to_ne_bytes()));
+    for field in [24, 56] {
+        first[field..field + 8].copy_from_slice(&size.to_ne_bytes());
+    }
     // Its magic, format, layout and length, and none of them.
     for wrong in [0..1, 8..9, 16..17, 24..25, 0..64] {
         let mut bytes = first.clone();
@@ -435,7 +437,7 @@ fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
         // SAFETY: F_ADD_SEALS takes an int.
         assert_eq!(unsafe { libc::fcntl(sparse.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }, 0);
         let kept = sparse.try_clone().unwrap();
-        attach_error(Value::<u64>::from_fd(sparse.into()));
+        drop(attach_error(Value::<u64>::from_fd(sparse.into())));
         let blocks = kept.metadata().map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata)).unwrap();
         assert!(blocks * 512 <= 1 << 16, "{blocks} blocks, {wrong:?}");
     }

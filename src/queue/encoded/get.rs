@@ -22,7 +22,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     ///
     /// [`Closed`](GetError::Closed) once the queue is closed and drained; [`Failed`](GetError::Failed) if a message does
-    /// not decode, which is then gone.
+    /// not decode, which is then gone, or if there is no memory for it, which leaves it to others. So does a copy of this
+    /// process that the message's own code forks: it gets [`GivenAway`](Error::GivenAway).
     ///
     /// # Examples
     ///

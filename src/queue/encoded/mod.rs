@@ -33,7 +33,7 @@ use crate::segment::{Arena, Segment, type_stamp};
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::barrier;
 
-/// A bounded queue of messages of any serde type, lock-free, for any number of producers and consumers.
+/// A bounded queue of messages of nearly any serde type ([`Sends`](crate::Sends#types) says which), lock-free, for any number of producers and consumers.
 ///
 /// A message is encoded into shared memory when it is put, and decoded when it is got; small ones cost no allocation. For
 /// plain data there is [`Ring`](crate::Ring), which copies nothing that it need not.
@@ -258,7 +258,8 @@ impl<T> Queue<T> {
         self.cursors.count(&self.cells(), 1) == 0
     }
 
-    /// Whether there is no room for another message. Stale at once where others put and get.
+    /// Whether there is no room for another message. Stale at once where others put and get. A place that a
+    /// [`put`](Self::put) without memory has given up is no room until a get has gone past it.
     ///
     /// # Examples
     ///

@@ -20,7 +20,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// Always with the message: [`Closed`](PutError::Closed) if the queue is, or while it waits becomes, closed;
     /// [`Failed`](PutError::Failed) if the message does not encode, is longer than [`max_message`](Self::max_message), or
-    /// finds no memory. The queue is then as it was.
+    /// finds no memory. The queue then holds what it did; but a message of more than 112 bytes that finds no shared memory
+    /// may have taken a place, which is free again once a get has gone past it.
+    ///
+    /// The first message of a handle is also decoded, to see that its type [can be](crate::Sends#types).
     ///
     /// # Examples
     ///
