@@ -52,10 +52,11 @@ pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Resu
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    match handle::alone(|| value_of(what, bytes)) {
-        (Err(_), true) => Err(Error::HandleOutsideTransfer),
-        (decoded, _) => decoded,
+    let (taken, refused) = handle::alone(|| take_any(bytes));
+    if refused && taken.is_err() {
+        return Err(Error::HandleOutsideTransfer);
     }
+    whole(what, taken)
 }
 
 /// Fails if what has just been encoded cannot be decoded as a `T`, for a reason that lies in the encoding: what the type's
@@ -72,12 +73,13 @@ pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Re
 
 /// Decodes what [`pack`] has encoded, with the descriptors that came with it.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
-    handle::unpack(descriptors, || value_of(what, bytes))
+    handle::unpack(descriptors, || whole(what, take_any(bytes)))
 }
 
+/// The value, if nothing comes behind it.
 #[inline]
-fn value_of<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    match take_any(bytes) {
+fn whole<T>(what: &'static str, taken: postcard::Result<(T, &[u8])>) -> Result<T> {
+    match taken {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(undecoded(what, too_many(rest))),
         Err(error) => Err(undecoded(what, unreadable(error))),

@@ -16,11 +16,12 @@ pub(super) struct Extents {
     offset: u64,
     /// From one to the next.
     stride: u64,
-    /// How many bytes of each are backed for sure, as far as this process knows.
+    /// How many bytes of each are backed for sure, as far as this process knows. In a box: an `Arc` of a slice ends the process
+    /// where there is no memory for it.
     backed: Arc<Box<[AtomicU64]>>,
 }
 
-/// The most that is backed beyond what a message needs, and one page where that is more. A guess.
+/// No more than this is backed beyond what a message needs. A guess.
 const STEP: u64 = 64 << 10;
 
 impl Extents {
