@@ -1,4 +1,4 @@
-//! Producers and consumers that are killed and started again at random instants, while nothing that returned is lost,
+//! Producers and consumers that are killed and started again, or stopped for a while, at random instants, while nothing that returned is lost,
 //! doubled, torn or out of order, and nobody stops for long.
 //!
 //! `KILL_ROUNDS` says how many rounds of kills, `KILL_SEED` which: the seed that a test prints replays its schedule.
@@ -280,6 +280,12 @@ impl Watch {
     }
 }
 
+/// kill(2), to a process that nobody has waited for.
+fn send(pid: u32, signal: i32) {
+    // SAFETY: involves no memory.
+    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
+}
+
 struct Batch<C: Channel> {
     mode: Mode,
     it: C,
@@ -288,6 +294,7 @@ struct Batch<C: Channel> {
     alive: Vec<Member>,
     dead: Vec<(Role, usize)>,
     started: usize,
+    stops: usize,
     longest_stall: Duration,
 }
 
@@ -306,6 +313,7 @@ impl<C: Channel> Batch<C> {
             alive: Vec::new(),
             dead: Vec::new(),
             started: 0,
+            stops: 0,
             longest_stall: Duration::ZERO,
         };
         for _ in 0..USERS {
@@ -357,6 +365,32 @@ impl<C: Channel> Batch<C> {
         }
     }
 
+    /// Stops some in the middle of whatever they are at, and has them go on after a while; or they are killed as they are.
+    fn stop_some(&mut self, random: &mut Random) {
+        let mut stopped: Vec<u32> = Vec::new();
+        for _ in 0..=random.below(2) {
+            let pid = self.alive[random.below(self.alive.len() as u64) as usize].process.pid();
+            send(pid, libc::SIGSTOP);
+            stopped.push(pid);
+        }
+        // Others may have to wait for whom we have stopped, but not for longer than they want to.
+        let timeout = Duration::from_millis(random.below(20));
+        let start = Instant::now();
+        if self.it.get_timeout(timeout).map(|number| Order::new(&self.journal, 0).note(number)).is_none() {
+            assert!(start.elapsed() >= timeout, "a wait has ended early");
+        }
+        self.stops += stopped.len();
+        if random.below(3) > 0 {
+            stopped.into_iter().for_each(|pid| send(pid, libc::SIGCONT));
+            self.wait_for_progress(1);
+        } else {
+            let is_stopped = |member: &Member| stopped.contains(&member.process.pid());
+            let (killed, alive) = std::mem::take(&mut self.alive).into_iter().partition(is_stopped);
+            self.alive = alive;
+            self.replace(killed);
+        }
+    }
+
     /// Kills some at once, and starts as many again.
     fn round(&mut self, random: &mut Random) {
         let messages = 1 << random.below(11);
@@ -364,14 +398,21 @@ impl<C: Channel> Batch<C> {
         for _ in 0..random.below(300) {
             std::hint::spin_loop();
         }
+        if random.below(4) == 0 {
+            return self.stop_some(random);
+        }
         let victims = if random.below(4) == 0 { 2 + random.below(2 * USERS as u64 - 1) } else { 1 };
         let mut killed: Vec<Member> = Vec::new();
         for _ in 0..victims {
             let victim = random.below(self.alive.len() as u64) as usize;
-            let member = self.alive.swap_remove(victim);
-            member.process.kill().unwrap();
-            killed.push(member);
+            killed.push(self.alive.swap_remove(victim));
         }
+        self.replace(killed);
+    }
+
+    /// Kills these, and starts others in their places.
+    fn replace(&mut self, killed: Vec<Member>) {
+        killed.iter().for_each(|member| member.process.kill().unwrap());
         for member in killed {
             match member.process.join() {
                 Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {
@@ -481,7 +522,7 @@ fn kill_loop<C: Channel>(mode: Mode) {
     let seed = number_from("KILL_SEED")
         .unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64));
     println!("{}, {mode:?}: KILL_SEED={seed} KILL_ROUNDS={rounds}", C::NAME);
-    let (mut round, mut batches, mut messages, mut longest_stall) = (0, 0, 0, Duration::ZERO);
+    let (mut round, mut batches, mut messages, mut stops, mut longest_stall) = (0, 0, 0, 0, Duration::ZERO);
     while round < rounds {
         let capacity = [64, 1, 5, 2, 1_000][batches % 5];
         let mut batch = Batch::<C>::new(mode, capacity);
@@ -491,10 +532,11 @@ fn kill_loop<C: Channel>(mode: Mode) {
             round += 1;
         }
         messages += batch.got();
+        stops += batch.stops;
         longest_stall = longest_stall.max(batch.end(batches % 2 == 1));
         batches += 1;
     }
-    println!("{rounds} rounds, {messages} messages, longest stall {longest_stall:?}");
+    println!("{rounds} rounds, {messages} messages, {stops} stops, longest stall {longest_stall:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use common::locking::Stage;
 use common::queueing::forked;
 use common::watchdog;
-use crossproc::{Arena, Array, Error, Lock, PipeBuilder, Process, ProcessError, Queue, Value};
+use crossproc::{Arena, Array, Error, GetError, Lock, PipeBuilder, Process, ProcessError, Queue, Value};
 
 crossproc::test_support!();
 
@@ -51,6 +51,41 @@ fn a_limit_of_the_address_space_is_no_space() {
         matches!(Array::<u8>::new(1 << 30), Err(Error::NoSpace { .. })) && Array::<u8>::new(MEBIBYTE).is_ok()
     };
     assert!(elsewhere!(refused));
+}
+
+/// Bytes of address space that this process uses.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse::<u64>().unwrap();
+    // SAFETY: has no preconditions.
+    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned()
+}
+
+/// Whoever has no memory for a copy of a long message leaves it to others, or to itself for when it has more.
+#[test]
+fn a_message_too_long_for_the_address_space_is_no_space_and_stays() {
+    let _watchdog = watchdog();
+    const LENGTH: usize = 64 * MEBIBYTE;
+    let queue = Queue::<Vec<u8>>::builder().capacity(2).max_message(LENGTH + 16).build().unwrap();
+    let too_long = |queue: Queue<Vec<u8>>| {
+        assert!(queue.is_full()); // attached
+        limit(libc::RLIMIT_AS, address_space() + 16 * MEBIBYTE as u64);
+        for _ in 0..2 {
+            match queue.get() {
+                Err(GetError::Failed(Error::NoSpace { needed, .. })) => assert!(needed >= LENGTH as u64),
+                other => panic!("{:?}", other.map(|message| message.len())),
+            }
+        }
+        assert_eq!(queue.len(), 2);
+        limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        queue.get().unwrap().len()
+    };
+    for byte in [1, 2] {
+        queue.put(vec![byte; LENGTH]).unwrap();
+    }
+    assert_eq!(Process::spawn(too_long, (&queue,)).unwrap().join(), Ok(LENGTH));
+    assert_eq!(queue.len(), 1);
+    let left = queue.get().unwrap();
+    assert!(left.len() == LENGTH && left.iter().all(|&byte| byte == left[0]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::locking::{Stage, wait_for_state};
+use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{
     Arena, BufferTooShort, Connection, Error, PipeBuilder, Process, ProcessError, Receiver, RecvError, RecvIntoError,
@@ -594,4 +595,22 @@ fn random_operations_agree_with_a_plain_queue() {
         }
         assert_eq!(receiver.recv_bytes(), Err(RecvError::EndOfFile));
     }
+}
+
+#[test]
+fn a_stream_makes_no_system_call_for_a_message() {
+    let _watchdog = watchdog();
+    const MESSAGES: u64 = common::queueing::many(100_000);
+    let calls = system_calls(|| {
+        // Made in the copy, since an end of ours is none of its own.
+        let (mut sender, mut receiver) = channel::<u64>().unwrap();
+        let bytes = [7; 500];
+        let mut buffer = [0; 500];
+        (0..MESSAGES).all(|number| {
+            sender.send(number).unwrap();
+            sender.send_bytes(&bytes).unwrap();
+            receiver.recv() == Ok(number) && receiver.recv_bytes_into(&mut buffer) == Ok(500) && buffer == bytes
+        })
+    });
+    assert!(calls < 1_000, "{calls} system calls for {} messages", 2 * MESSAGES);
 }

@@ -662,6 +662,30 @@ fn many_senders_are_waited_for_until_each_is_gone() {
     processes.into_iter().for_each(|process| process.join().unwrap());
 }
 
+/// There is nothing but a slot that a dead producer had claimed: whoever gets mends it, and finds the end.
+#[test]
+fn a_closed_ring_full_of_what_a_dead_producer_had_claimed_is_readable() {
+    let _watchdog = watchdog();
+    for is_queried_before in [false, true] {
+        let (ring, stage) = (Ring::<u32>::new(1).unwrap(), Stage::new());
+        let claim = |ring: Ring<u32>, stage: Stage| {
+            let _slot = ring.reserve().unwrap();
+            stage.advance();
+            stage.wait_for(2);
+        };
+        let process = Process::spawn(claim, (&ring, &stage)).unwrap();
+        stage.wait_for(1);
+        if is_queried_before {
+            assert!(!is_readable(&ring));
+        }
+        process.kill().unwrap();
+        process.wait();
+        ring.close();
+        assert_eq!(wait_any(&[&ring], Some(Duration::from_secs(5))), Ok(vec![0]));
+        assert_eq!(ring.try_get(), Err(TryGetError::Closed));
+    }
+}
+
 /// The end of a queue that ends with its producers: told by the last one that goes, or found out.
 #[test]
 fn a_queue_without_producers_is_readable() {

@@ -3,16 +3,16 @@
 
 #![no_main]
 
+mod scribbling;
+
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use crossproc::{Queue, Ring, Slot, Taken, Task};
 use libfuzzer_sys::fuzz_target;
+
+use self::scribbling::{BODY, Word, scribbled};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -73,11 +73,8 @@ enum Content {
     Small(u8),
 }
 
-/// Header, places of peers, and the header of the first object.
-const BODY: u64 = 128 + 256 * 8 + 128;
-
 impl Scribble {
-    fn write(self, file: &File) {
+    fn word(self) -> Word {
         let offset = match self.place {
             Place::Control(word) => BODY + u64::from(word % 48) * 8,
             Place::Tail(word) => BODY + 256 + u64::from(word) * 8,
@@ -92,8 +89,7 @@ impl Scribble {
             Content::Position { lap, index } => (i64::from(lap) as u64) << 32 | u64::from(index),
             Content::Small(number) => number.into(),
         };
-        // Behind the end of the file it is refused: that is sealed.
-        let _ = file.write_at(&content.to_le_bytes(), offset);
+        Word { offset, content }
     }
 }
 
@@ -108,7 +104,7 @@ fn on_a_ring(ring: Ring<[u64; 9]>, input: &Input, file: &File) {
     let mut takens: Vec<Taken<'_, _>> = Vec::new();
     for step in &input.steps {
         match *step {
-            Step::Scribble(scribble) => scribble.write(file),
+            Step::Scribble(scribble) => scribble.word().write(file),
             Step::Put(number) => drop(second.try_put([number.into(); 9])),
             Step::Get => drop(second.try_get()),
             Step::PutTimeout(number) => drop(second.put_timeout([number.into(); 9], MOMENT)),
@@ -148,7 +144,7 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
         |number: u16| (number.into(), (number % 3 == 0).then(|| "text".into()), vec![1; number as usize % 400]);
     for step in &input.steps {
         match *step {
-            Step::Scribble(scribble) => scribble.write(file),
+            Step::Scribble(scribble) => scribble.word().write(file),
             Step::Put(number) => drop(second.try_put(message(number))),
             Step::Get => drop(second.try_get()),
             Step::PutTimeout(number) => drop(second.put_timeout(message(number), MOMENT)),
@@ -171,45 +167,18 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
     }
 }
 
-fn scribbled(descriptor: &impl AsFd, input: &Input, work: impl FnOnce(&File)) {
-    let path = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
-    let file = File::options().write(true).open(path).expect("a memory file can be opened again");
-    if input.meanwhile.is_empty() {
-        return work(&file);
-    }
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let scribbler = scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                input.meanwhile.iter().for_each(|scribble| scribble.write(&file));
-            }
-        });
-        // Also when the work panics: else the panic would wait for the scribbler.
-        struct Over<'a>(&'a AtomicBool);
-        impl Drop for Over<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Relaxed);
-            }
-        }
-        let over = Over(&is_over);
-        work(&file);
-        drop(over);
-        // The scope alone returns before the thread's own memory is freed, which looks like a leak.
-        scribbler.join().expect("writing does not panic");
-    });
-}
-
 fuzz_target!(|input: Input| {
     let capacity = usize::from(input.capacity % 20) + 1;
+    let meanwhile: Vec<Word> = input.meanwhile.iter().map(|scribble| scribble.word()).collect();
     match input.kind {
         Kind::Ring => {
             let ring = Ring::new(capacity).unwrap();
-            scribbled(&ring.clone().memory_fd(), &input, |file| on_a_ring(ring, &input, file));
+            scribbled(&ring.clone().memory_fd(), &meanwhile, |file| on_a_ring(ring, &input, file));
         }
         Kind::Queue(is_long) => {
             let most = if is_long { 500 } else { 112 };
             let queue = Queue::builder().capacity(capacity).max_message(most).build().unwrap();
-            scribbled(&queue.clone().memory_fd(), &input, |file| on_a_queue(queue, &input, file));
+            scribbled(&queue.clone().memory_fd(), &meanwhile, |file| on_a_queue(queue, &input, file));
         }
     }
 });

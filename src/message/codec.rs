@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::depth::{self, Shallow};
 use super::encoder::{self, encode};
 use crate::error::{Error, Result};
-use crate::segment::handle::{self, Parcel};
+use crate::segment::handle::{self, Alone, Parcel};
 
 /// Encodes `message` into `buffer`: what it has filled of it, or `None` if it is too short. `what` names the message in
 /// errors.
@@ -20,11 +20,11 @@ pub(crate) fn encode_into<'b, M: Serialize + ?Sized>(
     message: &M,
     buffer: &'b mut [u8],
 ) -> Result<Option<&'b [u8]>> {
-    let (encoded, refused) = handle::alone(|| encode(message, Slice::new(buffer)));
-    match encoded {
+    let alone = Alone::enter();
+    match encode(message, Slice::new(buffer)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(postcard::Error::SerializeBufferFull) => Ok(None),
-        Err(error) => Err(unencoded(what, error, refused)),
+        Err(error) => Err(unencoded(what, error, alone.has_refused())),
     }
 }
 
@@ -36,11 +36,12 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
 ) -> Result<usize> {
     let mut failed = None;
     let pieces = Pieces { sink, refused: &mut failed, total: 0, piece: [0; PIECE], filled: 0 };
-    let (encoded, refused) = handle::alone(|| encode(message, pieces));
+    let alone = Alone::enter();
+    let encoded = encode(message, pieces);
     match (failed, encoded) {
         (Some(error), _) => Err(error),
         (None, Ok(total)) => Ok(total),
-        (None, Err(error)) => Err(unencoded(what, error, refused)),
+        (None, Err(error)) => Err(unencoded(what, error, alone.has_refused())),
     }
 }
 
@@ -52,18 +53,19 @@ pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Resu
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    let (taken, refused) = handle::alone(|| take_any(bytes));
-    if refused && taken.is_err() {
-        return Err(Error::HandleOutsideTransfer);
+    let alone = Alone::enter();
+    match take_any(bytes) {
+        Ok((value, [])) => Ok(value),
+        Err(_) if alone.has_refused() => Err(Error::HandleOutsideTransfer),
+        taken => whole(what, taken),
     }
-    whole(what, taken)
 }
 
 /// Fails if what has just been encoded cannot be decoded as a `T`, for a reason that lies in the encoding: what the type's
 /// own code says is for who decodes it in earnest.
 pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<()> {
-    let (taken, _) = handle::alone(|| take_any::<T>(bytes));
-    let reason = match taken {
+    let _alone = Alone::enter();
+    let reason = match take_any::<T>(bytes) {
         Ok((_, [])) | Err(postcard::Error::SerdeDeCustom) => return Ok(()),
         Ok((_, rest)) => too_many(rest),
         Err(error) => unreadable(error),

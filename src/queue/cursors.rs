@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::cells::Cells;
 use super::readable::Readable;
 use crate::error::{Error, GetError, PutError, TryGetError, TryPutError};
-use crate::ring::{Consumer, GetRefused, Producer, PutRefused, Ticket};
+use crate::ring::{Consumer, GetRefused, Hold, Producer, PutRefused, Slots, Ticket};
 use crate::segment::Wait;
 use crate::segment::place::{Body, Placed};
 use crate::sys::spin::Pace;
@@ -67,7 +67,8 @@ impl Cursors {
         let claimed = match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
-                let spin = |glance: &mut dyn FnMut() -> _| self.putting.until(self.producer.number(), glance);
+                let spin =
+                    |glance: &mut dyn FnMut() -> _| self.putting.until(self.producer.number(cells.capacity()), glance);
                 cells.ring().space.wait(spin, deadline, glance, look)
             }
         };
@@ -81,43 +82,57 @@ impl Cursors {
 
     /// A message to read. `is_over`: as for [`claim`](Self::claim).
     #[inline]
-    pub(super) fn take(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+    pub(super) fn take(
+        &self,
+        cells: &Cells<'_>,
+        hold: Hold,
+        wait: Wait,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         if !self.consumer.is_sweep_due()
-            && let Some(ticket) = self.consumer.take(cells, me)
+            && let Some(ticket) = self.consumer.take(cells, me, hold)
         {
             self.watched.settle();
             return Ok(ticket);
         }
         let taken = match wait {
             Wait::No if self.consumer.is_idle(cells) && !is_over() => Err(Refusal::NotNow),
-            _ => self.take_slow(cells, wait, is_over),
+            _ => self.take_slow(cells, hold, wait, is_over),
         };
         self.watched.settle();
         taken
     }
 
     #[cold]
-    fn take_slow(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
+    fn take_slow(
+        &self,
+        cells: &Cells<'_>,
+        hold: Hold,
+        wait: Wait,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
-        let glance = || self.consumer.take(cells, me).map(Ok);
-        let sweep = || match self.consumer.sweep_and_take(cells, me, cells.segment().liveness()) {
+        let glance = || self.consumer.take(cells, me, hold).map(Ok);
+        let look = || match self.consumer.sweep_and_take(cells, me, hold, cells.segment().liveness(), &is_over) {
             Ok(ticket) => Some(Ok(ticket)),
-            Err(GetRefused::Closed) => Some(Err(Refusal::Closed)),
+            Err(GetRefused::Ended) if cells.ring().is_closed() => Some(Err(Refusal::Closed)),
+            Err(GetRefused::Ended) => Some(Err(Refusal::Disconnected)),
             Err(GetRefused::Empty) => None,
         };
-        // Whoever is gone may have put something between our look and its end: one look more.
-        let look = || sweep().or_else(|| is_over().then(|| sweep().unwrap_or(Err(Refusal::Disconnected))));
-        let taken = match wait {
+        // While messages keep coming, nothing else would look for those of the dead.
+        let due = if self.consumer.is_sweep_due() { look() } else { None };
+        let taken = due.or_else(|| match wait {
             Wait::No => look(),
             Wait::Until(deadline) => {
-                let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(self.consumer.number(), glance);
+                let number = self.consumer.number(cells.capacity());
+                let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(number, glance);
                 cells.ring().items.wait(spin, deadline, glance, look)
             }
-        };
+        });
         let ticket = taken.ok_or(Refusal::NotNow)??;
         // Messages may become ready behind one that is still being written, while all who wait for them sleep.
-        if self.count(cells, 1) > 0 {
+        if self.consumer.has_more(cells) {
             cells.ring().items.notify_one();
         }
         Ok(ticket)

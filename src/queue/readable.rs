@@ -23,6 +23,6 @@ impl<B: Body> Subject for Readable<B> {
         let cells = (self.cells)(&self.placed);
         // Without an identity of our own, everybody is asked whether he lives.
         let me = cells.segment().me().unwrap_or(PeerId::NOBODY);
-        self.consumer.is_ready(&cells, me, cells.segment().liveness()) || (self.is_over)(&self.placed)
+        self.consumer.is_ready(&cells, me, cells.segment().liveness(), || (self.is_over)(&self.placed))
     }
 }

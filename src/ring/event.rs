@@ -7,14 +7,14 @@
 //! | bits | name     | meaning                                                          |
 //! |------|----------|------------------------------------------------------------------|
 //! | 0    | WAITERS  | somebody sleeps, or is about to, or did so before the last clear |
-//! | 1-31 | SEQUENCE | grows with every notification that found WAITERS                 |
+//! | 1-31 | SEQUENCE | grows with every notification that found WAITERS, and every clear |
 //!
 //! E1. A waiter announces itself (WAITERS is set), passes the heavy half of a fence, looks once more, and sleeps on the
 //!     word that it announced itself in. A notifier brings the condition about, passes the light half, and looks for
 //!     WAITERS. So the last look sees the condition, or the notifier sees the announcement.
 //! E2. Who notifies changes the word before it wakes: a waiter between its last look and its sleep does not fall asleep.
-//! E3. WAITERS is cleared only when a wake-up has found nobody asleep, and after the clear everybody is woken: who fell
-//!     asleep in between announces itself anew. So nobody sleeps unannounced.
+//! E3. After WAITERS is cleared (when all are woken, or a wake-up has found nobody asleep) everybody is woken: who waits on
+//!     announces itself anew. So nobody sleeps unannounced.
 //! E4. Nobody counts waiters: a dead one would be counted for ever.
 //!
 //! Orderings: the fence pair of E1 is all there is; the accesses themselves are Relaxed.
@@ -67,21 +67,33 @@ impl Event {
     pub(crate) fn notify_all(&self) {
         barrier::light(); // (E1)
         if self.word.load(Relaxed) & WAITERS != 0 {
-            self.word.fetch_add(ONE_NOTIFICATION, Relaxed); // (E2)
-            crash_point!("event.notified");
-            futex::wake_all(&self.word);
+            self.notified();
+            self.clear();
         }
     }
 
     #[cold]
     fn wake_one(&self) {
-        let notified = self.word.fetch_add(ONE_NOTIFICATION, Relaxed).wrapping_add(ONE_NOTIFICATION); // (E2)
-        crash_point!("event.notified");
+        self.notified();
         if !futex::wake_one(&self.word) {
-            self.word.store((notified & !WAITERS).wrapping_add(ONE_NOTIFICATION), Relaxed);
-            crash_point!("event.cleared");
-            futex::wake_all(&self.word); // (E3)
+            self.clear();
         }
+    }
+
+    fn notified(&self) {
+        self.word.fetch_add(ONE_NOTIFICATION, Relaxed); // (E2)
+        crash_point!("event.notified");
+    }
+
+    /// Takes all announcements back, and wakes whoever sleeps on one (E3).
+    ///
+    /// An addition: WAITERS carries over into SEQUENCE, so that the word cannot become again one in which somebody on the way
+    /// to its sleep has announced itself; and nothing is undone of what others notify meanwhile. If somebody else has
+    /// just cleared it, this sets it again, which costs a later notification a wake-up in vain.
+    fn clear(&self) {
+        self.word.fetch_add(WAITERS, Relaxed);
+        crash_point!("event.cleared");
+        futex::wake_all(&self.word);
     }
 
     /// Waits until `look` gives something, or until the deadline; even then there is one more look.

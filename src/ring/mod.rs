@@ -4,7 +4,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `event` | sleeping until something happens |
-//! | `slot`, `position`, `control`, `producer`, `consumer` | slots for any number of producers and consumers |
+//! | `slot`, `position`, `control`, `producer`, `consumer`, `sweep` | slots for any number of producers and consumers |
 //! | `bytes`, `record` | a ring of bytes for one producer and one consumer |
 //! | `endpoint` | who has one end of it |
 //! | `track` | what its ends share, and how they wait for each other |
@@ -25,24 +25,46 @@ mod position;
 mod producer;
 pub(crate) mod record;
 mod slot;
+mod sweep;
 pub(crate) mod track;
 
 pub(crate) use consumer::{Consumer, GetRefused};
 pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};
 pub(crate) use event::Event;
 pub(crate) use producer::{Producer, PutRefused};
-pub(crate) use slot::SlotWord;
+pub(crate) use slot::{Hold, SlotWord};
 
 use self::position::Position;
+use self::slot::{Phase, Word};
+use crate::word::PeerId;
 
 /// A slot that is ours, to write or to read, until the ticket is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(Position);
+pub(crate) struct Ticket {
+    at: Position,
+    /// Who holds it, if producers may pass it.
+    holder: Option<PeerId>,
+}
 
 impl Ticket {
     #[inline]
     pub(crate) fn index(self) -> u32 {
-        self.0.index()
+        self.at.index()
+    }
+
+    /// Ends the claim: the slot goes to `phase`, of the next lap if that is FREE. The position that it has come to.
+    #[inline]
+    fn end(self, slots: &impl Slots, phase: Phase) -> Position {
+        let Ticket { at, holder } = self;
+        let slot = slots.word(at.index());
+        let lap = if phase == Phase::Free { at.lap().wrapping_add(1) } else { at.lap() };
+        let ended = Word::new(lap, phase, 0);
+        let Some(holder) = holder else {
+            slot.store(ended);
+            return at;
+        };
+        let was = slot.end_hold(Word::reading(at.lap(), holder, Hold::Long), ended);
+        Position::new(at.lap().wrapping_add_signed(was.ahead_of(at.lap())), at.index())
     }
 }
 

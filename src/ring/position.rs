@@ -9,9 +9,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position(u64);
 
-impl Position {
-    pub(super) const START: Position = Position(0);
+const ONE_LAP: u64 = 1 << 32;
 
+impl Position {
     pub(super) fn new(lap: u32, index: u32) -> Self {
         Position(u64::from(lap) << 32 | u64::from(index))
     }
@@ -42,9 +42,19 @@ impl Position {
         if self.index() + 1 < capacity { Position(self.0 + 1) } else { Position::new(self.lap().wrapping_add(1), 0) }
     }
 
+    /// Its number among all positions, wrapping.
+    pub(super) fn ordinal(self, capacity: u32) -> u64 {
+        u64::from(self.lap()) * u64::from(capacity) + u64::from(self.index())
+    }
+
     /// The same slot, a lap before.
     pub(super) fn a_lap_before(self) -> Self {
         Position::new(self.lap().wrapping_sub(1), self.index())
+    }
+
+    /// This one, or the one a lap before `end` if this one is not between the two.
+    pub(super) fn within_a_lap_of(self, end: Position) -> Position {
+        if end.0.wrapping_sub(self.0) <= ONE_LAP { self } else { end.a_lap_before() }
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! Claiming free slots, in the order of positions.
 //!
-//! I1. Every position before one that was ever claimed has been claimed, too: a producer goes past a position only when
-//!     it finds it claimed, or when somebody says (`tail`) that a later one was. So messages of one producer stand in its
-//!     order.
+//! I1. Every position before one that was ever claimed has been claimed, or passed, too: a producer goes past a position only
+//!     when it finds it claimed, or has passed it, or when somebody says (`tail`) that a later one was claimed. So messages
+//!     of one producer stand in its order.
 //! I2. A producer claims a position only in the lap that the slot's word names, and only when the word is FREE. So a
 //!     wrong idea of where the tail is costs looks, never a message.
 //! I3. Whoever has claimed a slot looks whether the ring is closed only then, with the light half of a fence in between;
@@ -44,9 +44,9 @@ impl Producer {
         Producer { position: AtomicU64::new(slots.control().tail(slots.capacity()).number()) }
     }
 
-    /// Grows with each message.
-    pub(crate) fn number(&self) -> u64 {
-        self.position.load(Relaxed)
+    /// Grows by one with each position.
+    pub(crate) fn number(&self, capacity: u32) -> u64 {
+        self.position(capacity).ordinal(capacity)
     }
 
     #[inline]
@@ -76,7 +76,7 @@ impl Producer {
         let capacity = slots.capacity();
         let control = slots.control();
         let mut at = self.position(capacity);
-        let mut asked_for_the_tail = false;
+        let (mut asked_for_the_tail, mut passes) = (false, 0);
         for _ in 0..most_visits(capacity) {
             let slot = slots.word(at.index());
             let word = slot.load();
@@ -89,11 +89,12 @@ impl Producer {
                 look_ahead(slots, at);
                 self.position.store(at.next(capacity).number(), Relaxed);
                 barrier::light(); // (I3)
+                let ticket = Ticket { at, holder: None };
                 if control.is_closed() {
-                    Ticket(at).abandon(slots);
+                    ticket.abandon(slots);
                     return Err(PutRefused::Closed);
                 }
-                return Ok(Ticket(at));
+                return Ok(ticket);
             }
             if ahead >= 0 {
                 at = past(word, at, ahead, capacity);
@@ -102,15 +103,27 @@ impl Producer {
                 }
                 continue;
             }
-            // The slot is still in an earlier lap: full, unless we are more than 2^29 laps behind.
-            let tail = control.tail(capacity);
-            if !asked_for_the_tail && at.is_before(tail) {
+            if word.is_strange(ahead) && !asked_for_the_tail {
                 asked_for_the_tail = true;
-                at = tail;
+                at = control.tail(capacity);
                 continue;
             }
-            if !mend(slots, at, word, &is_dead) {
+            // The slot is still in the lap before: full, unless somebody holds it.
+            if mend(slots, at, word, &is_dead) {
+                continue;
+            }
+            if passes == 0 {
+                passes = held_before_room(slots, at);
+            }
+            if passes == 0 || !word.is_held() {
                 break;
+            }
+            if slot.claim(word, word.passed()) {
+                crash_point!("ring.passed");
+                passes -= 1;
+                if at.index().is_multiple_of(HINT_EVERY) {
+                    control.hint_tail(at.next(capacity));
+                }
             }
         }
         self.position.store(at.number(), Relaxed);
@@ -120,17 +133,39 @@ impl Producer {
     /// Whether a message could be put now.
     pub(crate) fn has_room(&self, slots: &impl Slots) -> bool {
         let capacity = slots.capacity();
-        let mut at = self.position(capacity).later(slots.control().tail(capacity));
+        let mut at = self.position(capacity);
+        let mut asked_for_the_tail = false;
         for _ in 0..most_visits(capacity) {
             let word = slots.word(at.index()).load();
-            match word.ahead_of(at.lap()) {
+            at = match word.ahead_of(at.lap()) {
                 0 if word.phase() == Phase::Free => return true,
-                ahead if ahead >= 0 => at = past(word, at, ahead, capacity),
-                _ => return false,
-            }
+                ahead if ahead >= 0 => past(word, at, ahead, capacity),
+                ahead if word.is_strange(ahead) && !asked_for_the_tail => {
+                    asked_for_the_tail = true;
+                    slots.control().tail(capacity)
+                }
+                _ => return held_before_room(slots, at) > 0,
+            };
         }
         false
     }
+}
+
+/// How many held slots, from the one at `at` on, are to be passed on the way to one that is free; 0 if there is none on this
+/// way.
+#[cold]
+fn held_before_room(slots: &impl Slots, mut at: Position) -> u32 {
+    let capacity = slots.capacity();
+    for held in 0..capacity {
+        let word = slots.word(at.index()).load();
+        match word.ahead_of(at.lap()) {
+            -1 if word.is_held() => at = at.next(capacity),
+            // Free, or somebody has been here before us: then each of the held ones is passed already, or will be.
+            0.. => return held,
+            _ => return 0,
+        }
+    }
+    0
 }
 
 /// The position after the last one that this word, found at `at`, shows to have been claimed (I1).
@@ -169,9 +204,8 @@ impl Ticket {
     /// Publishes what has been written into the slot.
     #[inline]
     pub(crate) fn publish(self, slots: &impl Slots) {
-        let Ticket(at) = self;
         crash_point!("ring.written");
-        slots.word(at.index()).store(Word::new(at.lap(), Phase::Ready, 0));
+        let at = self.end(slots, Phase::Ready);
         crash_point!("ring.published");
         // Now and then: a shared line that every message changes would cost more than the message.
         if at.index().is_multiple_of(HINT_EVERY) {
@@ -182,19 +216,13 @@ impl Ticket {
 
     /// Gives the slot up, with nothing in it: whoever may wait for it finds it finished.
     pub(crate) fn abandon(self, slots: &impl Slots) {
-        self.free(slots);
+        self.end(slots, Phase::Free);
         crash_point!("ring.abandoned");
         slots.control().items.notify_one(); // a consumer may be waiting for this very slot, with messages behind it
         slots.control().space.notify_one();
         if slots.control().is_closed() {
             slots.control().items.notify_all(); // or all of them for the end
         }
-    }
-
-    #[inline]
-    pub(super) fn free(self, slots: &impl Slots) {
-        let Ticket(at) = self;
-        slots.word(at.index()).store(Word::new(at.lap().wrapping_add(1), Phase::Free, 0));
     }
 }
 

@@ -6,13 +6,17 @@
 //! | WRITING | its owner: store READY, or FREE of the next lap (gives up)   | anyone: CAS to FREE of the next lap         |
 //! | READY   | a consumer: CAS to READING                                   | -                                          |
 //! | READING | its owner: store FREE of the next lap, or READY (gives back) | a consumer: CAS to READING of its own; a producer: CAS to READY |
+//! | READING, HELD | its owner: add what makes it FREE of the next lap, or READY; a producer: CAS to the next lap (passes it) | as READING |
 //!
 //! S1. One compare-exchange claims a slot and says who did: there is no instant at which it is taken by nobody.
 //! S2. A word is taken from an owner only after the kernel has said that this owner can no longer run, and by a CAS from
 //!     the very word that was judged.
-//! S3. A live owner's word is changed by its owner alone, which therefore stores without comparing.
-//! S4. The lap of a slot grows by one when it becomes FREE, and at no other time. So a message that was half written or
-//!     read to its end leaves a word that no earlier claim can be mistaken for.
+//! S3. A live owner's word is changed by its owner alone, which therefore stores without comparing. But for HELD: producers
+//!     may raise its lap, and nothing else; so its owner adds the difference.
+//! S4. The lap of a slot grows by one when it becomes FREE, or is passed, and at no other time. So a message that was half
+//!     written or read to its end leaves a word that no earlier claim can be mistaken for.
+//! S5. A message that is read for long (HELD) does not stop the ring: a producer that comes to its slot a lap later *passes*
+//!     it. The message then counts as that of the later position, and nothing is ever put at this one.
 //!
 //! Orderings: READY is stored with Release and claimed with Acquire, which hands the message over; FREE is stored with
 //! Release and claimed with Acquire, which keeps the next message's bytes behind the last reads of this one's. A dead
@@ -35,18 +39,51 @@ pub(super) enum Phase {
 /// | bits  | name  | meaning                                        |
 /// |-------|-------|------------------------------------------------|
 /// | 0-30  | OWNER | peer slot and generation; 0 where nobody is at work |
-/// | 31    |       | 0                                              |
+/// | 31    | HELD  | of READING: for as long as its owner likes     |
 /// | 32-33 | PHASE | see [`Phase`]                                  |
 /// | 34-63 | LAP   | of its position, wrapping                      |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 
 const LAP_SHIFT: u32 = 34;
+const HELD: u32 = 1 << PeerId::BITS;
+
+/// For how long a message is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// While it is copied.
+    Briefly,
+    /// While somebody works on it: producers may pass its slot.
+    Long,
+}
 
 impl Word {
     #[inline]
     pub(super) fn new(lap: u32, phase: Phase, owner: u32) -> Self {
         Word(u64::from(lap) << LAP_SHIFT | (phase as u64) << 32 | u64::from(owner))
+    }
+
+    #[inline]
+    pub(super) fn reading(lap: u32, owner: PeerId, hold: Hold) -> Self {
+        let held = if hold == Hold::Long { HELD } else { 0 };
+        Word::new(lap, Phase::Reading, owner.get() | held)
+    }
+
+    /// Whether nobody who keeps up with the ring could find this at a position so many laps before it: whoever does has been
+    /// away for so long that the laps cannot be told from as many the other way round.
+    #[inline]
+    pub(super) fn is_strange(self, ahead: i32) -> bool {
+        ahead < -1 || ahead == -1 && self.phase() == Phase::Free
+    }
+
+    /// Whether it is being read, and may be passed.
+    pub(super) fn is_held(self) -> bool {
+        self.phase() == Phase::Reading && self.0 as u32 & HELD != 0
+    }
+
+    /// The same in the next lap.
+    pub(super) fn passed(self) -> Self {
+        Word(self.0.wrapping_add(1 << LAP_SHIFT))
     }
 
     #[inline]
@@ -103,5 +140,12 @@ impl SlotWord {
     pub(super) fn store(&self, to: Word) {
         // Release: pairs with the Acquire in `claim`; publishes the message, or that we have read it.
         self.word.store(to.0, Release);
+    }
+
+    /// Ends a claim of our own that producers may have passed; the word that it was (S3). `from`, `to`: what it was and is
+    /// to be, both as if it had not been passed.
+    pub(super) fn end_hold(&self, from: Word, to: Word) -> Word {
+        // Release: as in `store`.
+        Word(self.word.fetch_add(to.0.wrapping_sub(from.0), Release))
     }
 }

@@ -104,39 +104,50 @@ fn scoped<T: Default + 'static, R>(slot: &'static Slot<T>, transfer: T, body: im
         }
     }
     let _restore = Restore { slot, outer: slot.replace(Some(transfer)) };
-    let (result, _) = within(Scope::Open, body);
+    let _within = Within::enter(Scope::Open);
+    let result = body();
     let transfer = slot.take().unwrap_or_default();
     (result, transfer)
 }
 
-/// Runs `body` in this scope, and says in which it ended; the outer one is put back even if `body` panics.
-///
-/// One look at the thread's variable for all: it is a call where the compiler does not see into another crate's.
-#[inline]
-fn within<R>(scope: Scope, body: impl FnOnce() -> R) -> (R, Scope) {
-    struct Restore<'a> {
-        scope: &'a Cell<Scope>,
-        outer: Scope,
-    }
-    impl Drop for Restore<'_> {
-        #[inline]
-        fn drop(&mut self) {
-            self.scope.set(self.outer);
-        }
-    }
-    SCOPE.with(|current| {
-        let restore = Restore { scope: current, outer: current.replace(scope) };
-        let result = body();
-        (result, restore.scope.get())
-    })
+/// A scope that this thread is in until this is dropped, also by a panic.
+struct Within {
+    outer: Scope,
 }
 
-/// Runs `body`, which encodes or decodes what travels without descriptors: no handle gets in or out, also where this happens
-/// inside a transfer. Whether one tried to comes with the result.
-#[inline]
-pub(crate) fn alone<R>(body: impl FnOnce() -> R) -> (R, bool) {
-    let (result, scope) = within(Scope::Alone, body);
-    (result, scope == Scope::Refused)
+impl Within {
+    #[inline]
+    fn enter(scope: Scope) -> Self {
+        Within { outer: SCOPE.replace(scope) }
+    }
+}
+
+impl Drop for Within {
+    #[inline]
+    fn drop(&mut self) {
+        SCOPE.set(self.outer);
+    }
+}
+
+/// As long as it lives, this thread encodes or decodes what travels without descriptors: no handle gets in or out, also where
+/// this happens inside a transfer.
+///
+/// A guard, not a function of a closure: that is not inlined in another crate, and costs a small message half as much again.
+pub(crate) struct Alone {
+    _within: Within,
+}
+
+impl Alone {
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        Alone { _within: Within::enter(Scope::Alone) }
+    }
+
+    /// Ends it; whether a handle tried to get in or out.
+    #[inline]
+    pub(crate) fn has_refused(self) -> bool {
+        SCOPE.get() == Scope::Refused
+    }
 }
 
 /// Collects the segments of the handles that `encode` encodes.

@@ -1,6 +1,6 @@
 //! The machine: everything that talks to the kernel, and the only callers of libc.
 //!
-//! `model.rs` has twins of the modules that the words need (atomics, futex, clock, spinning, liveness), for loom;
+//! `model.rs` and `model/` have twins of the modules that the words need (atomics, futex, clock, spinning, liveness), for models;
 //! which of the two is compiled is chosen in `lib.rs` and nowhere else.
 
 pub(crate) mod barrier;

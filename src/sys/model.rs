@@ -1,13 +1,17 @@
-//! The machine as loom sees it: twins of the modules of `sys` that the words use.
+//! The machine as models see it: twins of the modules of `sys` that the words use.
 //!
-//! What they add to loom:
+//! The engine below them is loom, which tries every schedule of a short model and every value that an ordering permits; or,
+//! with `--cfg shuttle` besides `--cfg loom`, shuttle, which tries random schedules of long ones, with each access SeqCst.
+//!
+//! What the twins add to it:
 //!
 //! - **Processes that die.** A model runs each contender with [`Process::run`]; one that is told to dies before its k-th
 //!   step, where a step is an atomic operation, a fence, a futex call or a question for somebody's death. Nothing of it
 //!   runs after that; its identities are dead from then on.
 //! - **A futex that wakes exactly one**, and whose sleepers wake for nothing else but the detection bound. The bound is
 //!   not modelled as time: after each death, every process gets one look more (it wakes, or does not fall asleep).
-//!   Without a death nobody ever wakes by time, so that a lost wake-up is a deadlock, which loom reports.
+//!   Without a death nobody ever wakes by time, so that a lost wake-up is a deadlock, which the engine reports.
+//! - **Processes that stop** (shuttle only): [`Process::stop_at`].
 //! - **Mutants.** Each call remembers where in the source it stands. [`Mutant`]s change what one call site does: weaken
 //!   its ordering, make its compare-exchange blind, leave its wake-up or its fence out. A protocol for which one of its mutants
 //!   passes has either a step too many or a model too few.
@@ -15,6 +19,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe, Location};
+
+#[cfg(not(shuttle))]
+pub(crate) use loom as engine;
+#[cfg(shuttle)]
+pub(crate) use shuttle as engine;
 
 /// What a mutant does to the call at its place in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +45,7 @@ pub(crate) struct Mutant {
     pub(crate) change: Change,
 }
 
-// Plain thread-locals: loom runs all threads of a model on one thread of ours.
+// Plain thread-locals: both engines run all threads of a model on one thread of ours.
 thread_local! {
     static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
     static POSSIBLE: RefCell<BTreeSet<Mutant>> = const { RefCell::new(BTreeSet::new()) };
@@ -54,6 +63,9 @@ pub(crate) fn possible_mutants() -> BTreeSet<Mutant> {
 
 /// Whether the call at `site` is to be changed in this way.
 fn is_changed(site: &'static Location<'static>, change: Change) -> bool {
+    if cfg!(shuttle) && change == Change::Relax {
+        return false; // for shuttle all is ordered anyway
+    }
     let mutant = Mutant { file: site.file(), line: site.line(), column: site.column(), change };
     POSSIBLE.with_borrow_mut(|possible| possible.insert(mutant));
     ACTIVE.get() == Some(mutant)
@@ -62,20 +74,34 @@ fn is_changed(site: &'static Location<'static>, change: Change) -> bool {
 /// Carried by the unwinding that stands for a SIGKILL.
 struct Killed;
 
-loom::thread_local! {
+engine::thread_local! {
     /// Steps that this process still takes; `None`: it lives.
     static STEPS_LEFT: Cell<Option<usize>> = Cell::new(None);
     /// How many deaths this process has had its extra look for.
     static DEATHS_SEEN: Cell<usize> = Cell::new(0);
+    /// Steps until this process is stopped, and for how many turns.
+    static STOP: Cell<Option<(usize, usize)>> = Cell::new(None);
 }
 
 /// One instruction of the process that runs: the moment before it, it may be killed.
 fn step() {
+    #[cfg(shuttle)]
+    stop_if_due();
     STEPS_LEFT.with(|left| match left.get() {
         Some(0) => panic::resume_unwind(Box::new(Killed)),
         Some(steps) => left.set(Some(steps - 1)),
         None => {}
     });
+}
+
+/// One step nearer to the moment at which this process is stopped; there, it is, and goes on.
+#[cfg(shuttle)]
+fn stop_if_due() {
+    match STOP.with(Cell::take) {
+        Some((0, turns)) => (0..turns).for_each(|_| engine::thread::yield_now()),
+        Some((steps, turns)) => STOP.with(|stop| stop.set(Some((steps - 1, turns)))),
+        None => {}
+    }
 }
 
 /// What the kernel knows.
@@ -89,12 +115,12 @@ struct Kernel {
 
 struct Sleeping {
     word: usize,
-    thread: loom::thread::Thread,
+    thread: engine::thread::Thread,
     is_woken: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
-loom::lazy_static! {
-    static ref KERNEL: loom::sync::Mutex<Kernel> = loom::sync::Mutex::new(Kernel::default());
+engine::lazy_static! {
+    static ref KERNEL: engine::sync::Mutex<Kernel> = engine::sync::Mutex::new(Kernel::default());
 }
 
 fn with_kernel<R>(body: impl FnOnce(&mut Kernel) -> R) -> R {
@@ -137,6 +163,13 @@ impl Process {
         }
     }
 
+    /// Stops this process before its `step`-th step from now, as SIGSTOP does, until it has passed up so many turns. Then it
+    /// goes on, or dies if its time has come.
+    #[cfg(shuttle)]
+    pub(crate) fn stop_at(step: usize, turns: usize) {
+        STOP.with(|stop| stop.set(Some((step, turns))));
+    }
+
     /// The kernel has finished a killed process's exit, and the detection bound passes for everybody.
     pub(crate) fn bury() {
         with_kernel(|kernel| {
@@ -146,168 +179,18 @@ impl Process {
     }
 }
 
-pub(crate) mod atomic {
-    use std::panic::Location;
+#[path = "model/atomic.rs"]
+pub(crate) mod atomic;
 
-    pub(crate) use loom::sync::atomic::Ordering;
-    use loom::sync::atomic::Ordering::Relaxed;
+/// Memory without atomics: an execution fails in which two are at it at once.
+#[cfg(not(shuttle))]
+pub(crate) use loom::cell;
+#[cfg(shuttle)]
+#[path = "model/cell.rs"]
+pub(crate) mod cell;
 
-    use super::{Change, is_changed, step};
-
-    /// The ordering of a call, weakened if its mutant is active.
-    fn ordering(site: &'static Location<'static>, ordering: Ordering) -> Ordering {
-        if ordering != Relaxed && is_changed(site, Change::Relax) { Relaxed } else { ordering }
-    }
-
-    #[track_caller]
-    pub(crate) fn fence(ordering: Ordering) {
-        step();
-        if !is_changed(Location::caller(), Change::Relax) {
-            loom::sync::atomic::fence(ordering);
-        }
-    }
-
-    macro_rules! twin {
-        ($name:ident, $number:ty) => {
-            pub(crate) struct $name(loom::sync::atomic::$name);
-
-            #[allow(dead_code, reason = "not every word uses every operation at every width")]
-            impl $name {
-                pub(crate) fn new(value: $number) -> Self {
-                    Self(loom::sync::atomic::$name::new(value))
-                }
-
-                #[track_caller]
-                pub(crate) fn load(&self, order: Ordering) -> $number {
-                    step();
-                    self.0.load(ordering(Location::caller(), order))
-                }
-
-                #[track_caller]
-                pub(crate) fn store(&self, value: $number, order: Ordering) {
-                    step();
-                    self.0.store(value, ordering(Location::caller(), order));
-                }
-
-                #[track_caller]
-                pub(crate) fn swap(&self, value: $number, order: Ordering) -> $number {
-                    step();
-                    self.0.swap(value, ordering(Location::caller(), order))
-                }
-
-                #[track_caller]
-                pub(crate) fn compare_exchange(
-                    &self,
-                    current: $number,
-                    new: $number,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$number, $number> {
-                    step();
-                    let site = Location::caller();
-                    if is_changed(site, Change::Blind) {
-                        self.0.swap(new, success);
-                        return Ok(current);
-                    }
-                    self.0.compare_exchange(current, new, ordering(site, success), failure)
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_add(&self, value: $number, order: Ordering) -> $number {
-                    step();
-                    self.0.fetch_add(value, ordering(Location::caller(), order))
-                }
-
-                /// What futex(2) compares: the latest value, without ordering anything.
-                pub(super) fn latest(&self) -> $number {
-                    self.0.fetch_or(0, Relaxed)
-                }
-            }
-        };
-    }
-
-    twin!(AtomicU32, u32);
-    twin!(AtomicU64, u64);
-}
-
-pub(crate) mod futex {
-    use std::panic::Location;
-    use std::ptr;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-    use super::atomic::AtomicU64;
-    use super::clock::Deadline;
-    use super::{Change, DEATHS_SEEN, Kernel, Sleeping, is_changed, step, with_kernel};
-
-    /// One wait, which may take several sleeps.
-    pub(crate) struct Sleeper;
-
-    impl Sleeper {
-        pub(crate) fn new() -> Self {
-            Sleeper
-        }
-
-        pub(crate) fn watchful() -> Self {
-            Sleeper
-        }
-
-        #[expect(clippy::unused_self, reason = "the twin of a method")]
-        pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
-            wait(word, expected, deadline);
-        }
-    }
-
-    fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) {
-        step();
-        let is_woken = Arc::new(AtomicBool::new(false));
-        let falls_asleep = with_kernel(|kernel| {
-            let bound_passes = DEATHS_SEEN.with(|seen| seen.replace(kernel.deaths)) < kernel.deaths;
-            if bound_passes || word.latest() as u32 != expected {
-                return false;
-            }
-            let thread = loom::thread::current();
-            kernel.sleepers.push(Sleeping { word: ptr::from_ref(word).addr(), thread, is_woken: is_woken.clone() });
-            true
-        });
-        while falls_asleep && !is_woken.load(Relaxed) {
-            loom::thread::park();
-        }
-    }
-
-    /// How many sleep now.
-    pub(crate) fn sleepers() -> usize {
-        with_kernel(|kernel| kernel.sleepers.len())
-    }
-
-    #[track_caller]
-    pub(crate) fn wake_one(word: &AtomicU64) -> bool {
-        wake(word, 1, Location::caller()) > 0
-    }
-
-    #[track_caller]
-    pub(crate) fn wake_all(word: &AtomicU64) {
-        wake(word, usize::MAX, Location::caller());
-    }
-
-    fn wake(word: &AtomicU64, most: usize, site: &'static Location<'static>) -> usize {
-        step();
-        if is_changed(site, Change::Silence) {
-            return 0;
-        }
-        with_kernel(|kernel| {
-            let mut woken = 0;
-            while let Some(first) = kernel.sleepers.iter().position(|one| one.word == ptr::from_ref(word).addr()) {
-                if woken == most {
-                    break;
-                }
-                Kernel::wake(&kernel.sleepers.remove(first));
-                woken += 1;
-            }
-            woken
-        })
-    }
-}
+#[path = "model/futex.rs"]
+pub(crate) mod futex;
 
 /// Both halves are the fence that they amount to together.
 pub(crate) mod barrier {

@@ -6,6 +6,7 @@
 pub(crate) mod channel;
 pub(crate) mod locking;
 pub(crate) mod queueing;
+pub(crate) mod system_calls;
 
 use std::io::{self, Write};
 use std::process;

@@ -12,7 +12,7 @@ use super::{MESSAGE, Queue};
 use crate::error::{Error, GetError, Kind, Result, TryGetError};
 use crate::fault::crash_point;
 use crate::message::codec;
-use crate::ring::Ticket;
+use crate::ring::{Hold, Ticket};
 use crate::segment::Wait;
 use crate::sys::fork;
 
@@ -131,7 +131,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
+        let ticket = self.cursors.take(&cells, Hold::Long, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         Ok(Task::new(self, ticket, message))
     }
@@ -139,7 +139,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     #[inline]
     fn read(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        let ticket = self.cursors.take(&cells, wait, || self.has_no_producers())?;
+        let ticket = self.cursors.take(&cells, Hold::Briefly, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
         // Before the release: until then, the message counts as still in the queue.
         if let Err(error) = self.ledger().got() {

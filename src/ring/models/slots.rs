@@ -1,96 +1,16 @@
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 
-use loom::cell::Cell;
-use loom::thread::{self, JoinHandle};
+use loom::thread::JoinHandle;
 
-use super::super::slot::SlotWord;
-use crate::ring::{Consumer, Control, GetRefused, Producer, PutRefused, Slots};
+use super::cells::{Ring, peer, process};
+use crate::ring::{Consumer, Hold, Producer};
 use crate::sys::Process;
-use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
-use crate::word::PeerId;
 use crate::word::models::{deaths, every_mutant_fails, explore};
 
-/// A ring of plain cells: loom fails an execution in which two are at one cell, or in which a consumer does not see what
-/// its producer has written.
-struct Ring {
-    control: Control,
-    words: Vec<SlotWord>,
-    cells: Vec<Cell<u32>>,
-}
-
-impl Slots for Ring {
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
-    fn capacity(&self) -> u32 {
-        self.words.len() as u32
-    }
-
-    fn word(&self, index: u32) -> &SlotWord {
-        &self.words[index as usize]
-    }
-
-    fn prefetch(&self, _index: u32) {}
-}
-
-impl Ring {
-    fn new(capacity: usize) -> Arc<Self> {
-        #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
-        Arc::new(Ring {
-            control: Control::new(),
-            words: (0..capacity).map(|_| SlotWord::free()).collect(),
-            cells: (0..capacity).map(|_| Cell::new(0)).collect(),
-        })
-    }
-
-    /// Waits for a slot; false if the ring is closed.
-    fn put(&self, producer: &Producer, me: PeerId, message: u32) -> bool {
-        let look = || match producer.claim_or_mend(self, me, &Liveness) {
-            Err(PutRefused::Full) => None,
-            outcome => Some(outcome),
-        };
-        match self.control.space.wait(|glance| glance(), Deadline::Never, || None, look).unwrap() {
-            Ok(ticket) => {
-                self.cells[ticket.index() as usize].set(message);
-                ticket.publish(self);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Waits for a message; `None` if the ring is closed and drained.
-    fn get(&self, consumer: &Consumer, me: PeerId) -> Option<u32> {
-        let look = || match consumer.take(self, me).map_or_else(|| consumer.sweep_and_take(self, me, &Liveness), Ok) {
-            Err(GetRefused::Empty) => None,
-            outcome => Some(outcome),
-        };
-        let ticket = self.control.items.wait(|glance| glance(), Deadline::Never, || None, look).unwrap().ok()?;
-        let message = self.cells[ticket.index() as usize].get();
-        consumer.release(self, ticket);
-        Some(message)
-    }
-}
-
-fn peer(slot: usize) -> PeerId {
-    PeerId::new(slot, 1)
-}
-
 /// What a process got before it ended or died.
-type Got = Arc<RefCell<Vec<u32>>>;
-
-fn process(
-    ring: &Arc<Ring>,
-    slot: usize,
-    death: Option<usize>,
-    body: impl FnOnce(&Ring, PeerId) + 'static,
-) -> JoinHandle<bool> {
-    let ring = Arc::clone(ring);
-    thread::spawn(move || Process::run(peer(slot).get(), death, || body(&ring, peer(slot))).is_some())
-}
+type Got = Arc<Mutex<Vec<u32>>>;
 
 fn producing(ring: &Arc<Ring>, slot: usize, death: Option<usize>, messages: &'static [u32]) -> JoinHandle<bool> {
     process(ring, slot, death, move |ring, me| {
@@ -109,7 +29,7 @@ fn consuming(ring: &Arc<Ring>, slot: usize, death: Option<usize>, count: usize) 
             let consumer = Consumer::new(ring);
             for _ in 0..count {
                 match ring.get(&consumer, me) {
-                    Some(message) => got.borrow_mut().push(message),
+                    Some(message) => got.lock().unwrap().push(message),
                     None => break,
                 }
             }
@@ -142,7 +62,7 @@ fn two_consumers() {
     producer.join().unwrap();
     let [first, second] = consumers.map(|(consumer, got)| {
         consumer.join().unwrap();
-        got.take()
+        mem::take(&mut *got.lock().unwrap())
     });
     assert!((first == [1] && second == [2]) || (first == [2] && second == [1]), "{first:?} {second:?}");
 }
@@ -154,7 +74,7 @@ fn a_stream() {
     let (consumer, got) = consuming(&ring, 2, None, 3);
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take(), [1, 2, 3]);
+    assert_eq!(mem::take(&mut *got.lock().unwrap()), [1, 2, 3]);
 }
 
 /// Somebody closes the ring: every message whose put returned is got, none after the end.
@@ -169,7 +89,7 @@ fn a_close() {
     ring.control.close();
     producer.join().unwrap();
     consumer.join().unwrap();
-    assert_eq!(got.take().len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
+    assert_eq!(mem::take(&mut *got.lock().unwrap()).len(), usize::from(put.load(std::sync::atomic::Ordering::Relaxed)));
 }
 
 /// A producer that dies before its `step`-th step; another one's messages arrive in order, and so does the dead one's
@@ -194,7 +114,7 @@ fn a_producer_dies_at(step: usize) {
     assert!(got.len() <= 2);
     // All slots are still there.
     let last = Process::run(peer(4).get(), None, || {
-        let rest = consumer.sweep_and_take(&*ring, peer(4), &Liveness);
+        let rest = ring.sweep(&consumer, peer(4), Hold::Briefly);
         if let Ok(ticket) = rest {
             consumer.release(&*ring, ticket);
         }
@@ -216,12 +136,9 @@ fn a_consumer_dies_at(step: usize) {
     let consumer = Consumer::new(&*ring);
     let rest = Process::run(peer(3).get(), None, || {
         let mut rest = vec![ring.get(&consumer, peer(3)).unwrap()];
-        if rest[0] == 1 && got.borrow().is_empty() && ring.control.redelivered() == 0 {
+        if rest[0] == 1 && got.lock().unwrap().is_empty() && ring.control.redelivered() == 0 {
             // The other message is either the victim's or ours: whoever is alive.
-            while let Ok(ticket) = consumer.sweep_and_take(&*ring, peer(3), &Liveness) {
-                rest.push(ring.cells[ticket.index() as usize].get());
-                consumer.release(&*ring, ticket);
-            }
+            rest.extend(ring.drain(&consumer, peer(3)));
         }
         rest
     })
@@ -229,13 +146,8 @@ fn a_consumer_dies_at(step: usize) {
     let lived = victim.join().unwrap();
     producer.join().unwrap();
     let mut all = rest;
-    Process::run(peer(4).get(), None, || {
-        while let Ok(ticket) = consumer.sweep_and_take(&*ring, peer(4), &Liveness) {
-            all.push(ring.cells[ticket.index() as usize].get());
-            consumer.release(&*ring, ticket);
-        }
-    });
-    let got = got.take();
+    Process::run(peer(4).get(), None, || all.extend(ring.drain(&consumer, peer(4))));
+    let got = mem::take(&mut *got.lock().unwrap());
     let mut arrived: Vec<u32> = all.iter().chain(&got).copied().collect();
     arrived.sort_unstable();
     // A victim that had released the slot, but not yet told of it, has got the message.
@@ -261,7 +173,55 @@ fn one_of_two_dies_at(step: usize) {
     assert!(got.unwrap().len() <= 2);
 }
 
-const UNHARMED: [fn(); 4] = [two_producers, two_consumers, a_stream, a_close];
+/// Somebody works on a message for long, and dies before its `step`-th step if there is one, while others put and get past
+/// it.
+fn a_hold(step: Option<usize>) {
+    let ring = Ring::new(2);
+    Process::run(peer(4).get(), None, || {
+        let producer = Producer::new(&*ring);
+        assert!(ring.put(&producer, peer(4), 1) && ring.put(&producer, peer(4), 2));
+    });
+    let held = Got::default();
+    let holder = process(&ring, 1, step, {
+        let held = Arc::clone(&held);
+        move |ring, me| {
+            let consumer = Consumer::new(ring);
+            let ticket = ring.take(&consumer, me, Hold::Long).unwrap();
+            held.lock().unwrap().push(ring.read(&consumer, ticket));
+        }
+    });
+    let producer = producing(&ring, 2, None, &[3]);
+    let consumer = Consumer::new(&*ring);
+    let mut got = Process::run(peer(3).get(), None, || {
+        vec![ring.get(&consumer, peer(3)).unwrap(), ring.get(&consumer, peer(3)).unwrap()]
+    })
+    .unwrap();
+    let lived = holder.join().unwrap();
+    producer.join().unwrap();
+    assert!(got.is_sorted() || !lived, "{got:?}");
+    Process::run(peer(4).get(), None, || {
+        got.extend(ring.drain(&consumer, peer(4)));
+        // All slots are still there.
+        let producer = Producer::new(&*ring);
+        assert!(ring.put(&producer, peer(4), 4) && ring.put(&producer, peer(4), 5));
+        assert_eq!(ring.drain(&consumer, peer(4)), [4, 5]);
+    });
+    got.extend(mem::take(&mut *held.lock().unwrap()));
+    got.sort_unstable();
+    // A holder that had released the slot, but not yet told of it, has got the message.
+    assert!(got == [1, 2, 3] || (!lived && got.len() == 2), "{got:?}");
+}
+
+fn a_hold_that_ends() {
+    a_hold(None);
+}
+
+fn a_holder_dies_at(step: usize) {
+    a_hold(Some(step));
+}
+
+const UNHARMED: [fn(); 5] = [two_producers, two_consumers, a_stream, a_close, a_hold_that_ends];
+const HOLDERS_DEATHS: [fn(); 8] = deaths!(a_holder_dies_at: 2 3 4 5 6 7 8 9);
 const PRODUCERS_DEATHS: [fn(); 10] = deaths!(a_producer_dies_at: 0 1 2 3 4 5 6 7 8 9);
 const CONSUMERS_DEATHS: [fn(); 14] = deaths!(a_consumer_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 const SMALL_DEATHS: [fn(); 5] = deaths!(one_of_two_dies_at: 1 2 3 4 5);
@@ -288,9 +248,17 @@ fn the_ring_survives_a_consumers_death_before_any_step() {
 }
 
 #[test]
+fn the_ring_survives_a_holders_death() {
+    for model in HOLDERS_DEATHS {
+        explore(None, 2, model).unwrap();
+    }
+}
+
+#[test]
 fn every_mutant_of_the_ring_fails() {
-    let models: Vec<fn()> = SMALL_DEATHS.into_iter().chain([two_producers as fn(), a_close, two_consumers]).collect();
-    for file in ["ring/slot.rs", "ring/producer.rs", "ring/consumer.rs"] {
+    let models: Vec<fn()> =
+        SMALL_DEATHS.into_iter().chain([two_producers as fn(), a_close, two_consumers, a_hold_that_ends]).collect();
+    for file in ["ring/slot.rs", "ring/producer.rs", "ring/consumer.rs", "ring/sweep.rs"] {
         every_mutant_fails(file, 2, &models);
     }
 }

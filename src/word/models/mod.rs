@@ -1,16 +1,21 @@
-//! Loom models of the words, and the mutants that must fail them.
+//! Models of the words, and the mutants that must fail them.
 
 /// Models with a death before each of these steps: loom takes functions, which cannot bring a number along.
+#[cfg(not(shuttle))]
 macro_rules! deaths {
     ($model:ident: $($step:literal)*) => {
         [$({ fn at() { $model($step); } at as fn() }),*]
     };
 }
 
+#[cfg(not(shuttle))]
 pub(crate) use deaths;
 
+#[cfg(not(shuttle))]
 mod flip;
+#[cfg(not(shuttle))]
 mod lock;
+#[cfg(not(shuttle))]
 mod peers;
 
 use std::panic;
@@ -21,23 +26,52 @@ use crate::sys::{self, Mutant};
 
 /// Explores a model; the message of the first execution that fails.
 ///
-/// `preemptions`: how often an execution may switch away from a thread that could go on. Bounded model checking finds
-/// nearly all bugs with 2 (Musuvathi and Qadeer, PLDI 2007).
-pub(crate) fn explore(mutant: Option<Mutant>, preemptions: usize, model: fn()) -> Result<Vec<Mutant>, String> {
+/// `effort`: for loom, how often an execution may switch away from a thread that could go on. Bounded model checking finds
+/// nearly all bugs with 2 (Musuvathi and Qadeer, PLDI 2007). For shuttle, how many executions there are.
+pub(crate) fn explore(mutant: Option<Mutant>, effort: usize, model: fn()) -> Result<Vec<Mutant>, String> {
     silence_mutants();
     // A thread of its own: loom does not clean up its thread-locals after a failure.
     let name = if mutant.is_some() { MUTANT } else { "model" };
     let exploration = thread::Builder::new().name(name.into()).spawn(move || {
         sys::activate(mutant);
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.check(model);
+        engine::check(model, effort);
         sys::possible_mutants().into_iter().collect()
     });
     exploration.unwrap().join().map_err(|payload| match payload.downcast::<String>() {
         Ok(message) => *message,
         Err(payload) => payload.downcast_ref::<&str>().unwrap_or(&"a panic").to_string(),
     })
+}
+
+#[cfg(not(shuttle))]
+mod engine {
+    /// Every execution with so many preemptions.
+    pub(super) fn check(model: fn(), preemptions: usize) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(model);
+    }
+}
+
+#[cfg(shuttle)]
+mod engine {
+    use std::thread;
+
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::{Config, FailurePersistence, Runner};
+
+    /// So many executions. One half goes on with any process at each step; the other half has priorities that change three
+    /// times (Burckhardt et al., ASPLOS 2010): some processes hardly ever get a turn.
+    pub(super) fn check(model: fn(), executions: usize) {
+        let mut config = Config::new();
+        config.silence_warnings = true;
+        config.stack_size = 256 << 10; // panics are formatted there
+        if thread::current().name() == Some(super::MUTANT) {
+            config.failure_persistence = FailurePersistence::None;
+        }
+        Runner::new(RandomScheduler::new(executions.div_ceil(2)), config.clone()).run(model);
+        Runner::new(PctScheduler::new(3, executions.div_ceil(2)), config).run(model);
+    }
 }
 
 const MUTANT: &str = "mutant";
@@ -56,19 +90,22 @@ fn silence_mutants() {
 }
 
 /// Each mutant of the protocol in `file` must fail at least one of the models, all of which the protocol itself passes.
-pub(crate) fn every_mutant_fails(file: &str, preemptions: usize, models: &[fn()]) {
+pub(crate) fn every_mutant_fails(file: &str, effort: usize, models: &[fn()]) {
+    let survivors = survivors(file, effort, models);
+    assert!(survivors.is_empty(), "these mutants pass every model: {survivors:#?}");
+}
+
+/// The mutants of the protocol in `file` that pass all models.
+pub(crate) fn survivors(file: &str, effort: usize, models: &[fn()]) -> Vec<Mutant> {
     let mut mutants: Vec<Mutant> = Vec::new();
     for &model in models {
-        mutants.extend(explore(None, preemptions, model).expect("the protocol itself passes"));
+        mutants.extend(explore(None, effort, model).expect("the protocol itself passes"));
     }
     mutants.retain(|mutant| mutant.file.ends_with(file));
     mutants.sort();
     mutants.dedup();
     assert!(!mutants.is_empty(), "no model reaches {file}");
-    let survivors: Vec<_> = mutants
-        .iter()
-        .filter(|mutant| models.iter().all(|&model| explore(Some(**mutant), preemptions, model).is_ok()))
-        .collect();
     println!("{file}: {} mutants", mutants.len());
-    assert!(survivors.is_empty(), "these mutants pass every model: {survivors:#?}");
+    mutants.retain(|mutant| models.iter().all(|&model| explore(Some(*mutant), effort, model).is_ok()));
+    mutants
 }

@@ -1,0 +1,4 @@
+//! crossproc's own contenders.
+
+pub(crate) mod channel;
+pub(crate) mod ring;
