@@ -146,7 +146,9 @@ impl Alone {
     /// Ends it; whether a handle tried to get in or out.
     #[inline]
     pub(crate) fn has_refused(self) -> bool {
-        SCOPE.get() == Scope::Refused
+        let has_refused = SCOPE.get() == Scope::Refused;
+        drop(self);
+        has_refused
     }
 }
 
