@@ -41,8 +41,10 @@ thread_local! {
 extern "C" fn fallocate(file: libc::c_int, mode: libc::c_int, offset: libc::off_t, length: libc::off_t) -> libc::c_int {
     MIDWAY.take().act();
     if IS_FULL.get() {
+        // SAFETY: no preconditions.
+        let errno = unsafe { libc::__errno_location() };
         // SAFETY: this thread's own.
-        unsafe { *libc::__errno_location() = libc::ENOSPC };
+        unsafe { *errno = libc::ENOSPC };
         return -1;
     }
     // SAFETY: the call has no memory arguments.
