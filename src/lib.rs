@@ -6,7 +6,7 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
-//! | [`Queue`] | messages of any serde type for whoever is free, and tasks that outlive whoever had them |
+//! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |

@@ -420,17 +420,27 @@ fn a_leased_file_is_an_error() {
     }
 }
 
-/// A huge file that is no segment costs nothing.
+/// A huge file that is no segment, or none of this layout, costs nothing.
 #[test]
 fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
-    let descriptor = file(&[], 0);
-    let sparse = File::from(descriptor);
-    sparse.set_len(1 << 30).unwrap();
-    // SAFETY: F_ADD_SEALS takes an int.
-    assert_eq!(unsafe { libc::fcntl(sparse.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }, 0);
-    let kept = sparse.try_clone().unwrap();
-    assert!(matches!(attach_error(Value::<u64>::from_fd(sparse.into())), AttachError::WrongMagic { found: 0, .. }));
-    assert_eq!(kept.metadata().map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata)).unwrap(), 0);
+    let size = 1_u64 << 30;
+    let mut first = image(&Value::new(1_u64).unwrap())[..64].to_vec();
+    for field in [24, 56] {
+        first[field..field + 8].copy_from_slice(&size.to_ne_bytes());
+    }
+    // Its magic, format, layout and length, and none of them.
+    for wrong in [0..1, 8..9, 16..17, 24..25, 0..64] {
+        let mut bytes = first.clone();
+        bytes[wrong.clone()].fill(0x55);
+        let sparse = File::from(file(&bytes, 0));
+        sparse.set_len(size).unwrap();
+        // SAFETY: F_ADD_SEALS takes an int.
+        assert_eq!(unsafe { libc::fcntl(sparse.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }, 0);
+        let kept = sparse.try_clone().unwrap();
+        drop(attach_error(Value::<u64>::from_fd(sparse.into())));
+        let blocks = kept.metadata().map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata)).unwrap();
+        assert!(blocks * 512 <= 1 << 16, "{blocks} blocks, {wrong:?}");
+    }
 }
 
 /// A word that changes for ever keeps no `try_lock` and no timeout.

@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::error::Error as _;
+
 use common::locking::Stage;
+use common::queueing::forked;
 use common::watchdog;
-use crossproc::{Arena, Array, Error, GetError, Lock, Process, ProcessError, Queue, Value};
+use crossproc::{Arena, Array, Error, GetError, Lock, PipeBuilder, Process, ProcessError, Queue, Value};
 
 crossproc::test_support!();
 
@@ -99,6 +102,63 @@ fn a_limit_of_file_sizes_is_no_space_and_no_signal() {
     }
 }
 
+/// Such a limit is for files that grow: what has its memory can be used, also behind it.
+#[test]
+fn a_limit_of_file_sizes_keeps_nobody_from_a_message() {
+    let queue = Queue::<Vec<u8>>::new(2).unwrap();
+    queue.put(vec![7; 1 << 19]).unwrap();
+    let get_and_put = |queue: Queue<Vec<u8>>| {
+        limit(libc::RLIMIT_FSIZE, 0);
+        let length = queue.get().unwrap().len();
+        queue.put(vec![8; 1 << 18]).unwrap();
+        length
+    };
+    let _watchdog = watchdog();
+    assert_eq!(Process::spawn(get_and_put, (&queue,)).unwrap().join(), Ok(1 << 19));
+    assert_eq!(queue.get().unwrap(), vec![8; 1 << 18]);
+}
+
+#[test]
+fn messages_longer_than_memory_are_no_space() {
+    for most in [isize::MAX as usize - 4095, isize::MAX as usize, usize::MAX] {
+        match Queue::<u8>::builder().capacity(1).max_message(most).build() {
+            Err(Error::NoSpace { needed, available }) => assert!(needed > available),
+            other => panic!("{most:#x}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn no_memory_of_its_own_for_a_queue_is_no_space() {
+    let refused = || {
+        let capacity = 1 << 22;
+        let build = |capacity| Queue::<u8>::builder().capacity(capacity).max_message(200).build();
+        drop(build(1).unwrap());
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split_whitespace().next().unwrap().parse().unwrap();
+        // The queue fits, and not all that this process remembers of it.
+        limit(libc::RLIMIT_AS, pages * 4096 + (4096 + 128) * capacity + (20 << 20));
+        matches!(build(capacity as usize), Err(Error::NoSpace { .. })) && build(1).is_ok()
+    };
+    assert!(elsewhere!(refused));
+}
+
+#[test]
+fn a_put_that_fails_says_what_lies_behind() {
+    let _watchdog = watchdog();
+    let queue = Queue::new(1).unwrap();
+    // A forked copy becomes a peer with its first put, and needs a descriptor for that.
+    assert!(forked(|| {
+        limit(libc::RLIMIT_NOFILE, 3);
+        let (put, tried) = (queue.put(1).unwrap_err(), queue.try_put(1).unwrap_err());
+        let says = |text: String| text.contains("cannot") && text.contains("os error 24");
+        says(format!("{put:?}")) && says(format!("{tried:?}")) && put.source().is_some() && tried.source().is_some()
+    }));
+    queue.put(1).unwrap();
+    let full = queue.try_put(2).unwrap_err();
+    assert_eq!((format!("{full:?}"), full.source().is_none()), ("TryPutError(full)".into(), true));
+}
+
 #[test]
 fn a_limit_of_a_control_group_is_no_space() {
     let _watchdog = watchdog();
@@ -148,6 +208,19 @@ fn a_full_arena_is_no_space_and_goes_on_working() {
         other => panic!("{other:?}"),
     }
     assert!(locks.iter().all(|lock| lock.lock().is_ok()));
+}
+
+#[test]
+fn what_does_not_fit_into_an_arena_takes_nothing_of_it() {
+    let arena = Arena::new(60 << 10).unwrap();
+    let before = arena.remaining();
+    let queue = |length| Queue::<u8>::builder().capacity(3).max_message(length).build_in(&arena);
+    assert!(matches!(queue(16 << 10), Err(Error::NoSpace { .. })));
+    let pipe = |capacity| PipeBuilder::new().capacity(capacity).arena(&arena).pipe::<u8, u8>();
+    assert!(matches!(pipe(32 << 10), Err(Error::NoSpace { .. })));
+    assert_eq!(arena.remaining(), before);
+    drop((queue(4 << 10).unwrap(), pipe(4 << 10).unwrap()));
+    assert!(arena.remaining() < before);
 }
 
 #[test]

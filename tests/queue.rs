@@ -23,32 +23,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 crossproc::test_support!();
 
-/// A message that may do something to its process while it is being encoded into its slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Message {
     number: u64,
-    /// Makes it too long for the first attempt, which is made before a slot is claimed.
     padding: Vec<u8>,
-    #[serde(serialize_with = "act", skip_deserializing)]
-    midway: Midway,
 }
 
 thread_local! {
-    /// How often a long message has been gone through since a test said so: first it is measured, then it is encoded into the
-    /// slot that has been claimed for it.
-    static PASSES: Cell<u32> = const { Cell::new(0) };
-    /// Whether the next message that is encoded into its slot refuses.
-    static REFUSES: Cell<bool> = const { Cell::new(false) };
+    /// What this thread does when it next takes memory for a message: between the claim of a slot and its publication.
+    static MIDWAY: Cell<Midway> = const { Cell::new(Midway::Nothing) };
+    /// Whether it then finds none.
+    static IS_FULL: Cell<bool> = const { Cell::new(false) };
 }
 
-fn act<S: Serializer>(midway: &Midway, serializer: S) -> Result<S::Ok, S::Error> {
-    if PASSES.replace(PASSES.get() + 1) == 1 {
-        midway.act();
-        if REFUSES.take() {
-            return Err(serde::ser::Error::custom("refused"));
-        }
+/// fallocate(2), which this program has in front of the one in its C library.
+#[unsafe(no_mangle)]
+extern "C" fn fallocate(file: libc::c_int, mode: libc::c_int, offset: libc::off_t, length: libc::off_t) -> libc::c_int {
+    MIDWAY.take().act();
+    if IS_FULL.get() {
+        // SAFETY: no preconditions.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: this thread's own.
+        unsafe { *errno = libc::ENOSPC };
+        return -1;
     }
-    serializer.serialize_unit()
+    // SAFETY: the call has no memory arguments.
+    unsafe { libc::syscall(libc::SYS_fallocate, file, mode, offset, length) as libc::c_int }
 }
 
 type Handle = Queue<Message>;
@@ -60,7 +60,7 @@ fn handle(capacity: usize) -> Handle {
 /// Every third is longer than what fits into a slot.
 fn message(number: u64) -> Message {
     let padding = if number.is_multiple_of(3) { vec![number as u8; 300] } else { vec![] };
-    Message { number, padding, midway: Midway::Nothing }
+    Message { number, padding }
 }
 
 fn number(message: &Message) -> u64 {
@@ -68,16 +68,22 @@ fn number(message: &Message) -> u64 {
     message.number
 }
 
+/// In a process that has not put a long message before.
 fn put_midway(queue: Handle, number: u64, midway: Midway) {
-    PASSES.set(0);
-    queue.put(Message { number, padding: vec![number as u8; 200], midway }).unwrap();
+    MIDWAY.set(midway);
+    queue.put(Message { number, padding: vec![number as u8; 200] }).unwrap();
+}
+
+/// A handle that does not know which extents have their memory.
+fn fresh<T: Serialize + DeserializeOwned>(queue: &Queue<T>) -> Queue<T> {
+    Queue::from_fd(queue.memory_fd().try_clone_to_owned().unwrap()).unwrap()
 }
 
 fn give_up(queue: &Handle) {
-    PASSES.set(0);
-    REFUSES.set(true);
-    let refusing = Message { number: 0, padding: vec![0; 200], midway: Midway::Nothing };
-    assert!(matches!(queue.try_put(refusing), Err(TryPutError::Failed { error: Error::Encode { .. }, .. })));
+    IS_FULL.set(true);
+    let refused = fresh(queue).try_put(Message { number: 0, padding: vec![0; 200] });
+    IS_FULL.set(false);
+    assert!(matches!(refused, Err(TryPutError::Failed { error: Error::NoSpace { .. }, .. })));
 }
 
 queueing_tests!(get_task, try_get_task, get_task_timeout);
@@ -235,7 +241,7 @@ fn one_byte_too_many_is_too_large_and_leaves_the_queue_as_it_was() {
     }
 }
 
-/// Fails, or panics, when it is encoded or decoded: early, or after so many bytes that its slot is already claimed.
+/// Fails, or panics, when it is encoded or decoded: early, or after so many bytes that it is a long one.
 #[derive(Clone, Debug, PartialEq)]
 struct Picky {
     length: usize,
@@ -457,41 +463,48 @@ fn an_arena_holds_several() {
     assert_eq!(numbers.get(), Ok(5));
 }
 
-/// setrlimit(2): files of this process end here.
-fn limit_file_sizes(most: u64) {
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: reads a live rlimit.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
-}
-
 #[test]
 fn no_memory_for_a_message_gives_it_back_and_loses_nothing() {
     let _watchdog = watchdog();
     let queue = Queue::<Vec<u8>>::builder().capacity(4).max_message(4 << 20).build().unwrap();
-    let limited = |queue: Queue<Vec<u8>>| {
-        queue.put(vec![1; 100]).unwrap();
-        limit_file_sizes(2 << 20);
-        // The first slot has been used; the second one's extent lies behind the limit.
-        let long = vec![9; 3 << 20];
-        let Err(PutError::Failed { message, error }) = queue.put(&long) else { panic!("behind the limit") };
-        assert_eq!(message, &long);
-        assert!(matches!(error, Error::NoSpace { needed, available } if needed > available), "{error}");
-        queue.put(vec![2; 100]).unwrap();
-        queue.len()
-    };
-    assert_eq!(Process::spawn(limited, (&queue,)).unwrap().join().unwrap(), 2);
-    assert_eq!([queue.get().unwrap(), queue.get().unwrap()], [[1; 100], [2; 100]]);
+    let long = vec![9; 3 << 20];
+    queue.put(vec![1; 100]).unwrap();
+    IS_FULL.set(true);
+    let Err(PutError::Failed { message, error }) = queue.put(&long) else { panic!("there is no memory") };
+    assert_eq!(message, &long);
+    assert!(matches!(error, Error::NoSpace { needed, available } if needed > available), "{error}");
+    queue.put(vec![2; 100]).unwrap();
+    queue.put(vec![3; 100]).unwrap();
+    // The place of the message that was not put is taken until a get has passed it.
+    assert_eq!((queue.len(), queue.is_full()), (3, true));
+    IS_FULL.set(false);
+    assert_eq!(queue.try_put(&long), Err(TryPutError::Full(&long)));
+    assert_eq!([(); 3].map(|()| queue.get().unwrap()), [[1; 100], [2; 100], [3; 100]]);
     (0..4).for_each(|n| queue.try_put(vec![n; 3 << 20]).unwrap());
     assert!(queue.is_full());
     // Who may not back a message cannot get it, and leaves it to others.
     let limited = |queue: Queue<Vec<u8>>| {
-        limit_file_sizes(1 << 12);
+        IS_FULL.set(true);
         matches!(queue.get(), Err(GetError::Failed(Error::NoSpace { .. })))
     };
     assert!(Process::spawn(limited, (&queue,)).unwrap().join().unwrap());
     let mut got: Vec<_> = (0..4).map(|_| queue.get().unwrap()).collect();
     got.sort_unstable();
     assert!(got.iter().enumerate().all(|(n, message)| message[..] == vec![n as u8; 3 << 20]));
+}
+
+#[test]
+fn a_message_takes_no_more_memory_than_twice_its_length() {
+    let _watchdog = watchdog();
+    let capacity = 64;
+    let queue = Queue::<Vec<u8>>::new(capacity).unwrap();
+    let idle = blocks(&queue.memory_fd());
+    for length in [200, 3_000, 5_000, 40_000, 600_000] {
+        (0..capacity).for_each(|_| queue.put(vec![0; length]).unwrap());
+        (0..capacity).for_each(|_| drop(queue.get().unwrap()));
+        let each = (blocks(&queue.memory_fd()) - idle) / capacity as u64;
+        assert!(each <= 2 * (length as u64).max(2_048), "{each} bytes for each of {length}");
+    }
 }
 
 #[test]

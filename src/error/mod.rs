@@ -132,7 +132,7 @@ pub enum Error {
     Empty,
 
     /// A queue or a ring is closed; or it is, and everything has been got.
-    #[error("the queue is closed")]
+    #[error("the queue or ring is closed")]
     Closed,
 
     /// Nobody is left at the other side of a queue that was made to say so.

@@ -175,14 +175,25 @@ impl<M> fmt::Display for TryPutError<M> {
 
 macro_rules! debug_and_error {
     ($($error:ident)*) => {$(
-        /// Without the message, which need not be `Debug`.
+        /// Without the message, which need not be `Debug`; with what lies behind the failure, as for [`Error`].
         impl<M> fmt::Debug for $error<M> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($error), "({})"), self)
+                match self {
+                    $error::Failed { error, .. } => write!(f, concat!(stringify!($error), "({:?})"), error),
+                    outcome => write!(f, concat!(stringify!($error), "({})"), outcome),
+                }
             }
         }
 
-        impl<M> std::error::Error for $error<M> {}
+        impl<M> std::error::Error for $error<M> {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self {
+                    // It says what the failure says, and so what lies behind is what lies behind that.
+                    $error::Failed { error, .. } => error.source(),
+                    _ => None,
+                }
+            }
+        }
     )*};
 }
 

@@ -1,11 +1,16 @@
 //! Values as bytes: postcard, into memory that is already there.
 
-use postcard::ser_flavors::Flavor;
+use std::os::fd::OwnedFd;
+
+use postcard::de_flavors::{Flavor as Source, Slice as Bytes};
+use postcard::ser_flavors::{Flavor, Slice, StdVec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::depth::{self, Shallow};
+use super::encoder::{self, encode};
 use crate::error::{Error, Result};
-use crate::segment::handle;
+use crate::segment::handle::{self, Alone, Parcel};
 
 /// Encodes `message` into `buffer`: what it has filled of it, or `None` if it is too short. `what` names the message in
 /// errors.
@@ -15,18 +20,12 @@ pub(crate) fn encode_into<'b, M: Serialize + ?Sized>(
     message: &M,
     buffer: &'b mut [u8],
 ) -> Result<Option<&'b [u8]>> {
-    handle::forget_refusal();
-    match postcard::to_slice(message, buffer) {
+    let alone = Alone::enter();
+    match encode(message, Slice::new(buffer)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(postcard::Error::SerializeBufferFull) => Ok(None),
-        Err(error) => Err(failed(what, error)),
+        Err(error) => Err(unencoded(what, error, alone.has_refused())),
     }
-}
-
-/// How many bytes `message` takes.
-pub(crate) fn encoded_size<M: Serialize + ?Sized>(what: &'static str, message: &M) -> Result<usize> {
-    postcard::serialize_with_flavor(message, postcard::ser_flavors::Size::default())
-        .map_err(|error| failed(what, error))
 }
 
 /// Encodes `message` piece by piece into a sink, which may refuse; how many bytes it has taken.
@@ -35,28 +34,76 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
     message: &M,
     sink: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<usize> {
-    let mut refused = None;
-    let pieces = Pieces { sink, refused: &mut refused, total: 0, piece: [0; PIECE], filled: 0 };
-    let encoded = postcard::serialize_with_flavor(message, pieces);
-    match (refused, encoded) {
+    let mut failed = None;
+    let pieces = Pieces { sink, refused: &mut failed, total: 0, piece: [0; PIECE], filled: 0 };
+    let alone = Alone::enter();
+    let encoded = encode(message, pieces);
+    match (failed, encoded) {
         (Some(error), _) => Err(error),
         (None, Ok(total)) => Ok(total),
-        (None, Err(error)) => Err(failed(what, error)),
+        (None, Err(error)) => Err(unencoded(what, error, alone.has_refused())),
     }
+}
+
+/// Encodes what travels with descriptors: `value`, and the segments of the handles in it.
+pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Result<Parcel> {
+    handle::pack(|| encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false)))
 }
 
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    let mut deserializer = postcard::Deserializer::from_bytes(bytes);
-    let value = match T::deserialize(&mut deserializer) {
-        Ok(value) => value,
-        Err(error) => return Err(undecoded(what, error.to_string())),
-    };
-    match deserializer.finalize() {
-        Ok([]) => Ok(value),
-        rest => Err(undecoded(what, format!("{} bytes too many", rest.map_or(0, <[u8]>::len)))),
+    let alone = Alone::enter();
+    match take_any(bytes) {
+        Ok((value, [])) => Ok(value),
+        Err(_) if alone.has_refused() => Err(Error::HandleOutsideTransfer),
+        taken => whole(what, taken),
     }
+}
+
+/// Fails if what has just been encoded cannot be decoded as a `T`, for a reason that lies in the encoding: what the type's
+/// own code says is for who decodes it in earnest.
+pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<()> {
+    let _alone = Alone::enter();
+    let reason = match take_any::<T>(bytes) {
+        Ok((_, [])) | Err(postcard::Error::SerdeDeCustom) => return Ok(()),
+        Ok((_, rest)) => too_many(rest),
+        Err(error) => unreadable(error),
+    };
+    Err(Error::Encode { what: what.into(), reason: format!("what comes out does not decode: {reason}") })
+}
+
+/// Decodes what [`pack`] has encoded, with the descriptors that came with it.
+pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
+    handle::unpack(descriptors, || whole(what, take_any(bytes)))
+}
+
+/// The value, if nothing comes behind it.
+#[inline]
+fn whole<T>(what: &'static str, taken: postcard::Result<(T, &[u8])>) -> Result<T> {
+    match taken {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(undecoded(what, too_many(rest))),
+        Err(error) => Err(undecoded(what, unreadable(error))),
+    }
+}
+
+/// A value of any length, and what comes behind it.
+#[inline]
+fn take_any<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<(T, &[u8])> {
+    if bytes.len() <= depth::SHORT { take(Bytes::new(bytes)) } else { take_long(bytes) }
+}
+
+#[inline(never)]
+fn take_long<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<(T, &[u8])> {
+    take(Shallow::new(bytes))
+}
+
+#[inline]
+fn take<'de, T: DeserializeOwned, S: Source<'de>>(source: S) -> postcard::Result<(T, S::Remainder)> {
+    let mut deserializer = postcard::Deserializer::from_flavor(source);
+    let value = T::deserialize(&mut deserializer)?;
+    Ok((value, deserializer.finalize()?))
 }
 
 #[cold]
@@ -65,11 +112,35 @@ fn undecoded(what: &'static str, reason: String) -> Error {
 }
 
 #[cold]
-fn failed(what: &'static str, error: postcard::Error) -> Error {
-    if handle::was_refused() {
-        return Error::HandleOutsideTransfer;
+fn too_many(rest: &[u8]) -> String {
+    format!("{} bytes too many", rest.len())
+}
+
+#[cold]
+fn unreadable(error: postcard::Error) -> String {
+    match error {
+        postcard::Error::WontImplement => "its type asks what comes next, and the encoding does not say \
+             (`#[serde(tag)]`, `#[serde(untagged)]` and `#[serde(flatten)]` ask)"
+            .into(),
+        depth::TOO_DEEP => "it is nested too deeply".into(),
+        other => other.to_string(),
     }
-    Error::Encode { what: what.into(), reason: error.to_string() }
+}
+
+/// `refused`: whether a handle has refused to be encoded, which postcard's errors do not say.
+#[cold]
+fn unencoded(what: &'static str, error: postcard::Error, refused: bool) -> Error {
+    let reason = match error {
+        _ if refused => return Error::HandleOutsideTransfer,
+        encoder::LEFT_OUT => {
+            "`#[serde(skip_serializing_if)]` leaves a field out, and the encoding does not say which are there".into()
+        }
+        postcard::Error::SerializeSeqLengthUnknown => {
+            "a sequence or a map does not say how long it is (`#[serde(flatten)]` makes one that does not)".into()
+        }
+        other => other.to_string(),
+    };
+    Error::Encode { what: what.into(), reason }
 }
 
 /// Numbers come byte by byte; they are gathered before they go into the sink. A guess at what makes its cost vanish.
@@ -146,7 +217,6 @@ mod tests {
             Ok(())
         });
         assert_eq!((total.unwrap(), &pieces), (whole.len(), &whole));
-        assert_eq!(encoded_size("a message", &message).unwrap(), whole.len());
         assert_eq!(decode::<(Vec<u8>, String, Vec<u64>, u128)>("a message", &whole).unwrap(), message);
     }
 

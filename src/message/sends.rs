@@ -7,6 +7,21 @@ use serde::de::DeserializeOwned;
 /// owner has to be given away. Handles (locks, values, arrays ...) passed by reference are the same objects in the
 /// child.
 ///
+/// # Types
+///
+/// Messages, arguments and results are encoded with [serde](https://serde.rs), in a format (postcard) that says neither which
+/// fields there are nor of what types: who decodes has to know. So some attributes and types do not travel:
+///
+/// - `#[serde(skip_serializing_if)]`: where it leaves a field out, the message does not encode. `#[serde(flatten)]`, and what
+///   else gives a map or a sequence of unknown length, does not either.
+/// - `#[serde(tag)]`, `#[serde(untagged)]`, and types that ask what comes next (`serde_json::Value`) encode and do not decode.
+///   A [`Queue`](crate::Queue) refuses such a message if it is the first that a handle puts; elsewhere, whoever receives it
+///   gets an error that says so, and the message is gone.
+/// - `#[serde(skip_serializing)]` without `skip_deserializing`: as those.
+///
+/// `#[serde(skip)]`, `#[serde(with)]`, `rename` and the like are as everywhere. A value may be nested as deeply as 256 KiB of
+/// stack allow when it is decoded: hundreds of levels, as a rule. What is nested more deeply does not decode.
+///
 /// This trait cannot usefully be implemented for other types: the receiver decodes a `P` from whatever the sender
 /// encodes.
 ///

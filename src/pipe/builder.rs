@@ -97,16 +97,21 @@ impl<'a> PipeBuilder<'a> {
     /// See [`PipeBuilder`].
     pub fn pipe<S, R>(&self) -> Result<(Connection<S, R>, Connection<R, S>)> {
         let bytes = Placed::<super::body::ChannelBody>::bytes(super::body::tail(self.capacity))?;
+        // Both at once: what is taken of an arena is never given back.
+        let both = bytes.saturating_mul(2);
         let own;
-        let home = match self.arena {
-            Some(arena) => arena.home(),
+        let homes = match self.arena {
+            Some(arena) => {
+                let first = arena.allocate(both)?;
+                [arena.home_at(first), arena.home_at(first + bytes)]
+            }
             None => {
-                own = Segment::create(bytes.saturating_mul(2), 0)?;
-                Home::In(&own)
+                own = Segment::create(both, 0)?;
+                [Home::In(&own); 2]
             }
         };
-        let (to_there, from_here) = self.direction(home)?;
-        let (to_here, from_there) = self.direction(home)?;
+        let (to_there, from_here) = self.direction(homes[0])?;
+        let (to_here, from_there) = self.direction(homes[1])?;
         Ok((Connection::new(to_there, from_there), Connection::new(to_here, from_here)))
     }
 

@@ -37,7 +37,7 @@ use crate::error::Result;
 ///
 /// Each end has one owner, and is moved to another process by passing it in the arguments or the result of a
 /// [`Process`](crate::Process), at any depth. Messages arrive in the order in which they were sent, once each. See
-/// [`Sender`] and [`Receiver`] for what happens when a process dies.
+/// [`Sender`] and [`Receiver`] for what happens when a process dies, and [`Sends`](crate::Sends) for what a message may be.
 ///
 /// # Errors
 ///

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use super::trampoline;
 use crate::error::{Error, Result};
 use crate::message::Sends;
-use crate::segment::handle::{Parcel, pack, unpack};
+use crate::message::codec::{pack, unpack};
+use crate::segment::handle::Parcel;
 
 /// A function that can run in another process with arguments of the types in the tuple `S`; its own parameters have
 /// the types in the tuple `P`.

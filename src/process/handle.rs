@@ -15,7 +15,7 @@ use super::protocol::{ANSWER, Answer};
 use super::registry;
 use super::try_join_error::TryJoinError;
 use crate::error::{Error, Exit, ProcessError, Result};
-use crate::segment::handle::unpack;
+use crate::message::codec::unpack;
 use crate::sys::clock::Deadline;
 
 /// A function that runs in a process of its own, and will return an `R`.

@@ -88,7 +88,7 @@ impl Arena {
         self.placed.segment().remaining() as usize
     }
 
-    /// Takes room for bytes of an object that lie apart from it; their offset.
+    /// Takes room for more than one object, or for more than an object; its offset, for [`home_at`](Self::home_at).
     pub(crate) fn allocate(&self, bytes: u64) -> Result<u64> {
         self.placed.segment().allocate(bytes)
     }
@@ -100,6 +100,11 @@ impl Arena {
     /// Where `new_in` puts an object.
     pub(crate) fn home(&self) -> Home<'_> {
         Home::In(self.placed.segment())
+    }
+
+    /// Where an object lies whose room has been taken before.
+    pub(crate) fn home_at(&self, offset: u64) -> Home<'_> {
+        Home::At(self.placed.segment(), offset)
     }
 }
 

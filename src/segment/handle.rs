@@ -13,7 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::LocalKey;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Segment;
@@ -75,9 +74,19 @@ enum Received {
 
 type Slot<T> = LocalKey<RefCell<Option<T>>>;
 
+/// What this thread is encoding or decoding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Nothing of ours, or what travels with descriptors, maybe inside a message that does not.
+    Open,
+    /// A message that travels without descriptors, maybe inside one that travels with them.
+    Alone,
+    /// Such a one, and a handle in it has been refused.
+    Refused,
+}
+
 thread_local! {
-    /// Whether this thread has tried to serialise a handle outside a transfer.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
+    static SCOPE: Cell<Scope> = const { Cell::new(Scope::Open) };
     static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
     static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
 }
@@ -95,34 +104,72 @@ fn scoped<T: Default + 'static, R>(slot: &'static Slot<T>, transfer: T, body: im
         }
     }
     let _restore = Restore { slot, outer: slot.replace(Some(transfer)) };
+    let _within = Within::enter(Scope::Open);
     let result = body();
     let transfer = slot.take().unwrap_or_default();
     (result, transfer)
 }
 
-/// Encodes `value` and collects the segments of the handles in it.
-pub(crate) fn pack<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Parcel> {
-    let (encoded, transfer) = scoped(&OUTGOING, Outgoing::default(), || postcard::to_stdvec(value));
-    match (encoded, transfer.refused) {
-        (_, Some(refused)) => Err(refused),
-        (Ok(bytes), None) => Ok(Parcel { bytes, segments: transfer.segments, flights: transfer.flights }),
-        (Err(error), None) => Err(Error::Encode { what: what.into(), reason: error.to_string() }),
+/// A scope that this thread is in until this is dropped, also by a panic.
+struct Within {
+    outer: Scope,
+}
+
+impl Within {
+    #[inline]
+    fn enter(scope: Scope) -> Self {
+        Within { outer: SCOPE.replace(scope) }
     }
 }
 
-/// Decodes a value from `bytes` and the descriptors that came with them.
-pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
+impl Drop for Within {
+    #[inline]
+    fn drop(&mut self) {
+        SCOPE.set(self.outer);
+    }
+}
+
+/// As long as it lives, this thread encodes or decodes what travels without descriptors: no handle gets in or out, also where
+/// this happens inside a transfer.
+///
+/// A guard, not a function of a closure: that is not inlined in another crate, and costs a small message half as much again.
+pub(crate) struct Alone {
+    _within: Within,
+}
+
+impl Alone {
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        Alone { _within: Within::enter(Scope::Alone) }
+    }
+
+    /// Ends it; whether a handle tried to get in or out.
+    #[inline]
+    pub(crate) fn has_refused(self) -> bool {
+        let has_refused = SCOPE.get() == Scope::Refused;
+        drop(self);
+        has_refused
+    }
+}
+
+/// Collects the segments of the handles that `encode` encodes.
+pub(crate) fn pack(encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Parcel> {
+    let (encoded, transfer) = scoped(&OUTGOING, Outgoing::default(), encode);
+    if let Some(refused) = transfer.refused {
+        return Err(refused);
+    }
+    Ok(Parcel { bytes: encoded?, segments: transfer.segments, flights: transfer.flights })
+}
+
+/// Gives the handles that `decode` decodes the descriptors that came with them.
+pub(crate) fn unpack<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     let descriptors = descriptors.into_iter().map(Received::Descriptor).collect();
     let transfer = Incoming { descriptors, ..Incoming::default() };
-    let (decoded, transfer) = scoped(&INCOMING, transfer, || postcard::from_bytes(bytes));
+    let (decoded, transfer) = scoped(&INCOMING, transfer, decode);
     for (segment, flight) in &transfer.flights {
         segment.land(*flight);
     }
-    match (decoded, transfer.refused) {
-        (_, Some(refused)) => Err(refused),
-        (Ok(value), None) => Ok(value),
-        (Err(error), None) => Err(Error::Decode { what: what.into(), reason: error.to_string() }),
-    }
+    transfer.refused.map_or(decoded, Err)
 }
 
 /// A handle in serialised form.
@@ -197,11 +244,20 @@ impl Incoming {
     }
 }
 
+/// Whether this thread is about to encode or decode a handle in what travels alone.
+fn is_refused() -> bool {
+    let is_alone = SCOPE.get() != Scope::Open;
+    if is_alone {
+        SCOPE.set(Scope::Refused);
+    }
+    is_alone
+}
+
 /// Runs `body` with the message that this thread is packing; its error is the one that `pack` returns.
 pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> Result<W>) -> Result<W, E> {
     OUTGOING.with_borrow_mut(|outgoing| {
-        let Some(outgoing) = outgoing else {
-            REFUSED.set(true);
+        let is_refused = is_refused();
+        let Some(outgoing) = outgoing.as_mut().filter(|_| !is_refused) else {
             return Err(E::custom(Error::HandleOutsideTransfer));
         };
         body(outgoing).map_err(|error| {
@@ -212,21 +268,13 @@ pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> 
     })
 }
 
-/// An older refusal explains nothing that fails from now on.
-#[inline]
-pub(crate) fn forget_refusal() {
-    REFUSED.set(false);
-}
-
-/// Whether a handle has just refused to be serialised on this thread: postcard's errors do not say so.
-pub(crate) fn was_refused() -> bool {
-    REFUSED.take()
-}
-
 /// Runs `body` with the message that this thread is unpacking; its error is the one that `unpack` returns.
 pub(crate) fn take_out<H, E: serde::de::Error>(body: impl FnOnce(&mut Incoming) -> Result<H>) -> Result<H, E> {
     INCOMING.with_borrow_mut(|incoming| {
-        let Some(incoming) = incoming else { return Err(E::custom(Error::HandleOutsideTransfer)) };
+        let is_refused = is_refused();
+        let Some(incoming) = incoming.as_mut().filter(|_| !is_refused) else {
+            return Err(E::custom(Error::HandleOutsideTransfer));
+        };
         body(incoming).map_err(|error| {
             let text = E::custom(&error);
             incoming.refused = Some(error);

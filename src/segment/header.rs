@@ -9,7 +9,7 @@ use super::object::ObjectHeader;
 use crate::error::AttachError;
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Relaxed, Release},
 };
 use crate::word::peers::{MOST_PEERS, PeerSlot};
 
@@ -83,23 +83,45 @@ pub(crate) fn first_object(peers: u32) -> u64 {
 /// The least that a file must hold to be a segment.
 pub(crate) const LEAST: u64 = size_of::<Header>() as u64;
 
-/// Checks the first word of a file.
-fn check_magic(found: u64) -> Result<(), AttachError> {
-    if found == MAGIC { Ok(()) } else { Err(AttachError::WrongMagic { found, expected: MAGIC }) }
-}
-
-/// How many bytes of a file of `size` must be backed before it is mapped, by its first bytes, read without mapping it: before
-/// any memory is spent on what may be no segment at all.
-pub(crate) fn solid_of(first: &[u8; FIRST], size: u64) -> Result<u64, AttachError> {
-    let word = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| first[offset + i]));
-    check_magic(word(0))?;
-    match word(offset_of!(Header, solid)) {
-        solid if solid <= size => Ok(solid),
-        solid => Err(AttachError::WrongSize { found: size, expected: solid }),
+/// What a file of `size` bytes that is a segment says about itself: how many of its bytes must be backed before they are
+/// touched, and its number of peers.
+///
+/// `first` are its first bytes, read without mapping it: before any memory is spent on what may be no segment, or none of
+/// ours. Nobody looks at those of the file again, which its peers might change.
+pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), AttachError> {
+    let half = |offset: usize| u32::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
+    let word = |offset: usize| u64::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
+    let magic = word(offset_of!(Header, magic));
+    if magic != MAGIC {
+        return Err(AttachError::WrongMagic { found: magic, expected: MAGIC });
     }
+    let format = half(offset_of!(Header, format));
+    if format != FORMAT {
+        return Err(AttachError::WrongFormat { found: format, expected: FORMAT });
+    }
+    let stamp = word(offset_of!(Header, stamp));
+    if stamp != STAMP {
+        return Err(AttachError::WrongLayout { found: stamp, expected: STAMP });
+    }
+    let length = word(offset_of!(Header, length));
+    if length != size {
+        return Err(AttachError::WrongSize { found: size, expected: length });
+    }
+    let solid = word(offset_of!(Header, solid));
+    if solid > size {
+        return Err(AttachError::WrongSize { found: size, expected: solid });
+    }
+    let peers = half(offset_of!(Header, peers));
+    if !(1..=MOST_PEERS).contains(&peers) {
+        return Err(AttachError::WrongPeers { found: peers, most: MOST_PEERS });
+    }
+    if first_object(peers) > solid {
+        return Err(AttachError::WrongSize { found: solid, expected: first_object(peers) });
+    }
+    Ok((solid, peers))
 }
 
-/// The bytes that `solid_of` looks at.
+/// The bytes that [`check`] looks at.
 pub(crate) const FIRST: usize = 64;
 
 impl Header {
@@ -119,38 +141,8 @@ impl Header {
 
     /// From here on, whoever maps the file has a segment before it.
     pub(crate) fn complete(&self) {
-        // Release: publishes the header to the Acquire in `check`; objects have states of their own.
+        // Release: publishes the header to who reads the file; objects have states of their own.
         self.magic.store(MAGIC, Release);
-    }
-
-    /// Checks that this is the header of a segment in a file of `size` bytes of which `solid` are backed, and gives its
-    /// number of peers.
-    pub(crate) fn check(&self, size: u64, solid: u64) -> Result<u32, AttachError> {
-        check_magic(self.magic.load(Acquire))?; // pairs with the Release in `complete`
-        let format = self.format.load(Relaxed);
-        if format != FORMAT {
-            return Err(AttachError::WrongFormat { found: format, expected: FORMAT });
-        }
-        let stamp = self.stamp.load(Relaxed);
-        if stamp != STAMP {
-            return Err(AttachError::WrongLayout { found: stamp, expected: STAMP });
-        }
-        let length = self.length.load(Relaxed);
-        if length != size {
-            return Err(AttachError::WrongSize { found: size, expected: length });
-        }
-        let found = self.solid.load(Relaxed);
-        if found != solid || solid > size {
-            return Err(AttachError::WrongSize { found: solid.min(size), expected: found });
-        }
-        let peers = self.peers.load(Relaxed);
-        if !(1..=MOST_PEERS).contains(&peers) {
-            return Err(AttachError::WrongPeers { found: peers, most: MOST_PEERS });
-        }
-        if first_object(peers) > solid {
-            return Err(AttachError::WrongSize { found: solid, expected: first_object(peers) });
-        }
-        Ok(peers)
     }
 
     /// Takes `bytes` (a multiple of `OBJECT_ALIGN`) between `first` and `length`; their offset, if there is room.

@@ -27,7 +27,7 @@ pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
 
 pub(crate) use self::header::PEERS;
-use self::header::{FIRST, LEAST, first_object, solid_of};
+use self::header::{FIRST, LEAST, first_object};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::fork::{self, Exclusion};
@@ -92,10 +92,9 @@ impl Segment {
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
         }
-        let solid = solid_of(&file.first_bytes::<FIRST>()?, size)?;
+        let (solid, peers) = header::check(&file.first_bytes::<FIRST>()?, size)?;
         file.fill_holes(solid)?;
         let mapping = Mapping::of(file, size)?;
-        let peers = place::header(&mapping).check(size, solid)?;
         let forks = fork::exclude();
         // Another thread may have been faster.
         match known(&forks) {

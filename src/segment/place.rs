@@ -84,6 +84,8 @@ pub(crate) enum Home<'a> {
     OwnWith(u64),
     /// Together with others.
     In(&'a Arc<Segment>),
+    /// Together with others, in room that has been taken for it.
+    At(&'a Arc<Segment>, u64),
 }
 
 /// The tail of an object that has none.
@@ -119,9 +121,12 @@ impl<B: Body> Placed<B> {
         let segment = match home {
             Home::Own => Segment::create(geometry.bytes, 0)?,
             Home::OwnWith(on_demand) => Segment::create(geometry.bytes, on_demand)?,
-            Home::In(segment) => Arc::clone(segment),
+            Home::In(segment) | Home::At(segment, _) => Arc::clone(segment),
         };
-        let offset = segment.allocate(geometry.bytes)?;
+        let offset = match home {
+            Home::At(_, offset) => offset,
+            _ => segment.allocate(geometry.bytes)?,
+        };
         crash_point!("create.allocated");
         let facts = Facts { kind: B::KIND, stamp: B::STAMP, element, length, bytes: geometry.bytes };
         let placed = Placed::at(segment, offset, length, geometry);

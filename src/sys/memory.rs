@@ -52,9 +52,11 @@ impl MemoryFile {
 
     /// Gives an empty file `length` bytes of zeroed memory, of which the first `solid` are really there.
     pub(crate) fn reserve(&self, solid: u64, length: u64) -> Result<()> {
+        // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ. It means files that grow, and no bytes
+        // within one.
+        within(length, capacity::file_size_limit().min(i64::MAX.cast_unsigned()))?;
         self.fill(0, solid, solid)?;
         if solid < length {
-            within(length, capacity::file_size_limit())?;
             self.file.set_len(length).map_err(|error| match error.raw_os_error() {
                 Some(libc::EFBIG | libc::EINVAL) => Error::NoSpace { needed: length, available: solid },
                 _ => Error::os("size a memory file", error),
@@ -79,8 +81,6 @@ impl MemoryFile {
     /// Backs `length` bytes from `offset` with memory, of which `missing` are not yet.
     fn fill(&self, offset: u64, length: u64, missing: u64) -> Result<()> {
         let end = offset.saturating_add(length);
-        // Beyond this limit the kernel does not only refuse: it also sends SIGXFSZ.
-        within(end, capacity::file_size_limit())?;
         if SINCE_LOOK.fetch_add(missing, Relaxed).saturating_add(missing) > WORTH_A_LOOK {
             within(missing, capacity::available(&self.file))?;
             SINCE_LOOK.store(0, Relaxed);

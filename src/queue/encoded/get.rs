@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -7,21 +6,15 @@ use serde::de::DeserializeOwned;
 
 use super::super::cursors::Refusal;
 use super::body::{INLINE, LENGTH};
+use super::extents::{no_memory, with_buffer};
 use super::task::Task;
 use super::{MESSAGE, Queue};
-use crate::error::{Error, GetError, Result, TryGetError};
+use crate::error::{Error, GetError, Kind, Result, TryGetError};
 use crate::fault::crash_point;
 use crate::message::codec;
 use crate::ring::{Hold, Ticket};
 use crate::segment::Wait;
-
-/// Copies of long messages are decoded from a buffer that the thread keeps for the next one, if it is not larger than this.
-/// A guess: as much as a message has at most, unless somebody asked for more.
-const KEPT: usize = 1 << 20;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+use crate::sys::fork;
 
 impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// Gets the next message; waits while there is none.
@@ -29,7 +22,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     ///
     /// [`Closed`](GetError::Closed) once the queue is closed and drained; [`Failed`](GetError::Failed) if a message does
-    /// not decode, which is then gone.
+    /// not decode, which is then gone, or if there is no memory for it, which leaves it to others. So does a copy of this
+    /// process that the message's own code forks: it gets [`GivenAway`](Error::GivenAway).
     ///
     /// # Examples
     ///
@@ -142,10 +136,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 
     /// The message in a slot that is ours. One that does not decode is gone; one for which there is no memory is given
-    /// back, as it is when its own code panics.
+    /// back, as it is when its own code panics. A copy of the process that its own code forks has got nothing.
     #[inline]
     fn decode(&self, ticket: Ticket) -> Result<T, Refusal> {
-        let claim = GiveBack { queue: self, ticket };
+        let claim = GiveBack { queue: self, ticket, generation: fork::generation() };
         let cells = self.cells();
         let slot = cells.message(ticket);
         let length = slot.read_word();
@@ -157,6 +151,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         } else {
             self.decode_large(ticket, length).map_err(Refusal::Failed)?
         };
+        if !claim.is_ours() {
+            return Err(Refusal::Failed(Error::GivenAway { object: Kind::Queue }));
+        }
         std::mem::forget(claim);
         match decoded {
             Ok(message) => Ok(message),
@@ -177,14 +174,11 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             return Ok(Err(Error::Decode { what: MESSAGE.into(), reason }));
         }
         let extent = self.extents.bytes(self.placed.segment(), ticket.index(), length)?;
-        let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
-        buffer.clear();
-        buffer.try_reserve(length as usize).map_err(|_| Error::NoSpace { needed: length, available: 0 })?;
-        let decoded = codec::decode(MESSAGE, extent.read(&mut buffer.spare_capacity_mut()[..length as usize]));
-        if buffer.capacity() <= KEPT {
-            let _ = BUFFER.try_with(|kept| kept.replace(buffer));
-        }
-        Ok(decoded)
+        let length = length as usize;
+        with_buffer(|buffer| {
+            buffer.try_reserve(length).map_err(|_| no_memory(length))?;
+            Ok(codec::decode(MESSAGE, extent.read(&mut buffer.spare_capacity_mut()[..length])))
+        })
     }
 }
 
@@ -192,10 +186,22 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 struct GiveBack<'a, T> {
     queue: &'a Queue<T>,
     ticket: Ticket,
+    /// The fork generation that took it.
+    generation: u32,
+}
+
+impl<T> GiveBack<'_, T> {
+    /// False in a forked copy of the process that took it, which has nothing to say about it.
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
 }
 
 impl<T> Drop for GiveBack<'_, T> {
     fn drop(&mut self) {
-        self.ticket.give_back(&self.queue.cells());
+        if self.is_ours() {
+            self.ticket.give_back(&self.queue.cells());
+        }
     }
 }

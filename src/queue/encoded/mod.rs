@@ -12,6 +12,7 @@ mod travel;
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,7 @@ use crate::segment::{Arena, Segment, type_stamp};
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::barrier;
 
-/// A bounded queue of messages of any serde type, lock-free, for any number of producers and consumers.
+/// A bounded queue of messages of nearly any serde type ([`Sends`](crate::Sends#types) says which), lock-free, for any number of producers and consumers.
 ///
 /// A message is encoded into shared memory when it is put, and decoded when it is got; small ones cost no allocation. For
 /// plain data there is [`Ring`](crate::Ring), which copies nothing that it need not.
@@ -89,6 +90,8 @@ pub struct Queue<T> {
     /// The most encoded bytes of a message, as they were when they were checked.
     max_message: u64,
     presence: Presence,
+    /// Whether a message of this handle has been seen to decode.
+    is_checked: AtomicBool,
     element: PhantomData<fn(T) -> T>,
 }
 
@@ -150,13 +153,18 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             0..=INLINE_BYTES => (0, 0),
             _ => Extents::size(max_message, capacity).ok_or_else(too_much)?,
         };
-        let (home, offset) = match arena {
-            Some(arena) => (arena.home(), if bytes > 0 { arena.allocate(bytes)? } else { 0 }),
+        let peers = arena.map_or(crate::segment::PEERS, Arena::peers);
+        let tail = tail(capacity, peers);
+        // Of an arena, all that it takes is taken at once: what is taken is never given back.
+        let object = Placed::<QueueBody>::bytes(tail)?;
+        let (home, mut offset) = match arena {
+            Some(arena) => {
+                let start = arena.allocate(object.saturating_add(bytes))?;
+                (arena.home_at(start), start + object)
+            }
             None => (Home::OwnWith(bytes), 0),
         };
-        let mut offset = offset;
-        let peers = arena.map_or(crate::segment::PEERS, Arena::peers);
-        let placed = Placed::create(home, type_stamp::<T>(), capacity, tail(capacity, peers), |placed| {
+        let placed = Placed::create(home, type_stamp::<T>(), capacity, tail, |placed| {
             if arena.is_none() {
                 offset = placed.segment().solid();
             }
@@ -165,7 +173,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             body.extents.store(offset, Relaxed);
             body.ends.store(ends.bits(), Relaxed);
         })?;
-        Self::of(placed, offset, stride, max_message, Presence::new(Role::Both, ends)).entered()
+        Self::of(placed, offset, stride, max_message, Presence::new(Role::Both, ends))?.entered()
     }
 
     /// The queue at `offset`, checked, as a handle that is not entered yet.
@@ -185,15 +193,16 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             return Err(AttachError::OutOfBounds { offset: extents, bytes, segment }.into());
         }
         let presence = Presence::new(role, Ends::of_bits(placed.body().ends.load(Relaxed)));
-        Ok(Self::of(placed, extents, stride, max_message, presence))
+        Self::of(placed, extents, stride, max_message, presence)
     }
 
-    fn of(placed: Placed<QueueBody>, extents: u64, stride: u64, max_message: u64, presence: Presence) -> Self {
+    fn of(placed: Placed<QueueBody>, extents: u64, stride: u64, max_message: u64, presence: Presence) -> Result<Self> {
         barrier::register();
         let cursors = Cursors::new(&cells(&placed));
-        let slots = if stride > 0 { placed.length() as u64 } else { 0 };
-        let extents = Extents::new(extents, stride, slots);
-        Queue { cursors, extents, max_message, presence, placed, element: PhantomData }
+        let slots = if stride > 0 { placed.length() } else { 0 };
+        let extents = Extents::new(extents, stride, slots)?;
+        let is_checked = AtomicBool::new(false);
+        Ok(Queue { cursors, extents, max_message, presence, is_checked, placed, element: PhantomData })
     }
 }
 

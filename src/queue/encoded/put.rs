@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -5,11 +6,11 @@ use serde::de::DeserializeOwned;
 
 use super::super::cursors::Refusal;
 use super::body::{INLINE, LENGTH};
+use super::extents::{no_memory, with_buffer};
 use super::{MESSAGE, Queue};
 use crate::error::{Error, Kind, PutError, TryPutError};
 use crate::fault::crash_point;
 use crate::message::{Sends, codec};
-use crate::ring::Ticket;
 use crate::segment::Wait;
 
 impl<T: Serialize + DeserializeOwned> Queue<T> {
@@ -19,7 +20,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// Always with the message: [`Closed`](PutError::Closed) if the queue is, or while it waits becomes, closed;
     /// [`Failed`](PutError::Failed) if the message does not encode, is longer than [`max_message`](Self::max_message), or
-    /// finds no memory. The queue is then as it was.
+    /// finds no memory. The queue then holds what it did; but a message of more than 112 bytes that finds no shared memory
+    /// may have taken a place, which is free again once a get has gone past it.
+    ///
+    /// The first message of a handle is also decoded, to see that its type [can be](crate::Sends#types).
     ///
     /// # Examples
     ///
@@ -81,12 +85,19 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     #[inline]
     fn write<M: Serialize>(&self, message: &M, wait: Wait) -> Result<(), Refusal> {
-        // On the stack first: a slot that is being written holds up those behind it, and the message's own code runs here.
+        // Before a slot is claimed: one that is being written holds up those behind it, and the message's own code runs here.
         let mut small = [0; INLINE];
         let most = INLINE.min(self.max_message());
         match codec::encode_into(MESSAGE, message, &mut small[..most]).map_err(Refusal::Failed)?.map(<[u8]>::len) {
-            Some(length) => self.write_small(&small, length, wait),
-            None => self.write_large(message, wait),
+            Some(length) => {
+                self.check_first(&small[..length])?;
+                self.write_small(&small, length, wait)
+            }
+            None => with_buffer(|buffer| {
+                self.encode_large(message, buffer).map_err(Refusal::Failed)?;
+                self.check_first(buffer)?;
+                self.write_large(buffer, wait)
+            }),
         }
     }
 
@@ -102,45 +113,56 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         Ok(())
     }
 
+    /// Encodes into an empty buffer, as far as the message may be long.
     #[cold]
-    fn write_large<M: Serialize>(&self, message: &M, wait: Wait) -> Result<(), Refusal> {
-        let cells = self.cells();
-        let too_large = |size| Error::TooLarge { object: Kind::Queue, size, limit: self.max_message() };
-        // Once only to see that it can be done: a slot that is claimed and given up leaves a gap until the next lap.
-        let size = codec::encoded_size(MESSAGE, message).map_err(Refusal::Failed)?;
-        if size > self.max_message() {
-            return Err(Refusal::Failed(too_large(size)));
-        }
-        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
-        let claim = Abandon { queue: self, ticket };
-        let mut written = 0;
-        let encoded = codec::encode_with(MESSAGE, message, |piece| {
-            let end = written + piece.len();
-            if end > self.max_message() {
-                return Err(too_large(end)); // it has grown since
+    fn encode_large<M: Serialize>(&self, message: &M, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        let limit = self.max_message();
+        let size = codec::encode_with(MESSAGE, message, |piece| {
+            // What is too long is only counted, for the error.
+            if piece.len() <= limit - buffer.len() {
+                buffer.try_reserve(piece.len()).map_err(|_| no_memory(piece.len()))?;
+                buffer.extend_from_slice(piece);
             }
-            let extent = self.extents.bytes(cells.segment(), ticket.index(), end as u64)?;
-            extent.part(written, piece.len()).write(piece);
-            written = end;
             Ok(())
-        });
-        let length = encoded.map_err(Refusal::Failed)?;
-        std::mem::forget(claim);
+        })?;
+        if size > limit { Err(Error::TooLarge { object: Kind::Queue, size, limit }) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn write_large(&self, bytes: &[u8], wait: Wait) -> Result<(), Refusal> {
+        if bytes.len() <= INLINE {
+            // It has become shorter since the first attempt.
+            let mut small = [0; INLINE];
+            small[..bytes.len()].copy_from_slice(bytes);
+            return self.write_small(&small, bytes.len(), wait);
+        }
+        let cells = self.cells();
+        let ticket = self.cursors.claim(&cells, wait, || self.has_no_consumers())?;
+        let length = bytes.len() as u64;
+        match self.extents.bytes(cells.segment(), ticket.index(), length) {
+            Ok(extent) => extent.write(bytes),
+            Err(error) => {
+                ticket.abandon(&cells);
+                return Err(Refusal::Failed(error));
+            }
+        }
         crash_point!("queue.extended");
-        cells.message(ticket).write(&(length as u64).to_ne_bytes());
+        cells.message(ticket).write(&length.to_ne_bytes());
         ticket.publish(&cells);
         Ok(())
     }
-}
 
-/// Gives a claimed slot up unless forgotten: also when the message's own code panics.
-struct Abandon<'a, T> {
-    queue: &'a Queue<T>,
-    ticket: Ticket,
-}
+    /// Looks whether the first message of this handle can be decoded. Some types encode and cannot: `#[serde(tag)]` and its
+    /// likes need an encoding that describes itself. What the type's own code says is for who gets it.
+    #[inline]
+    fn check_first(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        if self.is_checked.load(Relaxed) { Ok(()) } else { self.check(bytes).map_err(Refusal::Failed) }
+    }
 
-impl<T> Drop for Abandon<'_, T> {
-    fn drop(&mut self) {
-        self.ticket.abandon(&self.queue.cells());
+    #[cold]
+    fn check(&self, bytes: &[u8]) -> Result<(), Error> {
+        codec::check::<T>(MESSAGE, bytes)?;
+        self.is_checked.store(true, Relaxed);
+        Ok(())
     }
 }

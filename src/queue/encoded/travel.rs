@@ -2,6 +2,7 @@
 //! ends with those who use it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -69,6 +70,7 @@ impl<T> Queue<T> {
             extents: self.extents.clone(),
             max_message: self.max_message,
             presence: Presence::new(role, self.presence.ends),
+            is_checked: self.is_checked.load(Relaxed).into(),
             element: std::marker::PhantomData,
         };
         // In a forked copy of the process, which cannot become a peer of its own, it is not entered; nor is it of use.
