@@ -307,6 +307,24 @@ fn a_message_outlives_all_who_die_of_it() {
     one_message_and_many_dead_consumers::<Queue<Long>>();
 }
 
+/// A producer dies behind a slot that it has passed: nobody puts anything there, and everything arrives.
+#[test]
+fn a_death_behind_a_passed_slot_costs_a_look() {
+    let _watchdog = watchdog();
+    for place in PLACES {
+        let ring: Ring<Lines> = at_place(place);
+        assert!((101..104).all(|number| Channel::try_put(&ring, number)));
+        let held = ring.take().unwrap();
+        assert_eq!(Channel::try_get(&ring), Some(102));
+        dies_at!("ring.passed", put::<Ring<Lines>>, (&ring, 104));
+        assert!(Channel::try_put(&ring, 105));
+        assert_eq!(drain(&ring), [103, 105], "place {place}");
+        assert_eq!(held[0], 101);
+        drop(held);
+        assert_all_slots_are_usable(&ring);
+    }
+}
+
 fn a_death_in_the_middle_of_each_repair<C: Channel>() {
     for place in PLACES {
         let situation = format!("{}, place {place}", C::NAME);

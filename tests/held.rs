@@ -131,3 +131,25 @@ fn a_dead_workers_task_comes_again_in_the_middle_of_a_stream() {
     }
     assert_eq!(jobs.redelivered(), 1);
 }
+
+/// Who cleans up in a panic does its tasks, too.
+#[test]
+fn a_task_got_during_a_panic_is_done_when_it_is_dropped() {
+    struct Drain(Queue<u32>);
+    impl Drop for Drain {
+        fn drop(&mut self) {
+            let mut drained = 0;
+            while let Ok(task) = self.0.try_get_task() {
+                drained += *task;
+                assert!(drained < 10, "the same task again");
+            }
+        }
+    }
+    let jobs = Queue::new(4).unwrap();
+    (0..3).for_each(|n| jobs.put(n).unwrap());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _drain = Drain(jobs.clone());
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err() && jobs.is_empty() && jobs.join_timeout(SOON));
+}

@@ -9,7 +9,11 @@
 //!     who could) and then, behind the heavy half of a fence, nobody at work (see I3 of `producer.rs`): a reader may still
 //!     die and leave a message.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed},
+    fence,
+};
 
 use super::control::Slots;
 use super::position::Position;
@@ -187,6 +191,7 @@ impl Consumer {
 
     /// Whether a message is ready, or being read by somebody who may yet die.
     pub(crate) fn is_busy(&self, slots: &impl Slots) -> bool {
+        fence(Acquire); // as in `load_acquire`, for what was seen finished when the base was moved on
         Self::count_from(self.base(slots.capacity()), slots, 1, |phase| {
             phase == Phase::Ready || phase == Phase::Reading
         }) > 0
@@ -197,7 +202,7 @@ impl Consumer {
         let mut at = from;
         let (mut count, mut asked_for_the_tail) = (0, false);
         for _ in 0..most_visits(capacity) {
-            let word = slots.word(at.index()).load();
+            let word = slots.word(at.index()).load_acquire();
             let ahead = word.ahead_of(at.lap());
             at = match word.phase() {
                 _ if ahead > 0 => past(word, at, ahead, capacity),

@@ -134,6 +134,14 @@ impl SlotWord {
         Word(self.word.load(Relaxed))
     }
 
+    /// As [`load`](Self::load), for who asks whether anybody is at work.
+    #[inline]
+    pub(super) fn load_acquire(&self) -> Word {
+        // Acquire: pairs with the Release in `store` and `end_hold`; whoever sees a message finished sees in its next looks what
+        // its reader did before: counted it, or put another.
+        Word(self.word.load(Acquire))
+    }
+
     /// Takes the slot over from exactly this word: free, ready, or of a dead owner (S1, S2).
     #[inline]
     pub(super) fn claim(&self, from: Word, to: Word) -> bool {

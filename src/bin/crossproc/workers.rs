@@ -117,7 +117,7 @@ fn work(
 ) -> Result<()> {
     loop {
         let job = match jobs.get_task() {
-            Ok(job) => job,
+            Ok(job) => job.give_back_on_drop(),
             Err(GetError::Closed) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
@@ -125,7 +125,7 @@ fn work(
         let counted = count_share(&job, &shares[job.share], |bytes| progress.step(worker, bytes))?;
         match results.put(counted) {
             // Only now is the job done. Whoever dies in between has its share counted twice, rather than never.
-            Ok(()) => drop(job),
+            Ok(()) => job.done(),
             // All is counted, this share by a worker that died in between.
             Err(PutError::Closed(_)) => return Ok(()),
             Err(error) => return Err(error.into()),

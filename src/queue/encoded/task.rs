@@ -58,6 +58,8 @@ struct Claim<'a, T> {
     ticket: Ticket,
     /// The fork generation that got it.
     generation: u32,
+    /// Whether a panic was on its way already when it was got: then that panic says nothing about this work.
+    was_panicking: bool,
     /// What its drop does.
     ending: Ending,
 }
@@ -70,7 +72,8 @@ enum Ending {
 
 impl<'a, T> Task<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>, ticket: Ticket, message: T) -> Self {
-        Task { claim: Claim { queue, ticket, generation: fork::generation(), ending: Ending::Done }, message }
+        let (generation, was_panicking) = (fork::generation(), thread::panicking());
+        Task { claim: Claim { queue, ticket, generation, was_panicking, ending: Ending::Done }, message }
     }
 
     /// Says that the work is done, as dropping it does.
@@ -188,7 +191,8 @@ impl<T> DerefMut for Task<'_, T> {
 
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
-        self.end(if thread::panicking() { Ending::GivenBack } else { self.ending });
+        let panics = thread::panicking() && !self.was_panicking;
+        self.end(if panics { Ending::GivenBack } else { self.ending });
     }
 }
 
