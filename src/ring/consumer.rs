@@ -83,24 +83,26 @@ impl Consumer {
         let at = self.cursor(slots.capacity());
         let ready = Word::new(at.lap(), Phase::Ready, 0);
         let slot = slots.word(at.index());
-        if slot.load() == ready && slot.claim(ready, Word::reading(at.lap(), me, hold)) {
+        let word = slot.load();
+        if word == ready && slot.claim(ready, Word::reading(at.lap(), me, hold)) {
             crash_point!("ring.taken");
             look_ahead(slots, at);
             self.cursor.store(at.next(slots.capacity()).number(), Relaxed);
             return Some(Ticket::to_read(slots, at, hold));
         }
-        self.walk(slots, me, hold)
+        self.walk(slots, at, word, me, hold)
     }
 
-    /// As [`take`](Self::take), from wherever the cursor is.
+    /// As [`take`](Self::take), from `at`, where `word` stands.
     #[inline(never)]
-    fn walk(&self, slots: &impl Slots, me: PeerId, hold: Hold) -> Option<Ticket> {
+    fn walk(&self, slots: &impl Slots, mut at: Position, mut word: Word, me: PeerId, hold: Hold) -> Option<Ticket> {
         let capacity = slots.capacity();
-        let mut at = self.cursor(capacity);
         let mut asked_for_the_tail = false;
-        for _ in 0..most_visits(capacity) {
+        for visit in 0..most_visits(capacity) {
             let slot = slots.word(at.index());
-            let word = slot.load();
+            if visit > 0 {
+                word = slot.load();
+            }
             let ahead = word.ahead_of(at.lap());
             if ahead > 0 {
                 at = past(word, at, ahead, capacity);

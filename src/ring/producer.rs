@@ -60,10 +60,11 @@ impl Producer {
         let at = self.position(slots.capacity());
         let free = Word::new(at.lap(), Phase::Free, 0);
         let slot = slots.word(at.index());
-        if slot.load() == free && slot.claim(free, Word::new(at.lap(), Phase::Writing, me.get())) {
+        let word = slot.load();
+        if word == free && slot.claim(free, Word::new(at.lap(), Phase::Writing, me.get())) {
             return self.claimed(slots, at);
         }
-        self.walk(slots, me, |_| false)
+        self.walk(slots, at, word, me, |_| false)
     }
 
     /// Claims the next slot if there is one, after mending what dead owners have left in the way.
@@ -74,7 +75,8 @@ impl Producer {
         me: PeerId,
         liveness: &Liveness,
     ) -> Result<Ticket, PutRefused> {
-        self.walk(slots, me, |owner| liveness.is_dead(owner))
+        let at = self.position(slots.capacity());
+        self.walk(slots, at, slots.word(at.index()).load(), me, |owner| liveness.is_dead(owner))
     }
 
     #[inline]
@@ -91,15 +93,24 @@ impl Producer {
         Ok(ticket)
     }
 
+    /// From `at`, where `word` stands.
     #[inline(never)]
-    fn walk(&self, slots: &impl Slots, me: PeerId, is_dead: impl Fn(u32) -> bool) -> Result<Ticket, PutRefused> {
+    fn walk(
+        &self,
+        slots: &impl Slots,
+        mut at: Position,
+        mut word: Word,
+        me: PeerId,
+        is_dead: impl Fn(u32) -> bool,
+    ) -> Result<Ticket, PutRefused> {
         let capacity = slots.capacity();
         let control = slots.control();
-        let mut at = self.position(capacity);
         let (mut asked_for_the_tail, mut passes) = (false, 0);
-        for _ in 0..most_visits(capacity) {
+        for visit in 0..most_visits(capacity) {
             let slot = slots.word(at.index());
-            let word = slot.load();
+            if visit > 0 {
+                word = slot.load();
+            }
             let (ahead, phase) = (word.ahead_of(at.lap()), word.phase());
             if ahead == 0 && phase == Phase::Free {
                 if !slot.claim(word, Word::new(at.lap(), Phase::Writing, me.get())) {
@@ -119,14 +130,14 @@ impl Producer {
                 at = control.tail(capacity);
                 continue;
             }
-            // The slot is still in the lap before: full, unless somebody holds it.
-            if mend(slots, at, word, &is_dead) {
-                continue;
-            }
+            // The slot is still in the lap before: full, unless somebody holds it, or has died in it.
             if passes == 0 {
                 passes = held_before_room(slots, at);
             }
             if passes == 0 || !word.is_held() {
+                if mend(slots, at, word, &is_dead) {
+                    continue;
+                }
                 break;
             }
             if slot.claim(word, word.passed()) {
