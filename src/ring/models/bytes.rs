@@ -80,5 +80,5 @@ fn streams_survive_a_death_before_any_step() {
 
 #[test]
 fn every_mutant_of_the_byte_ring_fails() {
-    every_mutant_fails("ring/bytes.rs", 2, &UNHARMED);
+    every_mutant_fails(&["ring/bytes.rs"], 2, &UNHARMED);
 }

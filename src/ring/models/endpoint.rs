@@ -119,5 +119,5 @@ fn an_end_is_gone_when_nobody_has_it_and_not_before() {
 fn every_mutant_of_the_endpoint_fails() {
     let models: Vec<fn()> =
         [it_is_never_gone_on_its_way as fn()].into_iter().chain(GIVERS_DEATHS).chain(TAKERS_DEATHS).collect();
-    every_mutant_fails("ring/endpoint.rs", 3, &models);
+    every_mutant_fails(&["ring/endpoint.rs"], 3, &models);
 }

@@ -85,5 +85,5 @@ fn a_value_survives_its_writers_death_before_any_step() {
 
 #[test]
 fn every_mutant_of_the_value_fails() {
-    every_mutant_fails("word/flip.rs", 3, &[a_reader_against_three_commits]);
+    every_mutant_fails(&["word/flip.rs"], 3, &[a_reader_against_three_commits]);
 }

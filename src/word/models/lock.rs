@@ -154,5 +154,5 @@ fn the_lock_survives_a_death_before_any_step() {
 #[test]
 fn every_mutant_of_the_lock_fails() {
     let models: Vec<fn()> = UNHARMED.into_iter().chain([a_repaired_death as fn()]).chain(DEATHS).collect();
-    every_mutant_fails("word/lock.rs", 2, &models);
+    every_mutant_fails(&["word/lock.rs"], 2, &models);
 }

@@ -89,23 +89,26 @@ fn silence_mutants() {
     });
 }
 
-/// Each mutant of the protocol in `file` must fail at least one of the models, all of which the protocol itself passes.
-pub(crate) fn every_mutant_fails(file: &str, effort: usize, models: &[fn()]) {
-    let survivors = survivors(file, effort, models);
+/// Each mutant of the protocol in these files must fail at least one of the models, all of which the protocol itself passes.
+pub(crate) fn every_mutant_fails(files: &[&str], effort: usize, models: &[fn()]) {
+    let survivors = survivors(files, effort, models);
     assert!(survivors.is_empty(), "these mutants pass every model: {survivors:#?}");
 }
 
-/// The mutants of the protocol in `file` that pass all models.
-pub(crate) fn survivors(file: &str, effort: usize, models: &[fn()]) -> Vec<Mutant> {
+/// The mutants of the protocol in these files that pass all models.
+pub(crate) fn survivors(files: &[&str], effort: usize, models: &[fn()]) -> Vec<Mutant> {
     let mut mutants: Vec<Mutant> = Vec::new();
     for &model in models {
         mutants.extend(explore(None, effort, model).expect("the protocol itself passes"));
     }
-    mutants.retain(|mutant| mutant.file.ends_with(file));
+    mutants.retain(|mutant| files.iter().any(|file| mutant.file.ends_with(file)));
     mutants.sort();
     mutants.dedup();
-    assert!(!mutants.is_empty(), "no model reaches {file}");
-    println!("{file}: {} mutants", mutants.len());
+    for file in files {
+        let count = mutants.iter().filter(|mutant| mutant.file.ends_with(file)).count();
+        assert!(count > 0, "no model reaches {file}");
+        println!("{file}: {count} mutants");
+    }
     mutants.retain(|mutant| models.iter().all(|&model| explore(Some(*mutant), effort, model).is_ok()));
     mutants
 }

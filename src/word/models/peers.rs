@@ -78,5 +78,5 @@ fn identities_are_never_used_twice_and_never_look_dead() {
 #[test]
 fn every_mutant_of_the_table_fails() {
     let models: Vec<fn()> = DEATHS.into_iter().chain([two_for_one_place as fn()]).collect();
-    every_mutant_fails("word/peers.rs", 2, &models);
+    every_mutant_fails(&["word/peers.rs"], 2, &models);
 }

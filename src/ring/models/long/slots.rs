@@ -155,12 +155,12 @@ const MODELS: [fn(); 3] = [nobody_dies, some_die, somebody_closes];
 
 #[test]
 fn a_blind_claim_is_found() {
-    every_mutant_fails("ring/slot.rs", executions(100), &MODELS);
+    every_mutant_fails(&["ring/slot.rs"], executions(100), &MODELS);
 }
 
 /// The other three of the event's mutants wake more than they should, or need so rare a schedule that only loom finds them.
 #[test]
 fn a_missing_wake_up_is_found() {
-    let survivors = survivors("ring/event.rs", executions(100), &MODELS);
+    let survivors = survivors(&["ring/event.rs"], executions(100), &MODELS);
     assert!(survivors.len() <= 3, "{survivors:#?}");
 }
