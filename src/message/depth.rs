@@ -7,6 +7,8 @@
 use postcard::de_flavors::{Flavor, Slice};
 use postcard::{Error, Result};
 
+use crate::sys::stack;
+
 /// Messages of up to so many bytes are decoded without a look: as many levels, even of some hundred bytes of stack each, fit
 /// into the least of stacks that Rust programs run on. A guess.
 pub(super) const SHORT: usize = 512;
@@ -20,22 +22,15 @@ pub(super) const TOO_DEEP: Error = Error::NotYetImplemented;
 /// The bytes of a message, which look at the stack when they are read one by one.
 pub(super) struct Shallow<'de> {
     bytes: Slice<'de>,
-    /// An address in the frame of whoever began to decode.
+    /// Where the stack of whoever began to decode ended.
     top: usize,
 }
 
 impl<'de> Shallow<'de> {
     #[inline(never)]
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Shallow { bytes: Slice::new(bytes), top: here() }
+        Shallow { bytes: Slice::new(bytes), top: stack::pointer() }
     }
-}
-
-/// An address in the caller's frame.
-#[inline(always)]
-fn here() -> usize {
-    let byte = 0_u8;
-    (&raw const byte).addr()
 }
 
 impl<'de> Flavor<'de> for Shallow<'de> {
@@ -45,7 +40,7 @@ impl<'de> Flavor<'de> for Shallow<'de> {
     #[inline]
     fn pop(&mut self) -> Result<u8> {
         // Either way: `new` may have had a deeper frame than the decoder's first.
-        if self.top.abs_diff(here()) > MOST {
+        if self.top.abs_diff(stack::pointer()) > MOST {
             return Err(TOO_DEEP);
         }
         self.bytes.pop()

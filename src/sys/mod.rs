@@ -25,7 +25,7 @@ pub(crate) mod sealed;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod spin;
-mod stack;
+pub(crate) mod stack;
 pub(crate) mod thread;
 
 /// The atomics of shared memory.

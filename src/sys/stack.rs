@@ -1,4 +1,4 @@
-//! Stacks for cloned children.
+//! Stacks: how deep ours is, and those for cloned children.
 
 #![allow(unsafe_code)]
 
@@ -6,6 +6,24 @@ use std::ffi::c_void;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Where the stack of the calling function ends, about. The register and not the address of a local: a sanitizer may keep
+/// locals elsewhere.
+#[inline(always)]
+pub(crate) fn pointer() -> usize {
+    let pointer;
+    // SAFETY: copies a register.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
 
 /// Memory for a child's calls until its exec, with a page below it that cannot be touched.
 pub(super) struct Stack {
