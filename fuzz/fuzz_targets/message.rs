@@ -105,7 +105,7 @@ fn get<T: Serialize + DeserializeOwned + Debug>(input: &Input<'_>, some: impl Fn
     };
     match got {
         Ok(()) => {}
-        Err(TryGetError::Failed(Error::Decode { .. })) => {}
+        Err(TryGetError::Failed(Error::Decode { .. } | Error::HandleOutsideTransfer)) => {}
         Err(other) => panic!("{other}"),
     }
     assert!(queue.is_empty() && queue.join_timeout(Duration::ZERO), "it is gone");
