@@ -19,9 +19,6 @@ pub(super) struct Readable {
     position: AtomicU64,
     /// Whether there is a rest of a message outside the ring.
     has_rest: AtomicBool,
-    /// Whether the receiver has found nothing, and not yet said where it is: whatever there is now is news, and so an edge
-    /// for who polls.
-    found_nothing: AtomicBool,
     /// Whether anybody has seen that nobody will send any more: then a call that does not wait asks the kernel, too.
     has_ended: AtomicBool,
 }
@@ -29,19 +26,13 @@ pub(super) struct Readable {
 impl Readable {
     pub(super) fn new(placed: Placed<ChannelBody>) -> Self {
         let no = || AtomicBool::new(false);
-        Readable { placed, position: AtomicU64::new(0), has_rest: no(), found_nothing: no(), has_ended: no() }
+        Readable { placed, position: AtomicU64::new(0), has_rest: no(), has_ended: no() }
     }
 
     /// Where the receiver is. The watch's mutex orders it.
     pub(super) fn update(&self, position: u64, has_rest: bool) {
         self.position.store(position, Relaxed);
         self.has_rest.store(has_rest, Relaxed);
-        self.found_nothing.store(false, Relaxed);
-    }
-
-    /// From here to the next `update`, there is nothing.
-    pub(super) fn found_nothing(&self) {
-        self.found_nothing.store(true, Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -61,9 +52,6 @@ impl Subject for Arc<Readable> {
 
     /// A message, a part of one, or an end.
     fn is_ready(&self) -> bool {
-        if self.found_nothing.load(Relaxed) {
-            return false;
-        }
         if self.has_rest.load(Relaxed) {
             return true;
         }
