@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::body::ChannelBody;
 use super::end::ring;
-use crate::ring::Event;
 use crate::ring::bytes::Consumer;
 use crate::ring::track::Ended;
 use crate::segment::place::Placed;
 use crate::watch::Subject;
+use crate::word::eventcount::EventCount;
 
 /// Whether there is something to be received, as a watch asks it.
 ///
@@ -46,7 +46,7 @@ impl Readable {
 }
 
 impl Subject for Arc<Readable> {
-    fn items(&self) -> &Event {
+    fn items(&self) -> &EventCount {
         &self.placed.body().track.items
     }
 

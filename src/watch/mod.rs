@@ -30,16 +30,16 @@ use std::thread::{self, JoinHandle};
 
 pub use self::any::wait_any;
 use crate::error::{Error, Result};
-use crate::ring::Event;
 use crate::sys::clock::Deadline;
 use crate::sys::eventfd::EventFd;
 use crate::sys::spawn::Blocked;
 use crate::sys::{fork, futex};
+use crate::word::eventcount::EventCount;
 
 /// What can be watched.
 pub(crate) trait Subject: Send + Sync + 'static {
     /// What is notified when it becomes ready.
-    fn items(&self) -> &Event;
+    fn items(&self) -> &EventCount;
 
     /// Whether a call would not have to wait. Takes nothing. May ask the kernel.
     fn is_ready(&self) -> bool;
