@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::carve::{Geometry, OBJECT_ALIGN, is_inside};
 use super::header::Header;
 use super::object::{Facts, ObjectHeader};
-use super::{Atomics, Region, Segment};
+use super::{Atomics, PEERS, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::fault::crash_point;
 use crate::sys::map::Mapping;
@@ -86,6 +86,16 @@ pub(crate) enum Home<'a> {
     In(&'a Arc<Segment>),
     /// Together with others, in room that has been taken for it.
     At(&'a Arc<Segment>, u64),
+}
+
+impl Home<'_> {
+    /// How many places the segment's table of peers has.
+    pub(crate) fn peers(self) -> u32 {
+        match self {
+            Home::Own | Home::OwnWith(_) => PEERS,
+            Home::In(segment) | Home::At(segment, _) => segment.peers(),
+        }
+    }
 }
 
 /// The tail of an object that has none.
