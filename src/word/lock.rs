@@ -190,7 +190,13 @@ impl LockWord {
         self.take(word, claim, true).ok_or(Refused::Held)
     }
 
-    /// How the lock would be got, if nobody has it: for who counts on nobody's having it.
+    /// Whether nobody has the lock. Stale at once.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        Word(self.0.load(Relaxed)).is_free()
+    }
+
+    /// How the lock would be got, if nobody has it; what its last owner published can then be seen.
     #[inline]
     #[track_caller] // for the models: it is the caller's ordering
     pub(crate) fn if_free(&self) -> Option<Acquired> {

@@ -199,7 +199,7 @@ impl Rw<'_> {
     /// One attempt to come in (I2).
     #[inline]
     fn enter(self, id: PeerId) -> Result<Option<Acquired>, NotRead> {
-        if self.words.writer.if_free().is_none() {
+        if !self.words.writer.is_free() {
             return Ok(None); // no count that a writer would wait for
         }
         self.count(id)?;
