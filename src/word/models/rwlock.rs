@@ -237,18 +237,14 @@ const WRITERS_DEATHS: [fn(); 16] = deaths!(a_writer_dies_at: 0 1 2 3 4 5 6 7 8 9
 #[test]
 fn the_readers_writer_lock_excludes_and_loses_no_wake_up() {
     for model in UNHARMED {
-        let start = std::time::Instant::now();
         explore(None, 2, model).unwrap();
-        println!("{:?}", start.elapsed());
     }
 }
 
 #[test]
 fn the_readers_writer_lock_survives_a_death_before_any_step() {
     for model in READERS_DEATHS.into_iter().chain(WRITERS_DEATHS) {
-        let start = std::time::Instant::now();
         explore(None, 2, model).unwrap();
-        println!("{:?}", start.elapsed());
     }
 }
 
