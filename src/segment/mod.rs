@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 pub use arena::Arena;
 pub(crate) use carve::stamp;
 pub use name::Name;
-pub use named::{abandoned, gc, names, unlink};
+pub use named::{abandoned, gc, names, unlink, unlink_abandoned};
 pub(crate) use object::type_stamp;
 pub(crate) use ownership::{Failure, Ownership, Section, Wait};
 pub(crate) use region::Region;

@@ -291,24 +291,15 @@ pub fn unlink(name: impl Into<Name>) -> Result<()> {
 ///
 /// # Examples
 ///
-/// ```
-/// use crossproc::{Name, Value};
-///
-/// # let unique = format!("example/gc-{}", std::process::id());
-/// # let name = unique.as_str();
-/// drop(Value::create(Name::new(name).persist(), 1)?);
-/// # let removed = |name: &str| -> crossproc::Result<bool> {
-/// #     crossproc::unlink(name)?; // what other programs have there is not ours to remove
-/// #     Ok(true)
-/// # };
-/// # /*
-/// let removed = |name: &str| -> crossproc::Result<bool> { Ok(crossproc::gc()?.iter().any(|gone| gone == name)) };
-/// # */
-/// assert!(removed(name)?);
+/// ```no_run
+/// // At the start of a service, what its killed predecessors have left:
+/// for name in crossproc::gc()? {
+///     println!("removed {name}");
+/// }
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub fn gc() -> Result<Vec<String>> {
-    collect(|lock, key, entry| remove_locked(lock, key, entry))
+    Ok(names()?.into_iter().filter(|name| unlink_abandoned(name).unwrap_or(false)).collect())
 }
 
 /// What [`gc`] would remove now.
@@ -320,30 +311,56 @@ pub fn gc() -> Result<Vec<String>> {
 /// # Examples
 ///
 /// ```
-/// use crossproc::{Name, Value};
+/// use crossproc::{Name, Value, abandoned};
 ///
 /// # let unique = format!("example/abandoned-{}", std::process::id());
 /// # let name = unique.as_str();
 /// let value = Value::create(Name::new(name).persist(), 1)?;
-/// assert!(!crossproc::abandoned()?.iter().any(|known| known == name));
+/// assert!(!abandoned()?.iter().any(|known| known == name));
 /// drop(value);
-/// assert!(crossproc::abandoned()?.iter().any(|known| known == name));
+/// assert!(abandoned()?.iter().any(|known| known == name));
 /// # crossproc::unlink(name)?;
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub fn abandoned() -> Result<Vec<String>> {
-    collect(|_, key, entry| Ok(directory::look_at(entry).is_ok_and(|facts| facts.key == key)))
+    let is_abandoned = |name: &String| {
+        if_abandoned(&Name::new(&**name), |_, key, entry| {
+            Ok(directory::look_at(entry).is_ok_and(|facts| facts.key == key))
+        })
+    };
+    Ok(names()?.into_iter().filter(|name| is_abandoned(name).unwrap_or(false)).collect())
 }
 
-/// The names of abandoned objects for which `body` gives true. What cannot be looked at is left alone.
-fn collect(body: impl Fn(&NameLock, FileKey, &str) -> Result<bool>) -> Result<Vec<String>> {
-    let is_collected = |name: &String| -> Result<bool> {
-        let name = Name::new(&**name);
-        let (file, facts) = find_ours(&name)?;
-        let Some(lock) = NameLock::take(&file, facts.key)? else { return Ok(false) };
-        Ok(lock.shut_out()? && body(&lock, facts.key, &name.entry()?)?) // (N3)
-    };
-    Ok(names()?.into_iter().filter(|name| is_collected(name).unwrap_or(false)).collect())
+/// As [`unlink`], if nobody is attached to the object; whether it was so. [`gc`] for one name.
+///
+/// # Errors
+///
+/// As [`unlink`].
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Name, Value, unlink_abandoned};
+///
+/// # let unique = format!("example/unused-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let value = Value::create(Name::new(name).persist(), 1)?;
+/// assert!(!unlink_abandoned(name)?);
+/// drop(value);
+/// assert!(unlink_abandoned(name)?);
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub fn unlink_abandoned(name: impl Into<Name>) -> Result<bool> {
+    if_abandoned(&name.into(), remove_locked)
+}
+
+/// What `body` says of an object to which nobody is attached, and nobody can attach meanwhile (N3).
+fn if_abandoned(name: &Name, body: impl FnOnce(&NameLock, FileKey, &str) -> Result<bool>) -> Result<bool> {
+    let (file, facts) = find_ours(name)?;
+    match NameLock::take(&file, facts.key)? {
+        Some(lock) if lock.shut_out()? => body(&lock, facts.key, &name.entry()?),
+        _ => Ok(false),
+    }
 }
 
 impl Segment {
