@@ -184,7 +184,7 @@ fn wait_for_name(file: &MemoryFile, key: FileKey) -> Result<NameLock> {
 }
 
 /// The file of a name, if this process may open it.
-fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
+pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
     let entry = name.entry()?;
     let file = directory::open(&entry).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOENT) => Error::NoSuchName { name: name.to_string() },
