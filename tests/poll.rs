@@ -579,7 +579,7 @@ fn signals_do_not_end_a_wait() {
         while !wait.is_finished() {
             // SAFETY: the thread has not been joined.
             unsafe { libc::pthread_kill(waiter, libc::SIGUSR1) };
-            thread::sleep(Duration::from_millis(1));
+            thread::yield_now();
         }
         let (ready, elapsed) = wait.join().unwrap();
         assert!(ready == Ok(vec![]) && elapsed >= 5 * MOMENT);
