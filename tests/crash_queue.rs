@@ -8,12 +8,12 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
 use common::locking::{Stage, wait_for_state};
-use common::watchdog;
+use common::{rust_files, watchdog};
 use crossproc::{Arena, Exit, GetError, Process, ProcessError, Producer, Queue, Ring, TryGetError};
 use serde::de::DeserializeOwned;
 
@@ -718,19 +718,6 @@ fn a_queue_whose_maker_was_killed_costs_an_arena_only_its_room() {
 /// The names in `crash_point!`s of a file.
 fn points_in(text: &str) -> impl Iterator<Item = &str> {
     text.split("crash_point!(\"").skip(1).filter_map(|rest| rest.split('"').next())
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 #[test]
