@@ -6,6 +6,7 @@
 pub(crate) mod channel;
 pub(crate) mod locking;
 pub(crate) mod piping;
+pub(crate) mod processes;
 pub(crate) mod queueing;
 pub(crate) mod system_calls;
 

@@ -1,0 +1,52 @@
+//! What a process does to itself, to its children, and in a copy of itself.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use crossproc::Child;
+
+/// What a process does to itself in the middle of a put: its slot is claimed, and the message not yet there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Midway {
+    #[default]
+    Nothing,
+    Stop,
+    Die,
+}
+
+impl Midway {
+    pub(crate) fn act(self) {
+        match self {
+            Midway::Nothing => {}
+            Midway::Stop => signal_self(libc::SIGSTOP),
+            Midway::Die => signal_self(libc::SIGKILL),
+        }
+    }
+}
+
+fn signal_self(signal: i32) {
+    // SAFETY: of this process, and its own decision.
+    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
+}
+
+pub(crate) fn signal(child: &Child, signal: i32) {
+    // SAFETY: a child of this process that has not been joined.
+    assert_eq!(unsafe { libc::kill(child.pid().cast_signed(), signal) }, 0);
+}
+
+/// Whether `copy` says yes in a forked copy of this process, which then ends.
+pub(crate) fn forked(copy: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
+    match unsafe { libc::fork() } {
+        0 => {
+            let answer = panic::catch_unwind(AssertUnwindSafe(copy));
+            // SAFETY: ends the copy at once, without destructors.
+            unsafe { libc::_exit(i32::from(answer.ok() != Some(true))) }
+        }
+        copy => {
+            let mut status = -1;
+            // SAFETY: our child; `status` outlives the call.
+            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
+            status == 0
+        }
+    }
+}
