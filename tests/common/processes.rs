@@ -2,7 +2,8 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use crossproc::Child;
+use crossproc::{Child, Exit, Process, ProcessError};
+use serde::de::DeserializeOwned;
 
 /// What a process does to itself in the middle of a put: its slot is claimed, and the message not yet there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -48,5 +49,28 @@ pub(crate) fn forked(copy: impl FnOnce() -> bool) -> bool {
             assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
             status == 0
         }
+    }
+}
+
+/// Runs `$f` in a process that dies at `$point`, after `$passes` unharmed passes.
+macro_rules! dies_at {
+    ($point:expr, $passes:expr, $f:expr, $args:expr) => {
+        $crate::common::processes::is_killed(
+            $point,
+            crossproc::Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap(),
+        )
+    };
+    ($point:expr, $f:expr, $args:expr) => {
+        $crate::common::processes::dies_at!($point, 0, $f, $args)
+    };
+}
+pub(crate) use dies_at;
+
+/// Fails unless the process has been, by SIGKILL; `point` is where it was to be.
+pub(crate) fn is_killed<R: DeserializeOwned>(point: &str, process: Process<R>) {
+    match process.join() {
+        Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
+        Err(other) => panic!("{point} was not reached: {other:?}"),
+        Ok(_) => panic!("{point} was not reached"),
     }
 }

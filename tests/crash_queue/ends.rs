@@ -1,13 +1,19 @@
 //! The end, when those who bring it about or wait for it die.
 
-use crossproc::{GetError, Process, Producer, Queue, Ring, TryGetError};
+use crossproc::{GetError, Process, Producer, Queue, TryGetError};
 
-use crate::common::channel::{Channel, Lines, Long};
+use crate::common::channel::Channel;
 use crate::common::locking::Stage;
+use crate::common::processes::{dies_at, is_killed};
 use crate::common::watchdog;
-use crate::{CAPACITY, PLACES, asleep, at_place, close, dies_at, get, get_asleep, is_killed, put, put_asleep};
+use crate::{CAPACITY, PLACES, asleep, at_place, close, for_each_channel, get, get_asleep, put, put_asleep};
 
-fn a_death_at_each_point_of_a_close<C: Channel>() {
+for_each_channel! {
+    sleepers_learn_that_a_dead_process_has_closed
+    the_end_comes_after_what_the_dead_have_left
+}
+
+fn sleepers_learn_that_a_dead_process_has_closed<C: Channel>() {
     for point in ["ring.closed", "event.notified"] {
         let it = C::of(CAPACITY);
         let consumer = asleep!(get_asleep::<C>, &it);
@@ -23,16 +29,8 @@ fn a_death_at_each_point_of_a_close<C: Channel>() {
     }
 }
 
-#[test]
-fn sleepers_learn_that_a_dead_process_has_closed() {
-    let _watchdog = watchdog();
-    a_death_at_each_point_of_a_close::<Ring<Lines>>();
-    a_death_at_each_point_of_a_close::<Queue<u64>>();
-    a_death_at_each_point_of_a_close::<Queue<Long>>();
-}
-
 /// What the dead were about when it was closed, and after.
-fn the_end_with_dead_users<C: Channel>() {
+fn the_end_comes_after_what_the_dead_have_left<C: Channel>() {
     for place in PLACES {
         for point in ["ring.claimed", "ring.written"] {
             let it: C = at_place(place);
@@ -75,14 +73,6 @@ fn the_end_with_dead_users<C: Channel>() {
         assert_eq!(waiter.join().unwrap(), Some(1), "{}", C::NAME);
         assert_eq!(it.get(), None);
     }
-}
-
-#[test]
-fn the_end_comes_after_what_the_dead_have_left() {
-    let _watchdog = watchdog();
-    the_end_with_dead_users::<Ring<Lines>>();
-    the_end_with_dead_users::<Queue<u64>>();
-    the_end_with_dead_users::<Queue<Long>>();
 }
 
 fn hold_producer(_producer: Producer<u64>) {}

@@ -4,8 +4,15 @@ use crossproc::{Process, Queue, Ring};
 use serde::de::DeserializeOwned;
 
 use crate::common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
+use crate::common::processes::{dies_at, is_killed};
 use crate::common::watchdog;
-use crate::{PLACES, assert_has_all, at_place, dies_at, get, give_back, hold, is_killed};
+use crate::{PLACES, assert_has_all, at_place, for_each_channel, get, give_back, hold};
+
+for_each_channel! {
+    a_message_is_delivered_again_after_a_death_while_it_was_worked_on
+    a_message_that_was_given_back_by_the_dead_is_there
+    a_message_outlives_all_who_die_of_it
+}
 
 fn a_message_after_a_death_at_each_point_of_its_get<C: Channel, R>(
     get: impl crossproc::Function<(C,), (C,), Output = R>,
@@ -48,7 +55,7 @@ fn a_message_is_delivered_again_after_a_death_at_each_point_of_its_get() {
     a_message_after_a_death_at_each_point_of_its_get(hold::<Queue<Long>>, &points);
 }
 
-fn a_message_in_the_hands_of_the_dead<C: Channel>() {
+fn a_message_is_delivered_again_after_a_death_while_it_was_worked_on<C: Channel>() {
     for place in PLACES {
         let it: C = at_place(place);
         assert!((101..=103).all(|number| it.try_put(number)));
@@ -65,15 +72,7 @@ fn a_message_in_the_hands_of_the_dead<C: Channel>() {
     }
 }
 
-#[test]
-fn a_message_is_delivered_again_after_a_death_while_it_was_worked_on() {
-    let _watchdog = watchdog();
-    a_message_in_the_hands_of_the_dead::<Ring<Lines>>();
-    a_message_in_the_hands_of_the_dead::<Queue<u64>>();
-    a_message_in_the_hands_of_the_dead::<Queue<Long>>();
-}
-
-fn a_message_after_a_death_while_it_is_given_back<C: Channel>() {
+fn a_message_that_was_given_back_by_the_dead_is_there<C: Channel>() {
     for place in PLACES {
         let it: C = at_place(place);
         assert!((101..=103).all(|number| it.try_put(number)));
@@ -84,16 +83,8 @@ fn a_message_after_a_death_while_it_is_given_back<C: Channel>() {
     }
 }
 
-#[test]
-fn a_message_that_was_given_back_by_the_dead_is_there() {
-    let _watchdog = watchdog();
-    a_message_after_a_death_while_it_is_given_back::<Ring<Lines>>();
-    a_message_after_a_death_while_it_is_given_back::<Queue<u64>>();
-    a_message_after_a_death_while_it_is_given_back::<Queue<Long>>();
-}
-
 /// Each successor dies of taking what its predecessor has left.
-fn one_message_and_many_dead_consumers<C: Channel>() {
+fn a_message_outlives_all_who_die_of_it<C: Channel>() {
     for place in PLACES {
         let it: C = at_place(place);
         assert!(it.try_put(101));
@@ -110,12 +101,4 @@ fn one_message_and_many_dead_consumers<C: Channel>() {
         assert_eq!(it.redelivered(), 5);
         assert_all_slots_are_usable(&it);
     }
-}
-
-#[test]
-fn a_message_outlives_all_who_die_of_it() {
-    let _watchdog = watchdog();
-    one_message_and_many_dead_consumers::<Ring<Lines>>();
-    one_message_and_many_dead_consumers::<Queue<u64>>();
-    one_message_and_many_dead_consumers::<Queue<Long>>();
 }

@@ -21,8 +21,6 @@ use std::path::Path;
 use common::channel::{Channel, drain};
 use common::locking::Stage;
 use common::rust_files;
-use crossproc::{Exit, Process, ProcessError};
-use serde::de::DeserializeOwned;
 
 crossproc::test_support!();
 
@@ -30,6 +28,31 @@ const CAPACITY: usize = 3;
 
 /// Where in the row of slots something happens: at its beginning, in it, around its end, and laps later.
 const PLACES: [u64; 4] = [0, 1, 2, 16];
+
+/// Each of these holds for a ring, and for a queue with its messages in the slots or behind them.
+macro_rules! for_each_channel {
+    ($($test:ident)*) => {
+        mod ring {
+            $crate::tests_of! { crossproc::Ring<crate::common::channel::Lines>: $($test)* }
+        }
+
+        mod queue {
+            $crate::tests_of! { crossproc::Queue<u64>: $($test)* }
+        }
+
+        mod queue_of_long {
+            $crate::tests_of! { crossproc::Queue<crate::common::channel::Long>: $($test)* }
+        }
+    };
+}
+pub(crate) use for_each_channel;
+
+macro_rules! tests_of {
+    ($channel:ty: $($test:ident)*) => {
+        $(#[test] fn $test() { let _watchdog = crate::common::watchdog(); super::$test::<$channel>(); })*
+    };
+}
+pub(crate) use tests_of;
 
 /// One that has been in use.
 fn at_place<C: Channel>(place: u64) -> C {
@@ -39,25 +62,6 @@ fn at_place<C: Channel>(place: u64) -> C {
         assert_eq!(it.try_get(), Some(number));
     }
     it
-}
-
-/// Runs `$f` in a process that dies at `$point`, after `$passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {
-        $crate::is_killed($point, crossproc::Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap())
-    };
-    ($point:expr, $f:expr, $args:expr) => {
-        $crate::dies_at!($point, 0, $f, $args)
-    };
-}
-pub(crate) use dies_at;
-
-fn is_killed<R: DeserializeOwned>(point: &str, process: Process<R>) {
-    match process.join() {
-        Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-        Err(other) => panic!("{point} was not reached: {other:?}"),
-        Ok(_) => panic!("{point} was not reached"),
-    }
 }
 
 /// A process that is about to wait in `f`, and whom the kernel has found asleep there.

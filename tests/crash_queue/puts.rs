@@ -3,8 +3,13 @@
 use crossproc::{Queue, Ring};
 
 use crate::common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
+use crate::common::processes::dies_at;
 use crate::common::watchdog;
-use crate::{CAPACITY, PLACES, at_place, dies_at, put};
+use crate::{CAPACITY, PLACES, at_place, for_each_channel, put};
+
+for_each_channel! {
+    a_producer_takes_the_slot_of_a_dead_one
+}
 
 fn a_message_after_a_death_at_each_point_of_a_put<C: Channel>(points: &[(&str, bool)]) {
     for place in PLACES {
@@ -67,7 +72,7 @@ fn all_or_nothing_arrives_after_a_death_at_each_point_of_a_message_in_place() {
 }
 
 /// Nobody gets anything meanwhile: it is a producer that finds the dead one's slot in its way.
-fn a_producer_after_a_death_at_each_point_of_a_put<C: Channel>() {
+fn a_producer_takes_the_slot_of_a_dead_one<C: Channel>() {
     for place in PLACES {
         for (point, fits) in [("ring.claimed", CAPACITY), ("ring.written", CAPACITY), ("ring.published", CAPACITY - 1)]
         {
@@ -80,14 +85,6 @@ fn a_producer_after_a_death_at_each_point_of_a_put<C: Channel>() {
             assert_all_slots_are_usable(&it);
         }
     }
-}
-
-#[test]
-fn a_producer_takes_the_slot_of_a_dead_one() {
-    let _watchdog = watchdog();
-    a_producer_after_a_death_at_each_point_of_a_put::<Ring<Lines>>();
-    a_producer_after_a_death_at_each_point_of_a_put::<Queue<u64>>();
-    a_producer_after_a_death_at_each_point_of_a_put::<Queue<Long>>();
 }
 
 /// A producer dies behind a slot that it has passed: nobody puts anything there, and everything arrives.

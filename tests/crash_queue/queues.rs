@@ -6,8 +6,9 @@ use crossproc::{Arena, GetError, Queue};
 
 use crate::common::channel::assert_all_slots_are_usable;
 use crate::common::locking::Stage;
+use crate::common::processes::dies_at;
 use crate::common::watchdog;
-use crate::{CAPACITY, asleep, dies_at, hold};
+use crate::{CAPACITY, asleep, hold};
 
 const MOMENT: Duration = Duration::from_millis(5);
 

@@ -1,12 +1,16 @@
 //! A death in the middle of a repair, and rings full of what the dead have left.
 
-use crossproc::{Queue, Ring};
+use crate::common::channel::{Channel, assert_all_slots_are_usable, drain};
+use crate::common::processes::dies_at;
+use crate::{PLACES, assert_has_all, at_place, for_each_channel, get, hold, put, try_get, try_put};
 
-use crate::common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
-use crate::common::watchdog;
-use crate::{PLACES, assert_has_all, at_place, dies_at, get, hold, put, try_get, try_put};
+for_each_channel! {
+    a_repair_that_is_cut_short_is_repaired
+    more_dead_producers_than_slots_leave_all_slots_usable
+    a_ring_full_of_dead_consumers_is_emptied_by_the_living
+}
 
-fn a_death_in_the_middle_of_each_repair<C: Channel>() {
+fn a_repair_that_is_cut_short_is_repaired<C: Channel>() {
     for place in PLACES {
         let situation = format!("{}, place {place}", C::NAME);
 
@@ -46,15 +50,7 @@ fn a_death_in_the_middle_of_each_repair<C: Channel>() {
     }
 }
 
-#[test]
-fn a_repair_that_is_cut_short_is_repaired() {
-    let _watchdog = watchdog();
-    a_death_in_the_middle_of_each_repair::<Ring<Lines>>();
-    a_death_in_the_middle_of_each_repair::<Queue<u64>>();
-    a_death_in_the_middle_of_each_repair::<Queue<Long>>();
-}
-
-fn a_ring_full_of_dead_producers<C: Channel>() {
+fn more_dead_producers_than_slots_leave_all_slots_usable<C: Channel>() {
     for place in PLACES {
         let it: C = at_place(place);
         for point in ["ring.claimed", "ring.written", "ring.claimed", "ring.written", "ring.claimed"] {
@@ -64,15 +60,7 @@ fn a_ring_full_of_dead_producers<C: Channel>() {
     }
 }
 
-#[test]
-fn more_dead_producers_than_slots_leave_all_slots_usable() {
-    let _watchdog = watchdog();
-    a_ring_full_of_dead_producers::<Ring<Lines>>();
-    a_ring_full_of_dead_producers::<Queue<u64>>();
-    a_ring_full_of_dead_producers::<Queue<Long>>();
-}
-
-fn every_message_of_a_full_ring_taken_by_the_dead<C: Channel>() {
+fn a_ring_full_of_dead_consumers_is_emptied_by_the_living<C: Channel>() {
     for place in PLACES {
         let it: C = at_place(place);
         assert!((101..104).all(|number| it.try_put(number)));
@@ -84,12 +72,4 @@ fn every_message_of_a_full_ring_taken_by_the_dead<C: Channel>() {
         assert_eq!(it.redelivered(), 3);
         assert_all_slots_are_usable(&it);
     }
-}
-
-#[test]
-fn a_ring_full_of_dead_consumers_is_emptied_by_the_living() {
-    let _watchdog = watchdog();
-    every_message_of_a_full_ring_taken_by_the_dead::<Ring<Lines>>();
-    every_message_of_a_full_ring_taken_by_the_dead::<Queue<u64>>();
-    every_message_of_a_full_ring_taken_by_the_dead::<Queue<Long>>();
 }

@@ -1,14 +1,21 @@
 //! Those who sleep while somebody dies, and those who die asleep.
 
-use crossproc::{Process, Queue, Ring};
+use crossproc::{Process, Ring};
 
-use crate::common::channel::{Channel, Lines, Long, assert_all_slots_are_usable, drain};
+use crate::common::channel::{Channel, Lines, assert_all_slots_are_usable, drain};
 use crate::common::locking::Stage;
+use crate::common::processes::{dies_at, is_killed};
 use crate::common::watchdog;
-use crate::{CAPACITY, PLACES, asleep, at_place, dies_at, get, get_asleep, is_killed, put, put_asleep};
+use crate::{CAPACITY, PLACES, asleep, at_place, for_each_channel, get, get_asleep, put, put_asleep};
+
+for_each_channel! {
+    a_sleeping_consumer_learns_what_a_dead_producer_did
+    a_sleeping_producer_learns_what_a_dead_consumer_did
+    dead_waiters_swallow_no_wake_up
+}
 
 /// A consumer sleeps; the one who was to wake it dies before it does.
-fn a_sleeping_consumer_after_a_death_at_each_point_of_a_put<C: Channel>() {
+fn a_sleeping_consumer_learns_what_a_dead_producer_did<C: Channel>() {
     for point in ["ring.published", "event.notified"] {
         let it = C::of(CAPACITY);
         let consumer = asleep!(get_asleep::<C>, &it);
@@ -26,16 +33,8 @@ fn a_sleeping_consumer_after_a_death_at_each_point_of_a_put<C: Channel>() {
     }
 }
 
-#[test]
-fn a_sleeping_consumer_learns_what_a_dead_producer_did() {
-    let _watchdog = watchdog();
-    a_sleeping_consumer_after_a_death_at_each_point_of_a_put::<Ring<Lines>>();
-    a_sleeping_consumer_after_a_death_at_each_point_of_a_put::<Queue<u64>>();
-    a_sleeping_consumer_after_a_death_at_each_point_of_a_put::<Queue<Long>>();
-}
-
 /// A producer sleeps before a full ring; the one who made room dies before it says so.
-fn a_sleeping_producer_after_a_death_at_each_point_of_a_get<C: Channel>() {
+fn a_sleeping_producer_learns_what_a_dead_consumer_did<C: Channel>() {
     for point in ["ring.released", "event.notified"] {
         let it = C::of(CAPACITY);
         assert!((1..=3).all(|number| it.try_put(number)));
@@ -47,16 +46,8 @@ fn a_sleeping_producer_after_a_death_at_each_point_of_a_get<C: Channel>() {
     }
 }
 
-#[test]
-fn a_sleeping_producer_learns_what_a_dead_consumer_did() {
-    let _watchdog = watchdog();
-    a_sleeping_producer_after_a_death_at_each_point_of_a_get::<Ring<Lines>>();
-    a_sleeping_producer_after_a_death_at_each_point_of_a_get::<Queue<u64>>();
-    a_sleeping_producer_after_a_death_at_each_point_of_a_get::<Queue<Long>>();
-}
-
 /// Dead waiters: one that has just announced itself, one that slept; and the first who finds nobody to wake.
-fn dead_waiters<C: Channel>() {
+fn dead_waiters_swallow_no_wake_up<C: Channel>() {
     let it = C::of(1);
     dies_at!("event.announced", get::<C>, (&it,));
     dies_at!("event.cleared", put::<C>, (&it, 1));
@@ -84,14 +75,6 @@ fn dead_waiters<C: Channel>() {
     dies_at!("event.notified", put::<C>, (&it, 4));
     assert_eq!(second.join().unwrap(), Some(4), "{}", C::NAME);
     assert_all_slots_are_usable(&it);
-}
-
-#[test]
-fn dead_waiters_swallow_no_wake_up() {
-    let _watchdog = watchdog();
-    dead_waiters::<Ring<Lines>>();
-    dead_waiters::<Queue<u64>>();
-    dead_waiters::<Queue<Long>>();
 }
 
 /// A consumer sleeps behind a message that is being written, with messages behind it; then the writer dies.
