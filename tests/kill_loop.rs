@@ -21,6 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use common::channel::{Channel, Lines, Mixed, assert_all_slots_are_usable, drain};
 use common::locking::state_of;
+use common::processes::signal;
 use crossproc::{Exit, Process, ProcessError, Queue, RawArray, Ring};
 use serde::{Deserialize, Serialize};
 
@@ -283,12 +284,6 @@ impl Watch {
     }
 }
 
-/// kill(2), to a process that nobody has waited for.
-fn send(pid: u32, signal: i32) {
-    // SAFETY: involves no memory.
-    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
-}
-
 struct Batch<C: Channel> {
     mode: Mode,
     it: C,
@@ -373,7 +368,7 @@ impl<C: Channel> Batch<C> {
         let mut stopped: Vec<u32> = Vec::new();
         for _ in 0..=random.below(2) {
             let pid = self.alive[random.below(self.alive.len() as u64) as usize].process.pid();
-            send(pid, libc::SIGSTOP);
+            signal(pid, libc::SIGSTOP);
             stopped.push(pid);
         }
         // Others may have to wait for whom we have stopped, but not for longer than they want to.
@@ -384,7 +379,7 @@ impl<C: Channel> Batch<C> {
         }
         self.stops += stopped.len();
         if random.below(3) > 0 {
-            stopped.into_iter().for_each(|pid| send(pid, libc::SIGCONT));
+            stopped.into_iter().for_each(|pid| signal(pid, libc::SIGCONT));
             self.wait_for_progress(1);
         } else {
             let is_stopped = |member: &Member| stopped.contains(&member.process.pid());

@@ -1,8 +1,9 @@
 //! What a process does to itself, to its children, and in a copy of itself.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::process;
 
-use crossproc::{Child, Exit, Process, ProcessError};
+use crossproc::{Exit, Process, ProcessError};
 use serde::de::DeserializeOwned;
 
 /// What a process does to itself in the middle of a put: its slot is claimed, and the message not yet there.
@@ -18,20 +19,16 @@ impl Midway {
     pub(crate) fn act(self) {
         match self {
             Midway::Nothing => {}
-            Midway::Stop => signal_self(libc::SIGSTOP),
-            Midway::Die => signal_self(libc::SIGKILL),
+            Midway::Stop => signal(process::id(), libc::SIGSTOP),
+            Midway::Die => signal(process::id(), libc::SIGKILL),
         }
     }
 }
 
-fn signal_self(signal: i32) {
-    // SAFETY: of this process, and its own decision.
-    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
-}
-
-pub(crate) fn signal(child: &Child, signal: i32) {
-    // SAFETY: a child of this process that has not been joined.
-    assert_eq!(unsafe { libc::kill(child.pid().cast_signed(), signal) }, 0);
+/// kill(2), to a process that nobody has waited for.
+pub(crate) fn signal(pid: u32, signal: i32) {
+    // SAFETY: involves no memory.
+    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
 }
 
 /// Whether `copy` says yes in a forked copy of this process, which then ends.

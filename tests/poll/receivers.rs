@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossproc::{Connection, Error, PipeBuilder, Process, Receiver, Sender, TryRecvError, channel, pipe};
 
+use crate::common::processes::forked;
 use crate::common::watchdog;
 use crate::{ROUNDS, is_readable, wait_for};
 
@@ -128,18 +129,5 @@ fn a_copy_of_a_receiver_has_no_descriptor() {
     let _watchdog = watchdog();
     let (_sender, receiver) = channel::<u32>().unwrap();
     receiver.as_fd();
-    // SAFETY: the copy only asks, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            let is_refused = matches!(receiver.readiness(), Err(Error::GivenAway { .. }));
-            // SAFETY: ends the copy at once.
-            unsafe { libc::_exit(i32::from(!is_refused)) }
-        }
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-            assert_eq!(status, 0);
-        }
-    }
+    assert!(forked(|| matches!(receiver.readiness(), Err(Error::GivenAway { .. }))));
 }

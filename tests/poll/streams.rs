@@ -7,6 +7,7 @@ use std::thread;
 use crossproc::{Process, Queue, RawValue, Ring, TryGetError};
 
 use crate::common::locking::{Stage, wait_for_state};
+use crate::common::processes::forked;
 use crate::common::watchdog;
 use crate::stream::Stream;
 use crate::{ROUNDS, is_readable, wait_for, wait_until_unreadable};
@@ -277,28 +278,15 @@ fn dropping_the_last_clone_ends_thread_and_descriptor<S: Stream>() {
 fn a_forked_copy_has_its_own<S: Stream>() {
     let stream = S::of(4);
     stream.as_fd();
-    // SAFETY: the copy uses the stream, which allows for it, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            let body = || {
-                stream.put(1);
-                wait_for(&stream);
-                let clone = stream.clone();
-                assert_eq!(clone.get(), Some(1));
-                assert!(!is_readable(&stream));
-                stream.put(2);
-            };
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            // SAFETY: ends the copy at once.
-            unsafe { libc::_exit(i32::from(outcome.is_err())) }
-        }
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-            assert_eq!(status, 0);
-        }
-    }
+    assert!(forked(|| {
+        stream.put(1);
+        wait_for(&stream);
+        let clone = stream.clone();
+        assert_eq!(clone.get(), Some(1));
+        assert!(!is_readable(&stream));
+        stream.put(2);
+        true
+    }));
     wait_for(&stream);
     assert_eq!(stream.get(), Some(2));
 }

@@ -11,7 +11,7 @@ macro_rules! deaths_tests {
             queue.put(message(2)).unwrap();
             assert_eq!(queue.try_get(), Err(TryGetError::Empty));
             assert_eq!(queue.get_timeout(MOMENT * 4), Err(TryGetError::Empty), "messages stay in order");
-            signal(&producer, libc::SIGCONT);
+            signal(producer.pid(), libc::SIGCONT);
             assert_eq!(queue.get().map(|message| number(&message)), Ok(1));
             assert_eq!(queue.get(), Ok(message(2)));
             producer.join().unwrap();
@@ -61,7 +61,7 @@ macro_rules! deaths_tests {
             let producer = Process::spawn(put, (&queue, &stage)).unwrap();
             stage.wait_for(1);
             wait_for_state(producer.pid(), 'S');
-            signal(&consumer, libc::SIGCONT);
+            signal(consumer.pid(), libc::SIGCONT);
             assert!(producer.join().unwrap());
             assert_eq!(consumer.join().unwrap(), 1);
             assert_eq!([queue.get(), queue.get()], [Ok(message(2)), Ok(message(3))]);
