@@ -41,6 +41,8 @@ pub(super) struct Outlet {
     streak: u32,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
     pace: Pace,
+    /// Whether the call in progress has found nothing.
+    found_nothing: bool,
     watched: Watched,
     readable: Arc<Readable>,
 }
@@ -89,6 +91,7 @@ impl Outlet {
             spin: Spin::for_answers(),
             streak: 0,
             pace: Pace::default(),
+            found_nothing: false,
             watched: Watched::default(),
             readable,
         }
@@ -126,10 +129,10 @@ impl Outlet {
 
     /// What every call does last: another one may find something else.
     #[inline]
-    pub(super) fn settle(&self) {
+    pub(super) fn settle(&mut self) {
         if self.watched.is_watched() {
             self.say_where();
-            self.watched.settle();
+            self.watched.settle(mem::take(&mut self.found_nothing));
         }
     }
 
@@ -159,14 +162,7 @@ impl Outlet {
     #[cold]
     fn next_slow(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
         let next = self.seek(wait);
-        if let Err(TryRecvError::Empty) = next
-            && self.watched.is_watched()
-        {
-            // Who polls by edges looks again only after one. So it is unready from here to `settle`, which makes an edge of
-            // whatever has come meanwhile.
-            self.readable.found_nothing();
-            self.watched.settle();
-        }
+        self.found_nothing = matches!(next, Err(TryRecvError::Empty));
         next
     }
 

@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::body::ChannelBody;
 use super::end::ring;
-use crate::ring::Event;
 use crate::ring::bytes::Consumer;
 use crate::ring::track::Ended;
 use crate::segment::place::Placed;
 use crate::watch::Subject;
+use crate::word::eventcount::EventCount;
 
 /// Whether there is something to be received, as a watch asks it.
 ///
@@ -19,9 +19,6 @@ pub(super) struct Readable {
     position: AtomicU64,
     /// Whether there is a rest of a message outside the ring.
     has_rest: AtomicBool,
-    /// Whether the receiver has found nothing, and not yet said where it is: whatever there is now is news, and so an edge
-    /// for who polls.
-    found_nothing: AtomicBool,
     /// Whether anybody has seen that nobody will send any more: then a call that does not wait asks the kernel, too.
     has_ended: AtomicBool,
 }
@@ -29,19 +26,13 @@ pub(super) struct Readable {
 impl Readable {
     pub(super) fn new(placed: Placed<ChannelBody>) -> Self {
         let no = || AtomicBool::new(false);
-        Readable { placed, position: AtomicU64::new(0), has_rest: no(), found_nothing: no(), has_ended: no() }
+        Readable { placed, position: AtomicU64::new(0), has_rest: no(), has_ended: no() }
     }
 
     /// Where the receiver is. The watch's mutex orders it.
     pub(super) fn update(&self, position: u64, has_rest: bool) {
         self.position.store(position, Relaxed);
         self.has_rest.store(has_rest, Relaxed);
-        self.found_nothing.store(false, Relaxed);
-    }
-
-    /// From here to the next `update`, there is nothing.
-    pub(super) fn found_nothing(&self) {
-        self.found_nothing.store(true, Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -55,15 +46,12 @@ impl Readable {
 }
 
 impl Subject for Arc<Readable> {
-    fn items(&self) -> &Event {
+    fn items(&self) -> &EventCount {
         &self.placed.body().track.items
     }
 
     /// A message, a part of one, or an end.
     fn is_ready(&self) -> bool {
-        if self.found_nothing.load(Relaxed) {
-            return false;
-        }
         if self.has_rest.load(Relaxed) {
             return true;
         }

@@ -90,17 +90,16 @@ impl Cursors {
         is_over: impl Fn() -> bool,
     ) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
-        if !self.consumer.is_sweep_due()
-            && let Some(ticket) = self.consumer.take(cells, me, hold)
-        {
-            self.watched.settle();
+        let is_sweep_due = self.consumer.is_sweep_due();
+        if !is_sweep_due && let Some(ticket) = self.consumer.take(cells, me, hold) {
+            self.watched.settle(false);
             return Ok(ticket);
         }
         let taken = match wait {
             Wait::No if self.consumer.is_idle(cells) && !is_over() => Err(Refusal::NotNow),
-            _ => self.take_slow(cells, hold, wait, is_over),
+            _ => self.take_slow(cells, hold, wait, is_sweep_due, is_over),
         };
-        self.watched.settle();
+        self.watched.settle(matches!(taken, Err(Refusal::NotNow)));
         taken
     }
 
@@ -110,6 +109,7 @@ impl Cursors {
         cells: &Cells<'_>,
         hold: Hold,
         wait: Wait,
+        is_sweep_due: bool,
         is_over: impl Fn() -> bool,
     ) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
@@ -120,16 +120,17 @@ impl Cursors {
             Err(GetRefused::Ended) => Some(Err(Refusal::Disconnected)),
             Err(GetRefused::Empty) => None,
         };
-        // While messages keep coming, nothing else would look for those of the dead.
-        let due = if self.consumer.is_sweep_due() { look() } else { None };
-        let taken = due.or_else(|| match wait {
+        let spin_and_wait = |deadline| {
+            let number = self.consumer.number(cells.capacity());
+            let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(number, glance);
+            cells.ring().items.wait(spin, deadline, glance, look)
+        };
+        let taken = match wait {
             Wait::No => look(),
-            Wait::Until(deadline) => {
-                let number = self.consumer.number(cells.capacity());
-                let spin = |glance: &mut dyn FnMut() -> _| self.getting.until(number, glance);
-                cells.ring().items.wait(spin, deadline, glance, look)
-            }
-        });
+            // While messages keep coming, nothing else would look for those of the dead.
+            Wait::Until(deadline) if is_sweep_due => look().or_else(|| spin_and_wait(deadline)),
+            Wait::Until(deadline) => spin_and_wait(deadline),
+        };
         let ticket = taken.ok_or(Refusal::NotNow)??;
         // Messages may become ready behind one that is still being written, while all who wait for them sleep.
         if self.consumer.has_more(cells) {

@@ -1,4 +1,4 @@
-//! Iter for whoever is free: many producers, many consumers, each message for one of them.
+//! Messages for whoever is free: many producers, many consumers, each message for one of them.
 
 mod cells;
 mod cursors;

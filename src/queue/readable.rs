@@ -1,8 +1,9 @@
 use super::cells::Cells;
-use crate::ring::{Consumer, Event};
+use crate::ring::Consumer;
 use crate::segment::place::{Body, Placed};
 use crate::watch::Subject;
 use crate::word::PeerId;
+use crate::word::eventcount::EventCount;
 
 /// Whether there is something to be got from a ring, as a watch asks it.
 pub(super) struct Readable<B> {
@@ -15,7 +16,7 @@ pub(super) struct Readable<B> {
 }
 
 impl<B: Body> Subject for Readable<B> {
-    fn items(&self) -> &Event {
+    fn items(&self) -> &EventCount {
         &(self.cells)(&self.placed).ring().items
     }
 

@@ -1,10 +1,10 @@
 use std::mem::offset_of;
 
-use super::event::Event;
 use super::position::Position;
 use super::slot::SlotWord;
 use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::word::eventcount::EventCount;
 
 /// What the users of a ring share besides its slots.
 ///
@@ -13,7 +13,7 @@ use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 ///
 /// | offset | size | field       | meaning                                                          |
 /// |--------|------|-------------|------------------------------------------------------------------|
-/// | 0      | 8    | items       | consumers sleep here: `event.rs`                                 |
+/// | 0      | 8    | items       | consumers sleep here: `word/eventcount.rs`                        |
 /// | 8      | 4    | closed      | 1: nothing is put any more                                       |
 /// | 12     | 4    |             | 0                                                                |
 /// | 16     | 8    | redelivered | messages that were taken from a dead consumer and given to another |
@@ -26,12 +26,12 @@ use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 /// | 200    | 56   | line        | 0                                                                |
 #[repr(C, align(64))]
 pub(crate) struct Control {
-    pub(crate) items: Event,
+    pub(crate) items: EventCount,
     closed: AtomicU32,
     unused: AtomicU32,
     redelivered: AtomicU64,
     items_line: [AtomicU64; 5],
-    pub(crate) space: Event,
+    pub(crate) space: EventCount,
     space_line: [AtomicU64; 7],
     tail: AtomicU64,
     tail_line: [AtomicU64; 7],
@@ -59,12 +59,12 @@ impl Control {
     pub(super) fn new() -> Self {
         let line = || std::array::from_fn(|_| AtomicU64::new(0));
         Control {
-            items: Event::new(),
+            items: EventCount::new(),
             closed: AtomicU32::new(0),
             unused: AtomicU32::new(0),
             redelivered: AtomicU64::new(0),
             items_line: std::array::from_fn(|_| AtomicU64::new(0)),
-            space: Event::new(),
+            space: EventCount::new(),
             space_line: line(),
             tail: AtomicU64::new(0),
             tail_line: line(),

@@ -3,7 +3,6 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `event` | sleeping until something happens |
 //! | `slot`, `position`, `control`, `producer`, `consumer`, `sweep` | slots for any number of producers and consumers |
 //! | `bytes`, `record` | a ring of bytes for one producer and one consumer |
 //! | `endpoint` | who has one end of it |
@@ -19,7 +18,6 @@ pub(crate) mod bytes;
 mod consumer;
 mod control;
 pub(crate) mod endpoint;
-mod event;
 pub(crate) mod ledger;
 #[cfg(all(test, loom))]
 mod models;
@@ -32,7 +30,6 @@ pub(crate) mod track;
 
 pub(crate) use consumer::{Consumer, GetRefused};
 pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};
-pub(crate) use event::Event;
 pub(crate) use producer::{Producer, PutRefused};
 pub(crate) use slot::{Hold, SlotWord};
 

@@ -8,18 +8,18 @@
 
 use super::bytes::{Consumer, Corrupted, Producer, Record, Refused, Ring};
 use super::endpoint::Endpoint;
-use super::event::Event;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
+use crate::word::eventcount::EventCount;
 
 /// | offset | size | field    | meaning                                                            |
 /// |--------|------|----------|--------------------------------------------------------------------|
 /// | 0      | 8    | head     | the consumer's position                                            |
 /// | 8      | 120  | apart    | 0: `head` changes with every message, what follows hardly ever     |
-/// | 128    | 8    | items    | an [`Event`]: a record was published, or the sender closed         |
-/// | 136    | 8    | space    | an [`Event`]: bytes were given back, or the receiver closed        |
+/// | 128    | 8    | items    | an [`EventCount`]: a record was published, or the sender closed         |
+/// | 136    | 8    | space    | an [`EventCount`]: bytes were given back, or the receiver closed        |
 /// | 144    | 8    | wanted   | the position of `head` that a waiting producer waits for           |
 /// | 152    | 8    | sender   | an [`Endpoint`]                                                    |
 /// | 160    | 8    | receiver | an [`Endpoint`]                                                    |
@@ -28,8 +28,8 @@ use crate::sys::spin::Spin;
 pub(crate) struct Track {
     pub(crate) head: AtomicU64,
     pub(crate) apart: [AtomicU64; 15],
-    pub(crate) items: Event,
-    pub(crate) space: Event,
+    pub(crate) items: EventCount,
+    pub(crate) space: EventCount,
     pub(crate) wanted: AtomicU64,
     pub(crate) sender: Endpoint,
     pub(crate) receiver: Endpoint,
@@ -56,8 +56,8 @@ impl Track {
         Track {
             head: zero(),
             apart: std::array::from_fn(|_| zero()),
-            items: Event::new(),
-            space: Event::new(),
+            items: EventCount::new(),
+            space: EventCount::new(),
             wanted: zero(),
             sender: Endpoint::of(sender),
             receiver: Endpoint::of(receiver),

@@ -117,7 +117,7 @@ impl ObjectHeader {
 }
 
 fn kind_of(number: u32) -> Result<Kind, u32> {
-    const KINDS: [Kind; 9] = [
+    const KINDS: &[Kind] = &[
         Kind::Arena,
         Kind::Value,
         Kind::Array,
@@ -128,7 +128,7 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Queue,
         Kind::Channel,
     ];
-    KINDS.into_iter().find(|&kind| kind as u32 == number).ok_or(number)
+    KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }
 
 /// What identifies `T` across programs.

@@ -52,8 +52,8 @@ pub(crate) fn light() {
 /// The half for whoever is about to sleep.
 pub(crate) fn heavy() {
     fence(Ordering::SeqCst);
-    if is_available() {
-        membarrier(GLOBAL_EXPEDITED);
+    if is_available() && !membarrier(GLOBAL_EXPEDITED) {
+        STATE.store(REFUSED, Ordering::Relaxed); // by a filter of system calls that was set up meanwhile
     }
 }
 

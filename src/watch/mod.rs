@@ -14,8 +14,8 @@
 //! T1. The state is changed under a mutex, to what a look under that mutex shows, and the eventfd with it. A call of this
 //!     process that has got something or found nothing settles the state afterwards; so does the watcher after its
 //!     sleep. The last of those who look sees what the others did.
-//!     A call that may have found nothing just before there was something, and leaves the state ready, raises the eventfd
-//!     once more: who waits for an edge (`EPOLLET`), after a call that found nothing, gets one.
+//!     A call that found nothing just before there was something, and leaves the state ready, raises the eventfd once more:
+//!     who waits for an edge (`EPOLLET`) after a call that found nothing gets one.
 //! T2. The watcher passes on every wake-up: it may have taken one that was meant for a blocked `get`.
 //! T3. In a forked copy of the process there is no watcher: it does not touch its parent's watch, and has its own.
 
@@ -30,16 +30,16 @@ use std::thread::{self, JoinHandle};
 
 pub use self::any::wait_any;
 use crate::error::{Error, Result};
-use crate::ring::Event;
 use crate::sys::clock::Deadline;
 use crate::sys::eventfd::EventFd;
 use crate::sys::spawn::Blocked;
 use crate::sys::{fork, futex};
+use crate::word::eventcount::EventCount;
 
 /// What can be watched.
 pub(crate) trait Subject: Send + Sync + 'static {
     /// What is notified when it becomes ready.
-    fn items(&self) -> &Event;
+    fn items(&self) -> &EventCount;
 
     /// Whether a call would not have to wait. Takes nothing. May ask the kernel.
     fn is_ready(&self) -> bool;
@@ -73,18 +73,18 @@ impl Watched {
         self.watch.get().is_some()
     }
 
-    /// Says that something may have been got, or that nothing was found (T1).
+    /// Says that a call has got something, or that it has found nothing (T1).
     #[inline]
-    pub(crate) fn settle(&self) {
+    pub(crate) fn settle(&self, found_nothing: bool) {
         if self.is_watched() {
-            self.settle_watch();
+            self.settle_watch(found_nothing);
         }
     }
 
     #[cold]
-    fn settle_watch(&self) {
+    fn settle_watch(&self, found_nothing: bool) {
         if let Some(watch) = self.place().watch.get() {
-            watch.shared.settle_call();
+            watch.shared.settle_call(found_nothing);
         }
     }
 
@@ -200,12 +200,12 @@ impl Shared {
         }
     }
 
-    /// After a call of this process: what leaves the state ready is an edge (T1).
-    fn settle_call(&self) {
+    /// After a call of this process.
+    fn settle_call(&self, found_nothing: bool) {
         let changing = self.lock();
         let was_ready = self.is_ready.load(Relaxed);
         self.settle(&changing);
-        if was_ready && self.is_ready.load(Relaxed) {
+        if found_nothing && was_ready && self.is_ready.load(Relaxed) {
             self.eventfd.raise();
         }
     }

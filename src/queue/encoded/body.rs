@@ -8,15 +8,16 @@ use std::mem::offset_of;
 use super::super::cells::{Cells, Shape};
 use super::ledger::{Account, Ledger};
 use crate::error::Kind;
-use crate::ring::{CONTROL_LAYOUT, Control, Event};
+use crate::ring::{CONTROL_LAYOUT, Control};
 use crate::segment::place::{Body, Placed};
 use crate::segment::{Atomics, stamp};
 use crate::sys::atomic::AtomicU64;
+use crate::word::eventcount::EventCount;
 
 /// | offset | size           | field       | meaning                                                            |
 /// |--------|----------------|-------------|--------------------------------------------------------------------|
 /// | 0      | 256            | control     | `ring/control.rs`                                                  |
-/// | 256    | 8              | done        | who waits for all to be done sleeps here: `ring/event.rs`          |
+/// | 256    | 8              | done        | who waits for all to be done sleeps here: `word/eventcount.rs`          |
 /// | 264    | 8              | max_message | the most encoded bytes of a message                                |
 /// | 272    | 8              | extents     | offset of the first extent from the segment's first byte           |
 /// | 280    | 8              | ends        | whether it ends with its producers (bit 0), its consumers (bit 1)  |
@@ -28,7 +29,7 @@ use crate::sys::atomic::AtomicU64;
 #[repr(C, align(64))]
 pub(super) struct QueueBody {
     pub(super) control: Control,
-    pub(super) done: Event,
+    pub(super) done: EventCount,
     pub(super) max_message: AtomicU64,
     pub(super) extents: AtomicU64,
     pub(super) ends: AtomicU64,

@@ -90,7 +90,8 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// Whether puts end with [`Disconnected`](crate::PutError::Disconnected) once no handle is left, in any process, that
     /// could get: no [`Queue`] and no [`Consumer`](crate::Consumer). Unless told, a queue waits for later consumers.
     ///
-    /// It is noticed by those who find the queue full: a message for which there is room is put, and lies there. For the rest as [`end_with_producers`](Self::end_with_producers).
+    /// It is noticed by those who find the queue full: a message for which there is room is put, and lies there. For the
+    /// rest as [`end_with_producers`](Self::end_with_producers).
     ///
     /// # Examples
     ///

@@ -6,8 +6,6 @@ mod cells;
 #[cfg(not(shuttle))]
 mod endpoint;
 #[cfg(not(shuttle))]
-mod event;
-#[cfg(not(shuttle))]
 mod ledger;
 #[cfg(shuttle)]
 mod long;

@@ -3,7 +3,7 @@
 
 mod account;
 mod bytes;
-mod event;
+mod eventcount;
 mod ready;
 mod slots;
 

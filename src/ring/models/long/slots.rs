@@ -161,6 +161,6 @@ fn a_blind_claim_is_found() {
 /// The other three of the event's mutants wake more than they should, or need so rare a schedule that only loom finds them.
 #[test]
 fn a_missing_wake_up_is_found() {
-    let survivors = survivors(&["ring/event.rs"], executions(100), &MODELS);
+    let survivors = survivors(&["word/eventcount.rs"], executions(100), &MODELS);
     assert!(survivors.len() <= 3, "{survivors:#?}");
 }

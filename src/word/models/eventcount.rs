@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use crate::ring::Event;
+use super::{deaths, every_mutant_fails, explore};
 use crate::sys::Process;
 use crate::sys::atomic::{
     AtomicU64,
@@ -10,17 +10,17 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::sleepers;
-use crate::word::models::{deaths, every_mutant_fails, explore};
+use crate::word::eventcount::EventCount;
 
 /// Things that are made, and taken by those who wait for them.
 struct Stock {
     things: AtomicU64,
-    event: Event,
+    event: EventCount,
 }
 
 impl Stock {
     fn new() -> Arc<Self> {
-        Arc::new(Stock { things: AtomicU64::new(0), event: Event::new() })
+        Arc::new(Stock { things: AtomicU64::new(0), event: EventCount::new() })
     }
 
     fn make(&self) {
@@ -148,5 +148,5 @@ fn waits_survive_a_death_before_any_step() {
 #[test]
 fn every_mutant_of_the_event_fails() {
     let models: Vec<fn()> = UNHARMED.into_iter().chain(WAITERS_DEATHS).chain(MAKERS_DEATHS).collect();
-    every_mutant_fails(&["ring/event.rs"], 3, &models);
+    every_mutant_fails(&["word/eventcount.rs"], 3, &models);
 }

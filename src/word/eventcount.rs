@@ -32,18 +32,18 @@ const ONE_NOTIFICATION: u64 = 2;
 
 /// The low half is the futex word; the high half takes the carry and means nothing.
 #[repr(transparent)]
-pub(crate) struct Event {
+pub(crate) struct EventCount {
     word: AtomicU64,
 }
 
 #[cfg(all(test, loom))]
-impl Event {
+impl EventCount {
     pub(crate) fn new() -> Self {
-        Event { word: AtomicU64::new(0) }
+        EventCount { word: AtomicU64::new(0) }
     }
 }
 
-impl Event {
+impl EventCount {
     /// Says that something has happened that one waiter may be waiting for.
     #[inline]
     pub(crate) fn notify_one(&self) {

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use shuttle::thread;
 
 use super::executions;
-use crate::ring::Event;
 use crate::sys::Process;
 use crate::sys::atomic::{
     AtomicU64,
@@ -11,11 +10,12 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::sleepers;
+use crate::word::eventcount::EventCount;
 use crate::word::models::explore;
 
 struct Door {
     is_open: AtomicU64,
-    event: Event,
+    event: EventCount,
 }
 
 fn process(door: &Arc<Door>, id: u32, body: impl FnOnce(&Door) + Send + 'static) -> thread::JoinHandle<()> {
@@ -33,7 +33,7 @@ impl Door {
 /// what a waiter on its way to its sleep has announced itself in, as soon as anybody announces himself anew; and whoever
 /// notifies between the two sees no flag.
 fn a_clear_undoes_no_notification() {
-    let door = Arc::new(Door { is_open: AtomicU64::new(0), event: Event::new() });
+    let door = Arc::new(Door { is_open: AtomicU64::new(0), event: EventCount::new() });
     let asleep = process(&door, 1, |door| {
         let mut looks = 0;
         door.wait(|| {
