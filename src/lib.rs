@@ -12,6 +12,7 @@
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
+//! | [`Name`] | each of these under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
@@ -133,6 +134,8 @@ mod queue;
 mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
+#[cfg(not(all(test, loom)))]
+mod inspect;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
@@ -141,6 +144,8 @@ pub use error::{
     RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
     TryRecvIntoError, TrySendError, TypeStamp,
 };
+#[cfg(not(all(test, loom)))]
+pub use inspect::{Inspection, inspect};
 #[cfg(not(all(test, loom)))]
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
@@ -156,7 +161,7 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
+pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard};
 #[cfg(not(all(test, loom)))]

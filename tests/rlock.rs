@@ -5,6 +5,7 @@ mod common;
 use std::time::Instant;
 
 use common::locking::{Stage, locking_tests};
+use common::processes::forked;
 use common::watchdog;
 use crossproc::{Arena, Guard, LockError, Process, RLock, TryLockError};
 
@@ -107,22 +108,12 @@ fn each_level_is_told_of_a_death_until_one_repairs() {
 fn a_forked_copy_of_an_inner_guard_leaves_the_depth_alone() {
     let _watchdog = watchdog();
     let lock = RLock::new().unwrap();
-    let (outer, inner) = (lock.lock().unwrap(), lock.lock().unwrap());
-    // SAFETY: the child does what other threads cannot have broken by disappearing, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            drop((outer, inner));
-            let held = matches!(lock.try_lock(), Err(TryLockError::Held));
-            // SAFETY: ends the copy at once.
-            unsafe { libc::_exit(i32::from(!held)) }
-        }
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-            assert_eq!(status, 0, "the copy has, or has unlocked, its parent's lock");
-        }
-    }
+    let mut guards = [(); 2].map(|()| Some(lock.lock().unwrap()));
+    assert!(forked(|| {
+        guards.iter_mut().for_each(|guard| drop(guard.take()));
+        matches!(lock.try_lock(), Err(TryLockError::Held))
+    }));
+    let [outer, inner] = guards;
     drop(inner);
     assert!(Process::spawn(|lock: RLock| lock.try_lock().is_err(), (&lock,)).unwrap().join().unwrap());
     drop(outer);

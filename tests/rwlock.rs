@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::locking::{Stage, locking_tests, state_of, wait_for_state};
+use common::processes::{forked, signal};
 use common::watchdog;
 use crossproc::{Arena, Guard, LockError, Process, RawValue, ReadGuard, RwLock, Shared, TryLockError, WriteGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -245,11 +246,6 @@ fn a_stopped_waiting_writer_is_waited_for() {
     writer.join().unwrap();
 }
 
-fn signal(pid: u32, signal: i32) {
-    // SAFETY: a child of this process that has not been joined.
-    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
-}
-
 /// Has a guard at any time, unless it is refused another one for a while.
 fn read_without_a_gap(lock: Words, stage: Stage) {
     let mut guard = lock.read().unwrap();
@@ -314,23 +310,13 @@ fn writers_without_a_gap_do_not_starve_a_reader() {
 fn a_forked_copy_of_a_read_guard_holds_nothing() {
     let _watchdog = watchdog();
     let lock = words();
-    let guard = lock.read().unwrap();
-    // SAFETY: the child does what other threads cannot have broken by disappearing, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            drop(guard);
-            let held = matches!(lock.try_write(), Err(TryLockError::Held));
-            std::mem::forget(lock.read());
-            // SAFETY: ends the copy at once, as a reader.
-            unsafe { libc::_exit(i32::from(!held)) }
-        }
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-            assert_eq!(status, 0, "the copy gave its parent's lock back");
-        }
-    }
+    let mut guard = Some(lock.read().unwrap());
+    assert!(forked(|| {
+        drop(guard.take());
+        let is_held = matches!(lock.try_write(), Err(TryLockError::Held));
+        std::mem::forget(lock.read()); // it dies as a reader
+        is_held
+    }));
     assert!(matches!(lock.try_write(), Err(TryLockError::Held)));
     drop(guard);
     assert!(lock.try_write().is_ok());

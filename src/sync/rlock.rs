@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Failure, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Segment, Wait, stamp, type_stamp};
 use crate::sys::fork;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
@@ -88,7 +89,7 @@ impl RLock {
     ///
     /// See [`RLock`].
     pub fn new() -> Result<Self> {
-        RLock::create(Home::Own)
+        RLock::make(Home::Own)
     }
 
     /// A new lock in an arena.
@@ -106,10 +107,10 @@ impl RLock {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena) -> Result<Self> {
-        RLock::create(arena.home())
+        RLock::make(arena.home())
     }
 
-    fn create(home: Home<'_>) -> Result<Self> {
+    fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(RLock { placed, spin: Spin::new() })
     }
@@ -202,6 +203,7 @@ impl RLock {
 }
 
 impl_handle!(RLock, "RLock");
+impl_create!(RLock, (), []);
 
 /// One level of an [`RLock`], held until this is dropped, also by a panic. It stays on its thread.
 ///
@@ -256,4 +258,11 @@ impl std::fmt::Debug for RLockGuard<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RLockGuard").finish_non_exhaustive()
     }
+}
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<RLockBody>()?;
+    facts.say_lock(body)?;
+    facts.say("depth, if it is held", facts.image.word(body + RLockWords::DEPTH)?);
+    Ok(())
 }

@@ -15,6 +15,8 @@
 //!
 //! Orderings: the depth is its owner's own; between owners the lock's word orders. So every access is Relaxed.
 
+use std::mem::offset_of;
+
 use super::lock::{Acquired, Claim, LockWord, Refused};
 use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +53,9 @@ impl RLockWords {
 }
 
 impl RLockWords {
+    /// Offset of the depth.
+    pub(crate) const DEPTH: u64 = offset_of!(RLockWords, depth) as u64;
+
     /// Takes the lock if nobody else alive holds it.
     #[inline]
     pub(crate) fn try_acquire(&self, claim: Claim, liveness: &Liveness) -> Result<Acquired, NotLocked> {

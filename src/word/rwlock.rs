@@ -41,6 +41,7 @@
 //! the owner in each word.
 
 use std::cell::Cell;
+use std::mem::offset_of;
 
 use super::PeerId;
 use super::eventcount::EventCount;
@@ -83,6 +84,11 @@ pub(crate) struct RwWords {
     left: EventCount,
     overtaken: AtomicU64,
     yielded: EventCount,
+}
+
+impl RwWords {
+    /// Offset of the writer's word.
+    pub(crate) const WRITER: u64 = offset_of!(RwWords, writer) as u64;
 }
 
 #[cfg(all(test, loom))]
@@ -136,6 +142,11 @@ const SPREAD: usize = 32;
 /// How many words there are for so many peers.
 pub(crate) const fn words_for(peers: u32) -> usize {
     (peers as usize).next_multiple_of(SPREAD)
+}
+
+/// How many readers a peer's word counts, for people. Dead ones count until somebody waits for them.
+pub(crate) fn readers_in(word: u64) -> u64 {
+    Readers(word).count()
 }
 
 /// The lock, as one process sees it.

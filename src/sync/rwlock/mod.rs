@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Failure, Segment, Shared, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::Acquired;
-use crate::word::rwlock::{NotRead, Rw, RwWords, words_for};
+use crate::word::rwlock::{NotRead, Rw, RwWords, readers_in, words_for};
 
 pub use guard::{ReadGuard, WriteGuard};
 
@@ -119,7 +120,7 @@ impl<T: Shared> RwLock<T> {
     ///
     /// See [`RwLock`].
     pub fn new(value: T) -> Result<Self> {
-        Self::create(Home::Own, value)
+        Self::make(Home::Own, value)
     }
 
     /// A new lock around a value in an arena.
@@ -137,10 +138,10 @@ impl<T: Shared> RwLock<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, value: T) -> Result<Self> {
-        Self::create(arena.home(), value)
+        Self::make(arena.home(), value)
     }
 
-    fn create(home: Home<'_>, value: T) -> Result<Self> {
+    fn make(home: Home<'_>, value: T) -> Result<Self> {
         let tail = tail::<T>(home.peers()).map(|(layout, _)| layout);
         let fill = |placed: &Placed<RwLockBody>| {
             // SAFETY: R1; nobody else knows the object yet.
@@ -336,3 +337,22 @@ impl<T: Shared> RwLock<T> {
 }
 
 impl_handle!(RwLock<T: Shared>, "RwLock");
+impl_create!(RwLock<T: Shared>, (value: T), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<RwLockBody>()?;
+    facts.say_lock(body + RwWords::WRITER)?;
+    let places = facts.image.places();
+    let align = usize::try_from(facts.image.object.element.align).unwrap_or(usize::MAX);
+    let value = Layout::from_size_align(0, align).ok();
+    let tail = Layout::array::<AtomicU64>(words_for(places))
+        .ok()
+        .zip(value)
+        .and_then(|(words, value)| words.extend(value).ok());
+    let (tail, value) = tail.ok_or_else(|| facts.image.wrong_length())?;
+    let tail = facts.image.tail::<RwLockBody>(tail)?;
+    let count = |word: usize| facts.image.word(tail + 8 * word as u64).map(readers_in);
+    let readers = (0..words_for(places)).map(count).sum::<Result<u64>>()?;
+    facts.say("readers", readers);
+    facts.say_elements("value", tail + value as u64, 1)
+}
