@@ -7,7 +7,7 @@ use std::time::Instant;
 use common::locking::{Stage, locking_tests};
 use common::processes::forked;
 use common::watchdog;
-use crossproc::{Arena, Guard, LockError, Process, RLock, TryLockError};
+use crossproc::{Arena, Guard, LockError, Process, RLock, TryLockError, inspect};
 
 crossproc::test_support!();
 
@@ -118,6 +118,17 @@ fn a_forked_copy_of_an_inner_guard_leaves_the_depth_alone() {
     assert!(Process::spawn(|lock: RLock| lock.try_lock().is_err(), (&lock,)).unwrap().join().unwrap());
     drop(outer);
     assert!(lock.lock().is_ok());
+}
+
+#[test]
+fn it_is_found_and_seen_by_its_name() {
+    let name = format!("test/rlock-{}", std::process::id());
+    let made = RLock::create(name.as_str()).unwrap();
+    let found = RLock::open(name.as_str()).unwrap();
+    let _guards = [made.lock().unwrap(), found.lock().unwrap()];
+    let state = inspect(name.as_str()).unwrap().state;
+    let depth = state.iter().find(|(fact, _)| fact.starts_with("depth")).map(|(_, value)| value.as_str());
+    assert_eq!(depth, Some("2"));
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use common::locking::{Stage, locking_tests, state_of, wait_for_state};
 use common::processes::{forked, signal};
 use common::watchdog;
-use crossproc::{Arena, Guard, LockError, Process, RawValue, ReadGuard, RwLock, Shared, TryLockError, WriteGuard};
+use crossproc::{
+    Arena, Guard, LockError, Process, RawValue, ReadGuard, RwLock, Shared, TryLockError, WriteGuard, inspect,
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 crossproc::test_support!();
@@ -343,6 +345,17 @@ fn any_plain_value_lies_in_it_aligned() {
     };
     assert!(Process::spawn(elsewhere, (&wide, &none, &odd)).unwrap().join().unwrap());
     assert_eq!((wide.read().unwrap().0[15], *odd.read().unwrap()), (4, [9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 1]));
+}
+
+#[test]
+fn it_is_found_and_seen_by_its_name() {
+    let name = format!("test/rwlock-{}", std::process::id());
+    let made = RwLock::create(name.as_str(), 7_u64).unwrap();
+    let found = RwLock::open_or_create(name.as_str(), 0_u64).unwrap();
+    let _guards = (made.read().unwrap(), found.read().unwrap());
+    let state = inspect(name.as_str()).unwrap().state;
+    let says = |what: &str| state.iter().find(|(fact, _)| fact == what).map(|(_, value)| value.as_str());
+    assert_eq!((says("lock"), says("readers"), says("value")), (Some("free"), Some("2"), Some("7")));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::word::PeerId;
 use crate::word::lock::{Acquired, Claim};
 use crate::word::rlock::{NotLocked, RLockWords};
 
+// No mutants: the words that order are the lock's, and all else is Relaxed.
+
 /// A lock and what it guards; loom fails an execution in which two are in the section at once.
 struct Guarded {
     words: RLockWords,
