@@ -268,7 +268,8 @@ fn read_without_a_gap(lock: Words, stage: Stage) {
 fn readers_without_a_gap_do_not_starve_a_writer() {
     let _watchdog = watchdog();
     let (lock, stage) = (words(), Stage::new());
-    let readers = [0; 2].map(|_| Process::spawn(read_without_a_gap, (&lock, &stage)).unwrap());
+    let start = |_| Process::builder().daemon(true).spawn(read_without_a_gap, (&lock, &stage)).unwrap();
+    let readers = [0; 2].map(start);
     stage.wait_for(2);
     for _ in 0..5 {
         lock.write().unwrap()[0] += 1;

@@ -230,6 +230,7 @@ pub(crate) mod clock {
         }
 
         /// As short as can be: what waits for no longer than that must go on without.
+        #[expect(clippy::unused_self, reason = "the twin of a method")]
         pub(crate) fn within(self, _limit: std::time::Duration) -> Self {
             Deadline::Passed
         }

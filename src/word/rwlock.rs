@@ -302,8 +302,8 @@ impl Rw<'_> {
         crash_point!("rwlock.pending");
         barrier::after_change(); // (I2)
         let next = Cell::new(0);
-        let drained = self.drain(&next, Self::is_there).or_else(|| match patience {
-            None => self.drain(&next, Self::is_alive),
+        let drained = self.drain(&next, |_, _| true).or_else(|| match patience {
+            None => self.drain(&next, |word, found| self.is_alive(word, found)),
             Some((deadline, spin)) => self.await_readers(&next, deadline, spin),
         });
         if drained.is_none() {
@@ -317,28 +317,24 @@ impl Rw<'_> {
 
     #[cold]
     fn await_readers(self, next: &Cell<usize>, deadline: Deadline, spin: &Spin) -> Option<()> {
-        let glance = || self.drain(next, Self::is_there);
-        let look = || self.drain(next, Self::is_alive);
+        let glance = || self.drain(next, |_, _| true);
+        let look = || self.drain(next, |word, found| self.is_alive(word, found));
         self.words.left.wait(|glance| spin.until(glance), deadline, glance, look)
     }
 
-    /// Goes on from the word `next` to the first one with readers; all of them, if there is none.
+    /// Goes on from the word `next` to the first one with readers; past all of them, if there is none. `has_readers`: whether a
+    /// word that counts some has any that live.
     #[inline]
-    fn drain(self, next: &Cell<usize>, has_readers: fn(Self, &AtomicU64, Readers) -> bool) -> Option<()> {
+    fn drain(self, next: &Cell<usize>, has_readers: impl Fn(&AtomicU64, Readers) -> bool) -> Option<()> {
         let rest = self.readers.get(next.get()..).unwrap_or_default();
         for (passed, word) in rest.iter().enumerate() {
             let found = Readers(word.load(Acquire)); // pairs with the Release in `leave`
-            if found.count() > 0 && has_readers(self, word, found) {
+            if found.count() > 0 && has_readers(word, found) {
                 next.set(next.get() + passed);
                 return None;
             }
         }
         Some(())
-    }
-
-    /// As far as the word itself shows.
-    fn is_there(self, _word: &AtomicU64, _found: Readers) -> bool {
-        true
     }
 
     /// Whether the process that counts is alive. The word of a dead one is written off (I3).
