@@ -436,7 +436,7 @@ fn counts_that_cannot_be_are_errors() {
     store(&rwlock, body + 64, count);
     match rwlock.read() {
         Err(LockError::Failed(Error::Corrupted { object: Kind::RwLock, position: 0, found })) => {
-            assert_eq!(found, count)
+            assert_eq!(found, count);
         }
         other => panic!("{other:?}"),
     }
