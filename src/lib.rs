@@ -132,7 +132,10 @@ mod pipe;
 mod process;
 
 #[cfg(not(all(test, loom)))]
-pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
+pub use cell::{
+    Array, ArrayGuard, RawArray, RawValue, ShareableItem, ShareableList, SharedMemory, SharedMemoryGuard, Value,
+    ValueGuard,
+};
 pub use error::{
     AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
     RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
