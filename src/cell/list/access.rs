@@ -47,6 +47,9 @@ impl ShareableList {
     }
 
     fn copy(&self, sequence: &Sequence, copies: &[AtomicU64], bytes: &mut [u8]) {
+        if sequence.read(copies, bytes) {
+            return;
+        }
         while self.spin.until(|| sequence.read(copies, bytes).then_some(())).is_none() {
             // Behind the writers' lock nothing moves, if it can be had, or is ours: a writer that holds it may be stopped.
             let turn = self.acquire(Wait::No);
@@ -244,7 +247,7 @@ impl ShareableList {
     ///
     /// ```
     /// let list = crossproc::ShareableList::new([42.into(), "a".into(), 42.into()])?;
-    /// assert_eq!((list.index("a"), list.index(&42.into()), list.index("b")), (Some(1), Some(0), None));
+    /// assert_eq!((list.index("a"), list.index(42), list.index("b")), (Some(1), Some(0), None));
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn index(&self, item: impl Into<ShareableItem>) -> Option<usize> {
