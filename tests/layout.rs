@@ -100,11 +100,11 @@ fn bytes_are_laid_out_as_ever() {
     golden.extend([
         (OBJECT, text("object  ")),
         (OBJECT + 8, 17 | 1 << 32),
-        (OBJECT + 16, 0),
+        (OBJECT + 16, 0x090c_0807_b5a4_3a2d),
         (OBJECT + 24, 384),
         (OBJECT + 32, 70),
         (OBJECT + 40, 1),
-        (OBJECT + 48, 0),
+        (OBJECT + 48, 0x08c4_8207_b567_53d8),
         (OBJECT + 56, text("u8")),
         (OBJECT + 128 + 64, text("\0first")),
         (OBJECT + 128 + 64 + 64, 7 << 40),
@@ -118,13 +118,13 @@ fn a_list_is_laid_out_as_ever() {
     let list = ShareableList::new(items).unwrap();
     list.set(2, b"once").unwrap();
     const WORDS: usize = 6 * 2 + 5 * 2 * 2 + 2 * 3;
-    let mut golden = header(OBJECT + 640);
+    let mut golden = header(OBJECT + 512);
     let [entries, copies] = [OBJECT + 128 + 64, OBJECT + 128 + 64 + 6 * 16];
     golden.extend([
         (OBJECT, text("object  ")),
         (OBJECT + 8, 18 | 8 << 32),
-        (OBJECT + 16, 0),
-        (OBJECT + 24, 640),
+        (OBJECT + 16, 0x6723_4acf_ddbc_10ef),
+        (OBJECT + 24, 512),
         (OBJECT + 32, WORDS as u64),
         (OBJECT + 40, 8),
         (OBJECT + 48, 0x4d35_d319_3e8d_66f2),
