@@ -188,9 +188,10 @@ fn a_list_after_a_death_at_each_point_of_a_commit() {
         ("value.committed", &new),
         ("lock.released", &new),
     ] {
-        for change in [set, update] {
-            let list = ShareableList::new([left.clone(), old.clone(), right.clone()]).unwrap();
-            dies_at!(point, 0, change, (&list,));
+        let lists = [(); 2].map(|()| ShareableList::new([left.clone(), old.clone(), right.clone()]).unwrap());
+        dies_at!(point, 0, set, (&lists[0],));
+        dies_at!(point, 0, update, (&lists[1],));
+        for list in lists {
             assert_eq!(list.to_vec(), Ok(vec![left.clone(), expected.clone(), right.clone()]), "{point}");
             list.try_set(1, "next").unwrap();
             assert_eq!(list.to_vec(), Ok(vec![left.clone(), "next".into(), right.clone()]), "{point}");
