@@ -12,6 +12,7 @@
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
+//! | [`Name`] | each of these under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
@@ -136,6 +137,8 @@ mod queue;
 mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
+#[cfg(not(all(test, loom)))]
+mod inspect;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{
@@ -147,6 +150,8 @@ pub use error::{
     RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
     TryRecvIntoError, TrySendError, TypeStamp,
 };
+#[cfg(not(all(test, loom)))]
+pub use inspect::{Inspection, inspect};
 #[cfg(not(all(test, loom)))]
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
@@ -162,7 +167,7 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Name, Shared, abandoned, gc, names, unlink, unlink_abandoned};
+pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};
 #[cfg(not(all(test, loom)))]

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::locking::{Stage, wait_for_state};
+use common::processes::signal;
 use common::watchdog;
 use crossproc::{Arena, AttachError, Error, Kind, Process, ShareableItem, ShareableList};
 
@@ -55,7 +56,7 @@ fn equal_items_are_counted_and_found_by_type_and_content() {
     list.set(3, 42).unwrap();
     assert_eq!((list.count(42), list.count(b"HoWdY"), list.count(b"adios")), (2, 1, 0));
     assert_eq!((list.index(42), list.index("42"), list.index("HoWdY")), (Some(3), None, None));
-    assert_eq!((list.index(ShareableItem::None), list.index(&ShareableItem::Bool(true))), (Some(4), Some(5)));
+    assert_eq!((list.index(ShareableItem::None), list.index(ShareableItem::Bool(true))), (Some(4), Some(5)));
     list.set(6, 1).unwrap();
     assert_eq!((list.index(1), list.count(1.0)), (Some(6), 0), "an int is no bool, and no float");
 }
@@ -273,8 +274,7 @@ fn nobody_waits_for_a_stopped_writer_who_does_not_want_to() {
     let _watchdog = watchdog();
     let (list, stage) = (ShareableList::new(["old".into(), 1.into()]).unwrap(), Stage::new());
     let writer = updater(&list, &stage);
-    // SAFETY: a child of this process that has not been joined.
-    assert_eq!(unsafe { libc::kill(writer.pid().cast_signed(), libc::SIGSTOP) }, 0);
+    signal(writer.pid(), libc::SIGSTOP);
     wait_for_state(writer.pid(), 'T');
     assert_eq!(list.to_vec().unwrap(), ["old".into(), 1.into()]);
     let held = Error::Held { object: Kind::ShareableList };
@@ -285,8 +285,7 @@ fn nobody_waits_for_a_stopped_writer_who_does_not_want_to() {
     assert_eq!(list.update_timeout(1, add_one, wait), Err(held));
     assert!(start.elapsed() >= 2 * wait);
     stage.advance();
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::kill(writer.pid().cast_signed(), libc::SIGCONT) }, 0);
+    signal(writer.pid(), libc::SIGCONT);
     list.set(1, 2).unwrap();
     writer.join().unwrap();
     assert_eq!(list.to_vec().unwrap(), ["new".into(), 2.into()]);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::locking::{Stage, locking_tests, wait_for_state};
+use common::processes::{forked, signal};
 use common::watchdog;
 use crossproc::{Arena, AttachError, Error, Kind, Name, Process, SharedMemory, unlink};
 
@@ -244,14 +245,12 @@ fn a_copy_can_be_had_from_under_a_stopped_owner() {
     };
     let owner = Process::spawn(hold, (&memory, &stage)).unwrap();
     stage.wait_for(1);
-    // SAFETY: a child of this process that has not been joined.
-    assert_eq!(unsafe { libc::kill(owner.pid().cast_signed(), libc::SIGSTOP) }, 0);
+    signal(owner.pid(), libc::SIGSTOP);
     wait_for_state(owner.pid(), 'T');
     assert_eq!(memory.to_vec(), [9; 4]);
     assert!(matches!(memory.try_write_at(0, b"x"), Err(Error::Held { .. })));
     stage.advance();
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::kill(owner.pid().cast_signed(), libc::SIGCONT) }, 0);
+    signal(owner.pid(), libc::SIGCONT);
     memory.write_at(0, b"x").unwrap();
     owner.join().unwrap();
 }
@@ -282,21 +281,9 @@ fn an_open_guard_in_a_forked_copy_holds_nothing() {
     let _watchdog = watchdog();
     let memory = SharedMemory::create(4).unwrap();
     let guard = memory.lock().unwrap();
-    // SAFETY: the child does what other threads cannot have broken by disappearing, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            let borrowed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.len()));
-            let wrote = memory.try_write_at(0, b"x");
-            let as_it_should = borrowed.is_err() && matches!(wrote, Err(Error::Held { .. }));
-            // SAFETY: ends the copy at once.
-            unsafe { libc::_exit(i32::from(!as_it_should)) }
-        }
-        copy => {
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-            assert_eq!(status, 0);
-        }
-    }
+    assert!(forked(|| {
+        let borrowed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.len()));
+        borrowed.is_err() && matches!(memory.try_write_at(0, b"x"), Err(Error::Held { .. }))
+    }));
     assert_eq!(*guard, [0; 4]);
 }

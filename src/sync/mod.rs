@@ -2,4 +2,5 @@
 
 mod lock;
 
+pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};

@@ -5,7 +5,7 @@ use crossproc::{
     SharedMemory, Value, abandoned, gc, names, unlink, unlink_abandoned,
 };
 
-use super::common::queueing::forked;
+use super::common::processes::forked;
 use super::common::watchdog;
 use super::{TestName, in_own_directory, is_missing, remove};
 

@@ -12,7 +12,7 @@ use crate::error::{AttachError, Error, Kind, Result};
 use crate::segment::handle::impl_handle;
 use crate::segment::named;
 use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Atomics, Failure, Name, Ownership, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Atomics, Facts, Failure, Name, Ownership, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::spin::Spin;
 use crate::word::flip::Sequence;
@@ -263,3 +263,10 @@ impl ShareableList {
 }
 
 impl_handle!(ShareableList, "ShareableList");
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<ListBody>()?;
+    facts.say_lock(body + offset_of!(ListBody, lock) as u64)?;
+    facts.say("items", facts.image.word(body + offset_of!(ListBody, count) as u64)?);
+    Ok(())
+}

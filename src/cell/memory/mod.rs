@@ -12,7 +12,7 @@ use crate::segment::Name;
 use crate::segment::handle::impl_handle;
 use crate::segment::named;
 use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Failure, Ownership, Region, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Region, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
@@ -233,3 +233,9 @@ impl SharedMemory {
 }
 
 impl_handle!(SharedMemory, "SharedMemory");
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<MemoryBody>()?;
+    facts.say_lock(body + offset_of!(MemoryBody, lock) as u64)?;
+    facts.say_elements("bytes", facts.image.row::<MemoryBody>()?, facts.image.object.length)
+}
