@@ -67,7 +67,7 @@ fn inspect_shows_what_the_kind_knows() {
 
     let memory = SharedMemory::create_named(unique("memory"), 3).unwrap();
     memory.write_at(1, &[7]).unwrap();
-    assert_eq!(line(&crossproc(&["inspect", &unique("memory")]), "bytes"), Some(vec!["bytes", "0", "7", "0"]));
+    assert_eq!(line(&crossproc(&["inspect", &unique("memory")]), "content"), Some(vec!["content", "0", "7", "0"]));
     let _list = ShareableList::create(unique("list"), [1.into(), 2.into()]).unwrap();
     assert_eq!(line(&crossproc(&["inspect", &unique("list")]), "items"), Some(vec!["items", "2"]));
 

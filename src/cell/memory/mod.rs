@@ -237,5 +237,5 @@ impl_handle!(SharedMemory, "SharedMemory");
 pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
     let body = facts.image.body::<MemoryBody>()?;
     facts.say_lock(body + offset_of!(MemoryBody, lock) as u64)?;
-    facts.say_elements("bytes", facts.image.row::<MemoryBody>()?, facts.image.object.length)
+    facts.say_elements("content", facts.image.row::<MemoryBody>()?, facts.image.object.length)
 }
