@@ -36,6 +36,10 @@ pub enum Kind {
     RLock = 10,
     /// An [`RwLock`](crate::RwLock).
     RwLock = 11,
+    /// A [`SharedMemory`](crate::SharedMemory).
+    SharedMemory = 17,
+    /// A [`ShareableList`](crate::ShareableList).
+    ShareableList = 18,
 }
 
 impl fmt::Display for Kind {
@@ -52,6 +56,8 @@ impl fmt::Display for Kind {
             Kind::Channel => "a channel",
             Kind::RLock => "an RLock",
             Kind::RwLock => "an RwLock",
+            Kind::SharedMemory => "a SharedMemory",
+            Kind::ShareableList => "a ShareableList",
         })
     }
 }

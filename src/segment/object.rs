@@ -172,6 +172,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Channel,
         Kind::RLock,
         Kind::RwLock,
+        Kind::SharedMemory,
+        Kind::ShareableList,
     ];
     KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }
