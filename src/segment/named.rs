@@ -7,6 +7,7 @@
 //! N3. Who removes a name because nobody is attached holds the bytes of all identities, until the name is gone: nobody becomes a
 //!     peer meanwhile. Who then does finds the file without a name, and begins again.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread;
 
@@ -191,7 +192,8 @@ pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
         Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => AttachError::NotAFile.into(),
         Some(libc::EACCES | libc::EPERM) => match directory::look_at(&entry) {
             Ok(facts) => not_ours(name, &facts),
-            Err(_) => Error::NoSuchName { name: name.to_string() },
+            Err(missing) if missing.kind() == ErrorKind::NotFound => Error::NoSuchName { name: name.to_string() },
+            Err(_) => Error::os(format!("open {name}"), error),
         },
         _ => Error::os(format!("open {name}"), error),
     })?;
@@ -294,7 +296,8 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 /// was to [persist](Name::persist). Which ones.
 ///
 /// It removes nothing that is in use or being made, however it races with those who make, open and remove objects; nor
-/// anything that is no shared object, or another user's. An object that is on its way to another process is in use.
+/// anything that is no shared object, or another user's. In use is what a process is attached to: an object of which all handles
+/// are on their way to other processes, or were inherited by a forked copy that has not used them, loses its name.
 ///
 /// # Errors
 ///
