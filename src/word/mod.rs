@@ -9,6 +9,7 @@ pub(crate) mod lock;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 pub(crate) mod peers;
+pub(crate) mod semaphore;
 pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

@@ -19,6 +19,8 @@ mod flip;
 mod lock;
 #[cfg(not(shuttle))]
 mod peers;
+#[cfg(not(shuttle))]
+mod semaphore;
 
 use std::panic;
 use std::sync::Once;
