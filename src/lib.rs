@@ -153,7 +153,7 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
+pub use segment::{Arena, Atomics, Name, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Lock, LockGuard};
 #[cfg(not(all(test, loom)))]

@@ -20,7 +20,7 @@
 //! and the verdict comes from the kernel. So every access here is Relaxed, and the CASes on one word are what count.
 
 use super::PeerId;
-use crate::error::{Error, Result};
+use crate::error::{Error, OsError, Result};
 use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sys::fork::Exclusion;
@@ -117,7 +117,7 @@ pub(crate) fn join_by<H>(
         }
         // Somebody else holds the byte, or took us for dead while we were stopped (I2): this identity is spent.
     }
-    Err(Error::Unsupported { what: "a segment whose identities somebody else has locked".into() })
+    Err(Error::os("attach to a segment whose identities somebody else has locked", OsError::from_code(libc::EBUSY)))
 }
 
 /// Claims the first place that is `eligible`, if there is one.

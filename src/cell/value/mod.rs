@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
@@ -107,7 +108,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(value: T) -> Result<Self> {
-        Self::create(Home::Own, &value)
+        Self::make(Home::Own, value)
     }
 
     /// A new value in an arena.
@@ -120,11 +121,11 @@ impl<T: Shared> Value<T> {
     ///
     /// See [`Arena`].
     pub fn new_in(arena: &Arena, value: T) -> Result<Self> {
-        Self::create(arena.home(), &value)
+        Self::make(arena.home(), value)
     }
 
-    fn create(home: Home<'_>, value: &T) -> Result<Self> {
-        let fill = |placed: &Placed<ValueBody>| Self::write(placed, value);
+    fn make(home: Home<'_>, value: T) -> Result<Self> {
+        let fill = |placed: &Placed<ValueBody>| Self::write(placed, &value);
         let placed = Placed::create(home, type_stamp::<T>(), 1, Self::tail(1), fill)?;
         Ok(Value { placed, spin: Spin::new(), element: PhantomData })
     }
@@ -195,3 +196,4 @@ impl<T: Shared> Value<T> {
 }
 
 impl_handle!(Value<T: Shared>, "Value");
+impl_create!(Value<T: Shared>, (value: T), []);

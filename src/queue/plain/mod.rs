@@ -17,6 +17,7 @@ use super::line::impl_line;
 use crate::error::{Kind, Result};
 use crate::ring::{CONTROL_LAYOUT, Control};
 use crate::segment::handle::{impl_from_fd, impl_travel};
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Segment, Shared, stamp, type_stamp};
 use crate::sys::barrier;
@@ -124,7 +125,7 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(capacity: usize) -> Result<Self> {
-        Self::create(Home::Own, capacity)
+        Self::make(Home::Own, capacity)
     }
 
     /// A ring in an arena.
@@ -142,10 +143,10 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, capacity: usize) -> Result<Self> {
-        Self::create(arena.home(), capacity)
+        Self::make(arena.home(), capacity)
     }
 
-    fn create(home: Home<'_>, capacity: usize) -> Result<Self> {
+    fn make(home: Home<'_>, capacity: usize) -> Result<Self> {
         let capacity = check_capacity(Kind::Ring, capacity)?;
         Ok(Self::of(Placed::create(home, type_stamp::<T>(), capacity, Self::SHAPE.row(capacity), |_| ())?))
     }
@@ -197,3 +198,4 @@ impl<T: Shared> fmt::Debug for Ring<T> {
 impl_line!(Ring, "Ring", "ring", [T: Shared], [T: Shared]);
 impl_from_fd!(Ring<T: Shared>, "Ring", "[`memory_fd`](Self::memory_fd)");
 impl_travel!(Ring<T: Shared>);
+impl_create!(Ring<T: Shared>, (capacity: usize), ["capacity": capacity == capacity]);
