@@ -6,6 +6,7 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time; the permits of the dead come back |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -83,6 +84,8 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -155,6 +158,6 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard};
+pub use sync::{BoundedSemaphore, Lock, LockGuard, Permit, Semaphore, SemaphoreBuilder};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -218,8 +218,7 @@ fn a_releasers_death_at(step: usize) {
 
 /// More steps than the victims take in nearly any execution with a few preemptions.
 const DEATHS: [fn(); 16] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-const RELEASERS_DEATHS: [fn(); 20] =
-    deaths!(a_releasers_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+const RELEASERS_DEATHS: [fn(); 20] = deaths!(a_releasers_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 
 const UNHARMED: [fn(); 8] = [
     three_contenders_for_one,
