@@ -99,12 +99,14 @@ impl<'a> Permits<'a> {
     /// Takes a free permit, the first from `start` on; the place of its word.
     #[inline]
     pub(crate) fn take(self, me: PeerId, start: usize) -> Option<usize> {
-        self.places(start).find(|&place| {
+        let place = self.places(start).find(|&place| {
             let word = &self.words[place];
             // A look first: who changes a word takes its line from all others, also in vain.
             // Acquire: pairs with the Release in `free` and in `recover`.
             word.load(Relaxed) == FREE && word.compare_exchange(FREE, me.get(), Acquire, Relaxed).is_ok()
-        })
+        })?;
+        crash_point!("semaphore.taken");
+        Some(place)
     }
 
     /// As [`take`](Self::take), and frees those of dead owners if there is no other.
