@@ -122,7 +122,7 @@ fn a_semaphore_is_laid_out_as_ever() {
         golden.extend([
             (OBJECT, text("object  ")),
             (OBJECT + 8, kind | 1 << 32),
-            (OBJECT + 16, 0), // stamp
+            (OBJECT + 16, 0x0869_2807_b51a_0f3d), // stamp
             (OBJECT + 24, 256),
             (OBJECT + 32, 5), // permits that there can be
             (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
