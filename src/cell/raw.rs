@@ -9,7 +9,7 @@ use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
+use crate::segment::{Arena, Atomics, Facts, Segment, stamp, type_stamp};
 
 /// Atomics in shared memory, without a lock: derefs to `&T`.
 ///
@@ -236,4 +236,12 @@ impl<T: Atomics> Clone for RawArray<T> {
     fn clone(&self) -> Self {
         RawArray { placed: self.placed.clone(), element: PhantomData }
     }
+}
+
+pub(crate) fn describe_value(facts: &mut Facts<'_>) -> Result<()> {
+    facts.say_elements("value", facts.image.row::<RawValueBody>()?, 1)
+}
+
+pub(crate) fn describe_array(facts: &mut Facts<'_>) -> Result<()> {
+    facts.say_elements("items", facts.image.row::<RawArrayBody>()?, facts.image.object.length)
 }

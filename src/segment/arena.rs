@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handle::impl_handle;
 use super::named::impl_create;
 use super::place::{Body, Home, NO_TAIL, Placed};
-use super::{Segment, type_stamp};
+use super::{Facts, Segment, type_stamp};
 use crate::error::{Kind, Result};
 
 /// One piece of shared memory, and one descriptor, for many objects.
@@ -115,3 +115,9 @@ impl Arena {
 
 impl_handle!(Arena, "Arena");
 impl_create!(Arena, (bytes: usize), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    facts.image.body::<ArenaBody>()?;
+    facts.say("remaining bytes", facts.image.remaining());
+    Ok(())
+}

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::carve::{self, OBJECT_ALIGN};
 use super::object::ObjectHeader;
-use crate::error::AttachError;
+use crate::error::{AttachError, Result};
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Relaxed, Release},
@@ -94,7 +94,10 @@ pub(crate) const LEAST: u64 = size_of::<Header>() as u64;
 pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), AttachError> {
     let half = |offset: usize| u32::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
     let word = |offset: usize| u64::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
-    check_magic(first)?;
+    let magic = word(offset_of!(Header, magic));
+    if magic != MAGIC {
+        return Err(AttachError::WrongMagic { found: magic, expected: MAGIC });
+    }
     let format = half(offset_of!(Header, format));
     if format != FORMAT {
         return Err(AttachError::WrongFormat { found: format, expected: FORMAT });
@@ -121,15 +124,35 @@ pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), Attach
     Ok((solid, peers))
 }
 
-/// Whether a file that begins with these bytes is one of ours.
-pub(crate) fn check_magic(first: &[u8; FIRST]) -> Result<(), AttachError> {
-    let found = u64::from_ne_bytes(std::array::from_fn(|i| first[i]));
-    if found == MAGIC { Ok(()) } else { Err(AttachError::WrongMagic { found, expected: MAGIC }) }
-}
-
 /// The bits of its mode that the creator of a file with these first bytes wanted.
 pub(crate) fn others(first: &[u8; FIRST]) -> u32 {
     u32::from_ne_bytes(std::array::from_fn(|i| first[offset_of!(Header, others) + i]))
+}
+
+/// The offset of a place in the table of peers.
+pub(super) fn peer(slot: u32) -> u64 {
+    size_of::<Header>() as u64 + u64::from(slot) * size_of::<PeerSlot>() as u64
+}
+
+/// What a header says that nothing depends on.
+pub(crate) struct Origin {
+    /// Offset behind the last object.
+    pub(crate) used: u64,
+    /// Process id, in its own namespace.
+    pub(crate) creator: u32,
+    /// Nanoseconds since 1970.
+    pub(crate) created: u64,
+}
+
+impl Origin {
+    /// `word`: the eight bytes at an offset.
+    pub(super) fn read(word: impl Fn(u64) -> Result<u64>) -> Result<Self> {
+        Ok(Origin {
+            used: word(offset_of!(Header, used) as u64)?,
+            creator: word(offset_of!(Header, creator) as u64)? as u32,
+            created: word(offset_of!(Header, created) as u64)?,
+        })
+    }
 }
 
 /// The bytes that are looked at before a file is mapped.

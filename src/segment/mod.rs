@@ -7,7 +7,9 @@
 mod arena;
 mod carve;
 pub(crate) mod handle;
+mod facts;
 mod header;
+mod image;
 mod name;
 pub(crate) mod named;
 mod object;
@@ -22,7 +24,11 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 pub use arena::Arena;
-pub(crate) use carve::stamp;
+pub(crate) use arena::describe as describe_arena;
+pub(crate) use carve::{OBJECT_ALIGN, stamp};
+pub(crate) use facts::Facts;
+pub(crate) use image::Image;
+pub use image::Peer;
 pub use name::Name;
 pub use named::{abandoned, gc, names, unlink, unlink_abandoned};
 pub(crate) use object::type_stamp;

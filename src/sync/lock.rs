@@ -1,5 +1,6 @@
 #![allow(unsafe_code)]
 
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::error::{Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 
@@ -220,4 +221,9 @@ impl std::fmt::Debug for LockGuard<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LockGuard").finish_non_exhaustive()
     }
+}
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<LockBody>()?;
+    facts.say_lock(body + offset_of!(LockBody, word) as u64)
 }

@@ -3,5 +3,6 @@
 mod lock;
 mod semaphore;
 
+pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreBuilder};

@@ -165,6 +165,13 @@ impl MemoryFile {
         Ok(bytes)
     }
 
+    /// Eight bytes of the file as a number, read without mapping it; zeros where it ends before.
+    pub(crate) fn word_at(&self, offset: u64) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.file.read_at(&mut bytes, offset).map_err(|error| Error::os("read a memory file", error))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
     /// Refuses a file in huge pages, of which one page cannot be mapped.
     pub(crate) fn check_pages(&self) -> Result<()> {
         if self.file_system()? == libc::HUGETLBFS_MAGIC {

@@ -133,6 +133,13 @@ fn claim_where(slots: &[PeerSlot], eligible: impl Fn(usize, Word) -> bool) -> Op
     })
 }
 
+/// Who has a place in the table, as its eight bytes say: the identity and the process id.
+pub(crate) fn occupant(slot: u32, place: u64) -> Option<(u32, u32)> {
+    let word = Word(place as u32);
+    let id = PeerId::new(slot as usize, word.generation());
+    (!word.is_free()).then_some((id.get(), (place >> 32) as u32))
+}
+
 /// Gives the place of `id` back; its owner then drops the byte's lock.
 pub(crate) fn leave(slots: &[PeerSlot], id: PeerId) {
     // No compare-exchange: nobody changes an ACTIVE word whose owner lives.

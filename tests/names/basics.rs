@@ -5,7 +5,7 @@ use crossproc::{
     names, unlink, unlink_abandoned,
 };
 
-use super::common::queueing::forked;
+use super::common::processes::forked;
 use super::common::watchdog;
 use super::{TestName, in_own_directory, is_missing, remove};
 

@@ -15,7 +15,7 @@ use crate::segment::Name;
 use crate::segment::handle::impl_handle;
 use crate::segment::named::{self, impl_create};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
@@ -284,3 +284,9 @@ impl<T: Shared> Array<T> {
 
 impl_handle!(Array<T: Shared>, "Array");
 impl_create!(Array<T: Shared>, (length: usize), ["length": length == len]);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<ArrayBody>()?;
+    facts.say_lock(body + offset_of!(ArrayBody, lock) as u64)?;
+    facts.say_elements("items", facts.image.row::<ArrayBody>()?, facts.image.object.length)
+}

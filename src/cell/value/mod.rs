@@ -12,7 +12,7 @@ use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::flip::Sequence;
@@ -197,3 +197,13 @@ impl<T: Shared> Value<T> {
 
 impl_handle!(Value<T: Shared>, "Value");
 impl_create!(Value<T: Shared>, (value: T), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<ValueBody>()?;
+    facts.say_lock(body + offset_of!(ValueBody, lock) as u64)?;
+    let commits = facts.image.word(body + offset_of!(ValueBody, sequence) as u64)?;
+    facts.say("commits", commits);
+    let size = facts.image.object.element.size.checked_next_multiple_of(8).unwrap_or(u64::MAX);
+    let copy = (commits % 2).saturating_mul(size);
+    facts.say_elements("value", (body + size_of::<ValueBody>() as u64).saturating_add(copy), 1)
+}

@@ -1,5 +1,6 @@
 mod body;
 mod builder;
+mod describe;
 mod done;
 mod ends;
 mod extents;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::{INLINE_BYTES, QueueBody, cells, ledger, tail};
 pub use self::builder::QueueBuilder;
+pub(crate) use self::describe::describe;
 pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
