@@ -7,26 +7,11 @@
 mod common;
 
 use common::locking::{Stage, wait_for_state};
+use common::processes::{dies_at, is_killed};
 use common::watchdog;
-use crossproc::{BoundedSemaphore, Exit, Process, ProcessError, Semaphore};
-use serde::de::DeserializeOwned;
+use crossproc::{BoundedSemaphore, Process, Semaphore};
 
 crossproc::test_support!();
-
-/// Runs `$f` in a process that dies at `$point`, after `$passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {
-        is_killed($point, Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap())
-    };
-}
-
-fn is_killed<R: DeserializeOwned>(point: &str, process: Process<R>) {
-    match process.join() {
-        Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-        Err(other) => panic!("{point} was not reached: {other:?}"),
-        Ok(_) => panic!("{point} was not reached"),
-    }
-}
 
 /// One with room for three permits.
 fn semaphore(permits: usize) -> Semaphore {
@@ -68,7 +53,7 @@ fn a_permit_after_a_death_at_each_point_of_its_use() {
     for point in ["semaphore.taken", "semaphore.freed"] {
         for permits in 1..=3 {
             let it = semaphore(permits);
-            dies_at!(point, 0, acquire, (&it,));
+            dies_at!(point, acquire, (&it,));
             assert_eq!(it.value(), permits, "{point}");
             assert_all_words_are_usable(&it);
         }
@@ -79,7 +64,7 @@ fn a_permit_after_a_death_at_each_point_of_its_use() {
 fn a_forgotten_permit_after_a_death_belongs_to_nobody_and_is_room() {
     let _watchdog = watchdog();
     let it = semaphore(2);
-    dies_at!("semaphore.forgotten", 0, |it: Semaphore| it.acquire().unwrap().forget(), (&it,));
+    dies_at!("semaphore.forgotten", |it: Semaphore| it.acquire().unwrap().forget(), (&it,));
     assert_eq!(it.value(), 1);
     assert_all_words_are_usable(&it);
 }
@@ -107,14 +92,14 @@ fn a_refused_release_after_a_death_has_released_no_more_than_there_is_room_for()
     let _watchdog = watchdog();
     for (point, value) in [("semaphore.claimed", 3), ("semaphore.forgotten", 2)] {
         let it = semaphore(2);
-        dies_at!(point, 0, release_two, (&it,));
+        dies_at!(point, release_two, (&it,));
         assert_eq!(it.value(), value, "{point}");
         assert_all_words_are_usable(&it);
     }
     let bounded = BoundedSemaphore::new(2).unwrap();
     bounded.acquire().unwrap().forget();
     let release_two = |it: BoundedSemaphore| drop(it.release(2));
-    dies_at!("semaphore.claimed", 0, release_two, (&bounded,));
+    dies_at!("semaphore.claimed", release_two, (&bounded,));
     assert_eq!(bounded.value(), 2);
     assert!(bounded.release(1).is_err());
 }
@@ -123,11 +108,11 @@ fn a_refused_release_after_a_death_has_released_no_more_than_there_is_room_for()
 fn a_permit_of_the_dead_after_the_death_of_who_freed_it() {
     let _watchdog = watchdog();
     let it = semaphore(1);
-    dies_at!("semaphore.taken", 0, acquire, (&it,));
-    dies_at!("semaphore.recovered", 0, look, (&it,));
+    dies_at!("semaphore.taken", acquire, (&it,));
+    dies_at!("semaphore.recovered", look, (&it,));
     assert_eq!(it.value(), 1);
-    dies_at!("semaphore.taken", 0, acquire, (&it,));
-    dies_at!("semaphore.recovered", 0, acquire, (&it,));
+    dies_at!("semaphore.taken", acquire, (&it,));
+    dies_at!("semaphore.recovered", acquire, (&it,));
     assert_all_words_are_usable(&it);
 }
 
@@ -170,7 +155,7 @@ fn others_go_on_after_the_death_of_a_waiter() {
     let _watchdog = watchdog();
     let it = semaphore(1);
     let permit = it.acquire().unwrap();
-    dies_at!("event.announced", 0, acquire, (&it,));
+    dies_at!("event.announced", acquire, (&it,));
     let waiter = asleep(&it);
     drop(permit);
     waiter.join().unwrap();

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use common::locking::Stage;
 use common::system_calls::system_calls;
 use common::watchdog;
-use crossproc::{Arena, BoundedSemaphore, Error, Kind, Permit, Process, RawArray, RawValue, Semaphore};
+use crossproc::{
+    Arena, AttachError, BoundedSemaphore, Error, Kind, Permit, Process, RawArray, RawValue, Semaphore, inspect,
+};
 use serde::{Deserialize, Serialize};
 
 crossproc::test_support!();
@@ -27,6 +29,7 @@ macro_rules! semaphore_tests {
             use crossproc::{Error, Exit, Process, ProcessError, RawValue};
 
             use crate::common::locking::{Stage, wait_for_state};
+            use crate::common::processes::{forked, signal};
             use crate::common::watchdog;
 
             #[allow(unused_imports, reason = "what the file has in scope")]
@@ -153,8 +156,7 @@ macro_rules! semaphore_tests {
                 let (it, stage) = (make(1), Stage::new());
                 let owner = Process::spawn(hold_for_ever, (&it, 1, &stage)).unwrap();
                 stage.wait_for(1);
-                // SAFETY: a child of this process that has not been joined.
-                assert_eq!(unsafe { libc::kill(owner.pid().cast_signed(), libc::SIGSTOP) }, 0);
+                signal(owner.pid(), libc::SIGSTOP);
                 wait_for_state(owner.pid(), 'T');
                 assert!(matches!(it.acquire_timeout(MOMENT * 4), Err(Error::Held { .. })));
                 assert_eq!(it.value(), 0);
@@ -277,38 +279,20 @@ macro_rules! semaphore_tests {
                 let _watchdog = watchdog();
                 let it = make(1);
                 let (permit, other) = (it.acquire().unwrap(), make(1));
-                let again = other.acquire().unwrap();
-                // SAFETY: the child does what other threads cannot have broken by disappearing, and ends with _exit.
-                match unsafe { libc::fork() } {
-                    0 => {
-                        drop(permit); // copies: nothing happens
-                        again.forget();
-                        let held = it.try_acquire().is_err() && other.try_acquire().is_err();
-                        let none = other.release(other.capacity()).is_err();
-                        // SAFETY: ends the copy at once.
-                        unsafe { libc::_exit(i32::from(!held || !none)) }
-                    }
-                    copy => {
-                        let mut status = -1;
-                        // SAFETY: our child; `status` outlives the call.
-                        assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-                        assert_eq!(status, 0, "the copy gave its parent's permit back");
-                    }
-                }
-                drop(permit);
-                // SAFETY: as above.
-                match unsafe { libc::fork() } {
-                    0 => {
-                        std::mem::forget(it.acquire());
-                        // SAFETY: dies with the permit in hand.
-                        unsafe { libc::_exit(0) }
-                    }
-                    copy => {
-                        // SAFETY: our child.
-                        unsafe { libc::waitpid(copy, std::ptr::null_mut(), 0) };
-                        assert!(it.acquire().is_ok());
-                    }
-                }
+                let mut permits = [Some(permit), Some(other.acquire().unwrap())];
+                let held_by_the_parent = forked(|| {
+                    let [permit, again] = permits.each_mut().map(|permit| permit.take().unwrap());
+                    drop(permit); // copies: nothing happens
+                    again.forget();
+                    it.try_acquire().is_err() && other.try_acquire().is_err() && other.release(other.capacity()).is_err()
+                });
+                assert!(held_by_the_parent, "the copy gave its parent's permit back");
+                drop(permits);
+                assert!(forked(|| {
+                    std::mem::forget(it.acquire()); // dies with the permit in hand
+                    it.try_acquire().is_err()
+                }));
+                assert!(it.acquire().is_ok());
             }
 
             #[test]
@@ -400,6 +384,27 @@ fn permits_of_many_dead_processes_come_back_at_once() {
     }
     let permits: Vec<_> = (0..20).map(|_| semaphore.try_acquire().unwrap()).collect();
     assert_eq!((permits.len(), semaphore.value()), (20, 0));
+}
+
+#[test]
+fn people_are_told_who_has_permits() {
+    let name = format!("test/semaphore-{}", std::process::id());
+    let semaphore = Semaphore::create(&*name, 3).unwrap();
+    let _permits = [semaphore.acquire().unwrap(), semaphore.acquire().unwrap()];
+    semaphore.release(1).unwrap();
+    let found = inspect(&*name).unwrap();
+    assert_eq!((found.kind, found.length), (Ok(Kind::Semaphore), 1_027));
+    let state = |what: &str| found.state.iter().find(|(known, _)| known == what).unwrap().1.clone();
+    assert_eq!(state("permits"), "2 free, 1027 at most");
+    assert!(state("taken").starts_with(&format!("2 by process {}", std::process::id())));
+    assert_eq!(state("acquirers"), "none waits");
+    let name = name + "b";
+    let bounded = BoundedSemaphore::create(&*name, 3).unwrap();
+    bounded.acquire().unwrap().forget();
+    assert_eq!(inspect(&*name).unwrap().state[0].1, "2 free, 3 at most");
+    assert!(matches!(BoundedSemaphore::open_or_create(&*name, 4), Err(Error::Attach(AttachError::WrongShape { .. }))));
+    assert_eq!(BoundedSemaphore::open_or_create(&*name, 3).unwrap().value(), 2);
+    assert_eq!(Semaphore::open_or_create(&*(name + "c"), 0).unwrap().value(), 0);
 }
 
 /// What contenders for permits write down.

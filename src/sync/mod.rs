@@ -5,4 +5,5 @@ mod semaphore;
 
 pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};
+pub(crate) use semaphore::describe as describe_semaphore;
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreBuilder};

@@ -32,6 +32,9 @@
 //!
 //! Source: Dijkstra's counting semaphore, with a row of owners in place of the count.
 
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+
 use super::PeerId;
 use super::eventcount::EventCount;
 use super::peers::MOST_PEERS;
@@ -65,6 +68,11 @@ pub(crate) struct Control {
     event: EventCount,
     used: AtomicU32,
     returned: AtomicU32,
+}
+
+impl Control {
+    pub(crate) const EVENT: usize = offset_of!(Control, event);
+    pub(crate) const USED: usize = offset_of!(Control, used);
 }
 
 #[cfg(all(test, loom))]
@@ -242,5 +250,23 @@ impl<'a> Permits<'a> {
     #[inline]
     fn used(self) -> usize {
         (self.control.used.load(Relaxed) as usize).min(self.words.len())
+    }
+}
+
+/// Who has how many permits, for people who look from outside.
+#[derive(Default)]
+pub(crate) struct Census {
+    pub(crate) free: u64,
+    /// By owners.
+    pub(crate) taken: BTreeMap<u32, u64>,
+}
+
+impl Census {
+    pub(crate) fn count(&mut self, word: u32) {
+        match word {
+            FREE => self.free += 1,
+            ABSENT => {}
+            owner => *self.taken.entry(owner).or_default() += 1,
+        }
     }
 }

@@ -1,5 +1,6 @@
 mod bounded;
 mod builder;
+mod describe;
 mod methods;
 mod permit;
 mod placed;
@@ -12,6 +13,7 @@ use crate::segment::place::Home;
 
 pub use self::bounded::BoundedSemaphore;
 pub use self::builder::SemaphoreBuilder;
+pub(crate) use self::describe::describe;
 use self::methods::impl_semaphore;
 pub use self::permit::Permit;
 use self::placed::PlacedSemaphore;

@@ -27,7 +27,7 @@ const MOST: usize = 1 << 30;
 /// | 0      | 16    | control | see `word/semaphore.rs`      |
 /// | 64     | 4 x n |         | the permits, n = the length  |
 #[repr(C)]
-struct SemaphoreBody<const BOUNDED: bool> {
+pub(super) struct SemaphoreBody<const BOUNDED: bool> {
     control: Control,
 }
 
@@ -69,7 +69,7 @@ impl<const BOUNDED: bool> PlacedSemaphore<BOUNDED> {
         PlacedSemaphore { placed, start: Start::default(), spin: Spin::new() }
     }
 
-    fn tail(length: u64) -> Option<Layout> {
+    pub(super) fn tail(length: u64) -> Option<Layout> {
         let length = usize::try_from(length).ok().filter(|length| (1..=MOST).contains(length))?;
         Layout::array::<AtomicU32>(length).ok()?.align_to(LINE).ok()
     }
