@@ -1,15 +1,12 @@
 //! What Python's `multiprocessing` promises for its `Semaphore` and `BoundedSemaphore`. Its `acquire` is
 //! `acquire()?.forget()` here: whoever calls `release` need not be the one who has acquired.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::locking::Stage;
-use common::watchdog;
 use crossproc::{BoundedSemaphore, Error, Kind, Process, Semaphore};
 
-crossproc::test_support!();
+use crate::common::locking::Stage;
+use crate::common::watchdog;
 
 const MOMENT: Duration = Duration::from_millis(20);
 
