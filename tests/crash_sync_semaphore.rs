@@ -161,13 +161,3 @@ fn others_go_on_after_the_death_of_a_waiter() {
     waiter.join().unwrap();
     assert_all_words_are_usable(&it);
 }
-
-#[test]
-fn somebody_dies_at_every_point() {
-    let (code, tests) = (include_str!("../src/word/semaphore.rs"), include_str!("crash_sync_semaphore.rs"));
-    let points: Vec<_> = code.split("crash_point!(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(points.len(), 6, "{points:?}");
-    for point in points {
-        assert!(tests.contains(&format!("\"{point}\"")), "nobody dies at {point}");
-    }
-}
