@@ -15,9 +15,9 @@
 //!     the very word that was judged. Identities are never used twice, so that word means the same as long as it stands.
 //! S3. A releaser takes all the room that it needs, in its own name, before it frees the first. So one that is refused leaves
 //!     everything as it was; one that is killed has released all, some or none, and never more than there is room for.
-//! S4. Behind the mark `used` all words are ABSENT, and have never been anything else: it is raised by one, with a CAS,
-//!     before anybody looks at the word that it then includes, and never lowered. So it hides no permit. What is read is cut
-//!     off at the number of words; a mark that somebody has lowered hides what he could as well have taken.
+//! S4. Behind the mark `used` all words are ABSENT, and have never been anything else: it is raised, with a CAS, before
+//!     anybody looks at the words that it then includes, and never lowered. So it hides no permit. What is read is cut off at
+//!     the number of words; a mark that somebody has lowered hides what he could as well have taken.
 //! S5. A word that becomes ABSENT is counted in `returned` behind that. So whoever finds no room between two equal counts is
 //!     refused rightly: there, words have only ceased to be ABSENT. Without the count, who looks at one word after the other
 //!     misses room that moves: a permit forgotten behind it, and then another one released before it.
@@ -162,7 +162,7 @@ impl<'a> Permits<'a> {
     pub(crate) fn release(self, me: PeerId, count: usize, mut start: usize) -> Result<(), usize> {
         let mut claimed = Vec::new();
         while claimed.len() < count {
-            let Some(place) = self.claim(me, start) else {
+            let Some(place) = self.claim(me, count - claimed.len(), start) else {
                 let room = claimed.len();
                 claimed.into_iter().for_each(|place| self.forget(place)); // (S3)
                 return Err(room);
@@ -181,8 +181,8 @@ impl<'a> Permits<'a> {
         self.free_words().count()
     }
 
-    /// Takes room for one permit, the first from `start` on.
-    fn claim(self, me: PeerId, mut start: usize) -> Option<usize> {
+    /// Takes room for one permit, the first from `start` on. `wanted`: for how many its caller wants some, this one included.
+    fn claim(self, me: PeerId, wanted: usize, mut start: usize) -> Option<usize> {
         for _ in 0..LOOKS {
             let returned = self.control.returned.load(Acquire); // pairs with the Release in `forget`
             let used = self.used();
@@ -202,7 +202,8 @@ impl<'a> Permits<'a> {
                 return None;
             }
             // Somebody may have been faster: then there is another look at what he has raised it to (S4).
-            let _ = self.control.used.compare_exchange(used as u32, used as u32 + 1, Relaxed, Relaxed);
+            let raised = used.saturating_add(wanted).min(self.words.len());
+            let _ = self.control.used.compare_exchange(used as u32, raised as u32, Relaxed, Relaxed);
             crash_point!("semaphore.raised");
             start = used;
         }

@@ -81,7 +81,8 @@ macro_rules! impl_semaphore {
             ///
             /// # Death
             ///
-            /// A process that is killed in the middle has released some of them, if it had been refused, too.
+            /// A process that is killed in the middle has released some of them, even where it would have been refused; never
+            /// more than there is room for.
             ///
             /// # Errors
             ///
@@ -103,7 +104,8 @@ macro_rules! impl_semaphore {
                 self.placed.release(permits)
             }
 
-            /// How many permits are free, those of dead processes among them. Stale at once where others use it.
+            /// How many permits are free, those of dead processes among them: it asks the kernel, once for each process that
+            /// has any. Stale at once where others use it.
             ///
             /// # Examples
             ///
