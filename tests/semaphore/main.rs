@@ -65,7 +65,7 @@ fn a_thousand_semaphores_in_an_arena_are_one_descriptor() {
     assert!(Process::spawn(one_is_left, (&all,)).unwrap().join().unwrap());
 }
 
-/// Whoever waits for the last of the permits of a dead process, while others wait, too, is not the last to learn of it.
+/// One look frees them all, whosever they were.
 #[test]
 fn permits_of_many_dead_processes_come_back_at_once() {
     let _watchdog = watchdog();
