@@ -109,10 +109,9 @@ fn people_are_told_who_has_permits() {
     assert_eq!(Semaphore::open_or_create(&*(name + "c"), 0).unwrap().value(), 0);
 }
 
-/// Forgotten and released, permits move from word to word, and so does the room for them. There is always some for who has
-/// forgotten one.
+/// Forgotten and released, permits move from word to word, and so does the room for them.
 #[test]
-fn a_release_that_is_due_is_never_refused() {
+fn permits_that_many_forget_and_release_come_out_even() {
     let _watchdog = watchdog();
     let semaphore = BoundedSemaphore::new(3).unwrap();
     let move_on = |semaphore: BoundedSemaphore| {
