@@ -68,7 +68,7 @@ fn contend(room: Room, me: usize) {
 /// `KILL_ROUNDS` says how many kills, `KILL_SEED` which: the seed that it prints replays its schedule.
 #[test]
 fn eight_contenders_for_three_permits_are_killed_at_random() {
-    let _watchdog = watchdog();
+    let mut guarded = watchdog();
     let rounds: usize = env::var("KILL_ROUNDS").map_or(100, |rounds| rounds.parse().unwrap());
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
     let mut seed: u32 = env::var("KILL_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
@@ -89,6 +89,9 @@ fn eight_contenders_for_three_permits_are_killed_at_random() {
     let start = |me| (me, Process::builder().daemon(true).spawn(contend, (&room, me)).unwrap());
     let mut contenders: Vec<_> = (0..CONTENDERS).map(start).collect();
     for round in 0..rounds {
+        if round % 100 == 0 {
+            guarded = watchdog();
+        }
         let before = room.entries.load(SeqCst);
         let entries = u64::from(random(200)) + 1;
         while room.entries.load(SeqCst) < before + entries {
@@ -109,4 +112,5 @@ fn eight_contenders_for_three_permits_are_killed_at_random() {
     }
     assert_eq!(room.violations.load(SeqCst), 0, "more were inside than there are permits");
     assert_eq!(room.semaphore.value(), PERMITS, "all are back");
+    drop(guarded);
 }
