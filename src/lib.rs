@@ -6,6 +6,8 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`RLock`] | the same, for a thread that may lock it again |
+//! | [`RwLock`] | a value with many readers or one writer at a time, in place |
 //! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time; the permits of the dead come back |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
@@ -85,6 +87,7 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
 //! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
@@ -163,6 +166,9 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{BoundedSemaphore, Lock, LockGuard, Permit, Semaphore, SemaphoreBuilder};
+pub use sync::{
+    BoundedSemaphore, Lock, LockGuard, Permit, RLock, RLockGuard, ReadGuard, RwLock, Semaphore, SemaphoreBuilder,
+    WriteGuard,
+};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -20,6 +20,10 @@ mod lock;
 #[cfg(not(shuttle))]
 mod peers;
 #[cfg(not(shuttle))]
+mod rlock;
+#[cfg(not(shuttle))]
+mod rwlock;
+#[cfg(not(shuttle))]
 mod semaphore;
 
 use std::panic;
