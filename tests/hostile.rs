@@ -11,8 +11,8 @@ use std::time::Duration;
 use common::watchdog;
 use crossproc::{
     Arena, Array, AttachError, BoundedSemaphore, Error, Kind, Lock, LockError, Permit, PipeBuilder, Process,
-    ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock, Semaphore, Sender, TryLockError,
-    TryRecvError, TrySendError, Value,
+    ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock, Semaphore, Sender, ShareableList,
+    SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -195,6 +195,82 @@ fn a_readers_writer_lock_with_any_byte_flipped_is_an_error_or_works() {
 fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
+}
+
+fn use_memory(memory: SharedMemory) {
+    let _ = memory.write_at_timeout(memory.len() - 1, &[7], MOMENT);
+    let _ = memory.read_at(0, &mut [0; 5]);
+    let _ = memory.lock_timeout(MOMENT).or_else(TryLockError::repair).map(|mut guard| guard.fill(3));
+    assert_eq!(memory.to_vec().len(), memory.len());
+}
+
+fn use_list(list: ShareableList) {
+    let _ = (list.to_vec(), list.count(9), list.index("text"));
+    for index in 0..list.len().min(5) {
+        let _ = list.set_timeout(index, "other", MOMENT);
+        let _ = list.update_timeout(index, |_| 9.into(), MOMENT);
+        let _ = list.get(index);
+    }
+}
+
+#[test]
+fn bytes_with_any_byte_flipped_are_an_error_or_work() {
+    let _watchdog = watchdog();
+    let memory = SharedMemory::create(100).unwrap();
+    memory.write_at(0, &[9; 100]).unwrap();
+    every_flip(&image(&memory), SharedMemory::from_fd, use_memory);
+}
+
+#[test]
+fn a_list_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let list = ShareableList::new(["text".into(), b"bytes".into(), 1.into(), true.into()]).unwrap();
+    list.set(0, "longer").unwrap();
+    every_flip(&image(&list), ShareableList::from_fd, use_list);
+}
+
+/// What no flip of a single byte makes of a list: each is an error that says where, and the other items are there.
+#[test]
+fn an_item_that_stands_for_nothing_is_an_error() {
+    let list = ShareableList::new(["text".into(), 1.into()]).unwrap();
+    let image = image(&list);
+    let (count, place) = (first_object() + 128 + 8, first_object() + 128 + 64 + 8);
+    let head = place + 8 + 16 + 16; // of the copy that was written first: the second
+    let put = |offset: usize, number: u64| {
+        let mut image = image.clone();
+        image[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
+        ShareableList::from_fd(file(&image, SEALS))
+    };
+    for wrong in [u64::MAX, u64::MAX << 32, 4, 1 << 32 | 11, 2 << 32 | 9, 4 << 32 | 0xffff_ffff] {
+        let list = put(place, wrong).unwrap();
+        let corrupted = Error::Corrupted { object: Kind::ShareableList, position: 0, found: wrong };
+        assert_eq!((list.get(0), list.set(0, 1)), (Err(corrupted.clone()), Err(corrupted)));
+        assert_eq!(list.get(1), Ok(1.into()));
+    }
+    for wrong in [6, 4 | 9 << 8, 1 | 7 << 8, 5 | u64::MAX << 8] {
+        let list = put(head, wrong).unwrap();
+        let corrupted = Error::Corrupted { object: Kind::ShareableList, position: 0, found: wrong };
+        assert_eq!((list.get(0), list.to_vec()), (Err(corrupted.clone()), Err(corrupted.clone())));
+        assert_eq!(list.update(0, |item| item), Err(corrupted));
+        assert_eq!((list.index(1), list.get(1)), (Some(1), Ok(1.into())));
+        assert_eq!((list.set(0, 5), list.get(0)), (Ok(()), Ok(5.into())), "it can be mended");
+    }
+    let list = put(head + 8, 0xff).unwrap();
+    assert!(matches!(list.get(0), Err(Error::Decode { .. })), "a text that is not UTF-8");
+    for wrong in [7, 1 << 32, u64::MAX] {
+        assert!(matches!(attach_error(put(count, wrong)), AttachError::WrongLength { found, .. } if found == wrong));
+    }
+}
+
+#[test]
+fn bytes_of_an_impossible_length_are_refused() {
+    let image = image(&SharedMemory::create(100).unwrap());
+    for wrong in [0, 64, 193, 1 << 40, isize::MAX as u64, u64::MAX] {
+        let mut image = image.clone();
+        image[first_object() + 32..first_object() + 40].copy_from_slice(&wrong.to_le_bytes());
+        let found = attach_error(SharedMemory::from_fd(file(&image, SEALS)));
+        assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
+    }
 }
 
 /// Everything that can be done with a ring, none of it for ever. What it finds is nobody's promise.

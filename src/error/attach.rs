@@ -40,6 +40,10 @@ pub enum Kind {
     Semaphore = 12,
     /// A [`BoundedSemaphore`](crate::BoundedSemaphore).
     BoundedSemaphore = 13,
+    /// A [`SharedMemory`](crate::SharedMemory).
+    SharedMemory = 17,
+    /// A [`ShareableList`](crate::ShareableList).
+    ShareableList = 18,
 }
 
 impl fmt::Display for Kind {
@@ -58,6 +62,8 @@ impl fmt::Display for Kind {
             Kind::RwLock => "an RwLock",
             Kind::Semaphore => "a Semaphore",
             Kind::BoundedSemaphore => "a BoundedSemaphore",
+            Kind::SharedMemory => "a SharedMemory",
+            Kind::ShareableList => "a ShareableList",
         })
     }
 }

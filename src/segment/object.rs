@@ -174,6 +174,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::RwLock,
         Kind::Semaphore,
         Kind::BoundedSemaphore,
+        Kind::SharedMemory,
+        Kind::ShareableList,
     ];
     KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }
