@@ -10,6 +10,7 @@
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
 //! | [`RLock`] | the same, for a thread that may lock it again |
 //! | [`RwLock`] | a value with many readers or one writer at a time, in place |
+//! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time; the permits of the dead come back |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -93,6 +94,8 @@
 //! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
 //! | `RLock()` | `RLock::new()?`; each guard is one level |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -172,6 +175,9 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard};
+pub use sync::{
+    BoundedSemaphore, Lock, LockGuard, Permit, RLock, RLockGuard, ReadGuard, RwLock, Semaphore, SemaphoreBuilder,
+    WriteGuard,
+};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Error, Kind, Lock, LockError, PipeBuilder, Process, ProcessError, Queue, RLock,
-    RawArray, RawValue, Receiver, Result, Ring, RwLock, Sender, ShareableList, SharedMemory, TryLockError,
-    TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, BoundedSemaphore, Error, Kind, Lock, LockError, Permit, PipeBuilder, Process,
+    ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock, Semaphore, Sender, ShareableList,
+    SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -134,6 +134,45 @@ fn an_array_with_any_byte_flipped_is_an_error_or_works() {
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+}
+
+macro_rules! use_semaphore {
+    ($type:ty) => {
+        |semaphore: $type| {
+            assert!(semaphore.value() <= semaphore.capacity());
+            let permits = [semaphore.try_acquire(), semaphore.acquire_timeout(MOMENT), semaphore.try_acquire()];
+            let _ = (semaphore.release(1), semaphore.release(2), semaphore.release(usize::MAX));
+            for permit in permits {
+                let _ = permit.map(Permit::forget);
+            }
+            assert!(semaphore.release(semaphore.capacity() + 1).is_err());
+            assert!(semaphore.value() <= semaphore.capacity());
+        }
+    };
+}
+
+#[test]
+fn a_semaphore_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let semaphore = Semaphore::builder().permits(2).max(5).build().unwrap();
+    let _permit = semaphore.acquire().unwrap();
+    semaphore.release(1).unwrap();
+    every_flip(&image(&semaphore), Semaphore::from_fd, use_semaphore!(Semaphore));
+    let bounded = BoundedSemaphore::new(3).unwrap();
+    bounded.acquire().unwrap().forget();
+    every_flip(&image(&bounded), BoundedSemaphore::from_fd, use_semaphore!(BoundedSemaphore));
+}
+
+/// An owner that nobody is, is dead, whatever the number.
+#[test]
+fn a_permit_of_nobody_comes_back() {
+    for owner in [1, 1 << 10, 7 << 10 | 3, 1 << 31, u32::MAX - 1] {
+        let mut image = image(&BoundedSemaphore::new(1).unwrap());
+        let word = first_object() + 128 + 64;
+        image[word..word + 4].copy_from_slice(&u32::to_le_bytes(owner));
+        let semaphore = BoundedSemaphore::from_fd(file(&image, SEALS)).unwrap();
+        assert!(semaphore.try_acquire().is_ok(), "{owner:#x}");
+    }
 }
 
 #[test]
@@ -325,6 +364,11 @@ fn an_impossible_capacity_or_limit_is_refused() {
         ] {
             assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
         }
+    }
+    let semaphore = image(&BoundedSemaphore::new(3).unwrap());
+    for wrong in [0, 17, 1 << 30, (1 << 30) + 1, 1 << 32, (1 << 32) + 3, 1 << 62, u64::MAX] {
+        let found = attach_error(BoundedSemaphore::from_fd(put(semaphore.clone(), length, wrong)));
+        assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
     }
     for wrong in [(1 << 20) + 1, 1 << 40, 1 << 63, u64::MAX - 4_095, u64::MAX] {
         for (offset, wrong) in [(limit, wrong), (extents, wrong)] {

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, ShareableItem, ShareableList,
-    SharedMemory, Value,
+    Arena, Array, BoundedSemaphore, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, Semaphore,
+    ShareableItem, ShareableList, SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -219,6 +219,40 @@ fn a_readers_writer_lock_is_laid_out_as_ever() {
         (OBJECT + 192 + 256 * 8, 7),
     ]);
     assert_eq!(words(&lock), golden);
+}
+
+#[test]
+fn a_semaphore_is_laid_out_as_ever() {
+    let semaphore = Semaphore::builder().permits(2).max(5).build().unwrap();
+    let _permit = semaphore.acquire().unwrap();
+    semaphore.acquire().unwrap().forget();
+    semaphore.release(2).unwrap();
+    semaphore.acquire().unwrap().forget();
+    let bounded = BoundedSemaphore::new(5).unwrap();
+    let header = |kind: u64| {
+        let mut golden = header(OBJECT + 256);
+        golden.extend([
+            (OBJECT, text("object  ")),
+            (OBJECT + 8, kind | 1 << 32),
+            (OBJECT + 16, 0x0869_2807_b51a_0f3d), // stamp
+            (OBJECT + 24, 256),
+            (OBJECT + 32, 5), // permits that there can be
+            (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+            (OBJECT + 56, text("()")),
+        ]);
+        golden
+    };
+    let mut golden = header(12);
+    golden.extend([
+        (OBJECT + 128 + 8, 3 | 2 << 32), // three words used; two became ABSENT again
+        (OBJECT + 128 + 64, 1 << 10 | 0xffff_ffff << 32), // peer 0 of generation 1; ABSENT
+        (OBJECT + 128 + 72, 0xffff_ffff << 32), // free, ABSENT
+        (OBJECT + 128 + 80, 0xffff_ffff),
+    ]);
+    assert_eq!(words(&semaphore), golden);
+    let mut golden = header(13);
+    golden.push((OBJECT + 128 + 8, 5));
+    assert_eq!(words(&bounded), golden);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::ptr;
 
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
 use common::watchdog;
-use crossproc::{Arena, Array, Guard, Lock, Queue, Ring, TryLockError, Value};
+use crossproc::{Arena, Array, Guard, Lock, Queue, Ring, Semaphore, TryLockError, Value};
 
 /// A forked child that executes one instruction at a time.
 struct Stepped {
@@ -185,6 +185,22 @@ fn a_lock_taken_over_from_one_dead_owner_by_another_stays_marked() {
     };
     let sights = after_each_effect(abandoned, |_| (), |lock| drop(lock.lock()), |lock| told(lock.try_lock()));
     assert_eq!(sights, [OwnerDied]);
+}
+
+#[test]
+fn permits_of_who_was_killed_are_back_forgotten_or_released() {
+    let _watchdog = watchdog();
+    let use_one = |semaphore: &Semaphore| drop(semaphore.acquire());
+    let values_after = |operation: fn(&Semaphore)| {
+        let of_two = || Semaphore::builder().permits(2).max(4).build().unwrap();
+        after_each_effect(of_two, use_one, operation, |semaphore| semaphore.value())
+    };
+    assert_eq!(values_after(use_one), [2]);
+    assert_eq!(values_after(|semaphore| semaphore.acquire().unwrap().forget()), [2, 1]);
+    assert_eq!(values_after(|semaphore| semaphore.release(1).unwrap()), [2, 3]);
+    assert_eq!(values_after(|semaphore| semaphore.release(2).unwrap()), [2, 3, 4]);
+    let refused = values_after(|semaphore| assert!(semaphore.release(3).is_err()));
+    assert_eq!(refused, [2, 3, 4, 3, 2]);
 }
 
 #[test]

@@ -36,6 +36,10 @@ pub enum Kind {
     RLock = 10,
     /// An [`RwLock`](crate::RwLock).
     RwLock = 11,
+    /// A [`Semaphore`](crate::Semaphore).
+    Semaphore = 12,
+    /// A [`BoundedSemaphore`](crate::BoundedSemaphore).
+    BoundedSemaphore = 13,
     /// A [`SharedMemory`](crate::SharedMemory).
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
@@ -56,6 +60,8 @@ impl fmt::Display for Kind {
             Kind::Channel => "a channel",
             Kind::RLock => "an RLock",
             Kind::RwLock => "an RwLock",
+            Kind::Semaphore => "a Semaphore",
+            Kind::BoundedSemaphore => "a BoundedSemaphore",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
         })

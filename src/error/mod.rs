@@ -234,6 +234,17 @@ pub enum Error {
         most: usize,
     },
 
+    /// More permits were to be free than there is room for: a release without an acquire, or a semaphore that was to begin so.
+    #[error("cannot add {permits} permits to {object} with room for {room}")]
+    TooManyPermits {
+        /// The kind of object.
+        object: Kind,
+        /// Permits asked for.
+        permits: usize,
+        /// How many more permits it could have.
+        room: usize,
+    },
+
     /// Nobody will receive what was to be sent: the receiver was closed, or its process died.
     #[error("nobody has the receiving end of {object} any more")]
     BrokenPipe {

@@ -172,6 +172,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Channel,
         Kind::RLock,
         Kind::RwLock,
+        Kind::Semaphore,
+        Kind::BoundedSemaphore,
         Kind::SharedMemory,
         Kind::ShareableList,
     ];

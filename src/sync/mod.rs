@@ -3,6 +3,7 @@
 mod lock;
 mod rlock;
 mod rwlock;
+mod semaphore;
 
 pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};
@@ -10,3 +11,5 @@ pub(crate) use rlock::describe as describe_rlock;
 pub use rlock::{RLock, RLockGuard};
 pub(crate) use rwlock::describe as describe_rwlock;
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
+pub(crate) use semaphore::describe as describe_semaphore;
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreBuilder};

@@ -11,6 +11,7 @@ pub(crate) mod models;
 pub(crate) mod peers;
 pub(crate) mod rlock;
 pub(crate) mod rwlock;
+pub(crate) mod semaphore;
 pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

@@ -23,6 +23,8 @@ mod peers;
 mod rlock;
 #[cfg(not(shuttle))]
 mod rwlock;
+#[cfg(not(shuttle))]
+mod semaphore;
 
 use std::panic;
 use std::sync::Once;
