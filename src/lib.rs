@@ -6,6 +6,7 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`Condvar`] | waiting, without the lock, until somebody says that what it guards has changed |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -83,6 +84,8 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
+//! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -153,8 +156,8 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
+pub use segment::{Arena, Atomics, Relock, Shared};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard};
+pub use sync::{Condvar, Lock, LockGuard};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -31,6 +31,8 @@ pub enum Kind {
     Queue = 8,
     /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
     Channel = 9,
+    /// A [`Condvar`](crate::Condvar).
+    Condvar = 14,
 }
 
 impl fmt::Display for Kind {
@@ -45,6 +47,7 @@ impl fmt::Display for Kind {
             Kind::Ring => "a Ring",
             Kind::Queue => "a Queue",
             Kind::Channel => "a channel",
+            Kind::Condvar => "a Condvar",
         })
     }
 }

@@ -22,7 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub use arena::Arena;
 pub(crate) use carve::stamp;
 pub(crate) use object::type_stamp;
-pub(crate) use ownership::{Failure, Ownership, Section, Wait};
+pub use ownership::Relock;
+pub(crate) use ownership::{Failure, Lend, Ownership, Section, Wait};
 pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
 
