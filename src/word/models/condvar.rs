@@ -12,7 +12,7 @@ use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
 use crate::word::condvar::{Tally, WaiterWord, Waiters};
-use crate::word::lock::{Claim, LockWord};
+use crate::word::lock::{Acquired, Claim, LockWord};
 
 /// Things that are made and taken under a lock, and those who wait for them.
 struct Stock {
@@ -31,20 +31,16 @@ impl Stock {
             clippy::arc_with_non_send_sync,
             reason = "loom runs all threads of a model on one, and checks the rest"
         )]
-        Arc::new(Stock {
-            lock: LockWord::from(AtomicU64::new(0)),
-            things: Cell::new(0),
-            tally: Tally::new(),
-            words,
-        })
+        Arc::new(Stock { lock: LockWord::from(AtomicU64::new(0)), things: Cell::new(0), tally: Tally::new(), words })
     }
 
     fn waiters(&self) -> Waiters<'_> {
         Waiters { tally: &self.tally, words: &self.words, liveness: &Liveness }
     }
 
-    fn lock(&self, me: PeerId) {
-        self.lock.acquire(Claim::new(me), &Liveness, Deadline::Never, &Spin).unwrap();
+    /// Whether an owner has died with it.
+    fn lock(&self, me: PeerId) -> bool {
+        self.lock.acquire(Claim::new(me), &Liveness, Deadline::Never, &Spin) == Ok(Acquired::Dirty)
     }
 
     fn unlock(&self) {
@@ -95,6 +91,15 @@ impl Stock {
 
 /// The process that runs the model.
 const US: usize = 9;
+
+fn is_told_of_a_death(stock: &Stock) -> bool {
+    let told = Process::run(peer(US).get(), None, || {
+        let is_told = stock.lock(peer(US));
+        stock.unlock();
+        is_told
+    });
+    told == Some(true)
+}
 
 fn make(stock: &Stock, things: u32, most: usize) -> usize {
     Process::run(peer(US).get(), None, || stock.make(peer(US), things, most)).unwrap()
@@ -180,20 +185,35 @@ fn one_notifies_without_the_lock() {
     assert_eq!(waiting.join().unwrap().unwrap(), woken + notifying.join().unwrap().unwrap());
 }
 
-/// A waiter that dies before its `step`-th step; another gets what is there.
+/// A waiter that dies before its `step`-th step, or is woken and passes that on; another gets what there is.
 fn a_waiter_dies_at(step: usize) {
     let stock = Stock::new(2);
-    let victim = process(&stock, 1, Some(step), |stock, me| stock.take(me));
+    let victim = thread::spawn({
+        let stock = Arc::clone(&stock);
+        move || {
+            let ended = Process::run(peer(1).get(), Some(step), || {
+                stock.lock(peer(1));
+                if stock.things.get() == 0 {
+                    stock.wait(peer(1), Deadline::Never);
+                }
+                stock.waiters().notify(1);
+                stock.unlock();
+            });
+            // If it died with the lock, the next one is told: what the dead one was to do is its business.
+            if ended.is_none() && is_told_of_a_death(&stock) {
+                stock.waiters().notify(1);
+            }
+            Process::bury(); // a last look, long after
+        }
+    });
     let survivor = process(&stock, 2, None, |stock, me| stock.take(me));
     make(&stock, 1, 1);
-    if victim.join().unwrap().is_some() {
-        make(&stock, 1, 1);
-    }
-    Process::bury(); // a last look, long after
     survivor.join().unwrap();
+    make(&stock, 1, ALL);
+    victim.join().unwrap();
     // Whatever died in a word does not keep it for ever.
-    let newcomers = [3, 4].map(|slot| Process::run(peer(slot).get(), None, || stock.waiters().enter(peer(slot)).is_some()));
-    assert_eq!(newcomers, [Some(true); 2]);
+    let enter = |slot: usize| Process::run(peer(slot).get(), None, || stock.waiters().enter(peer(slot)).is_some());
+    assert_eq!([3, 4].map(enter), [Some(true); 2]);
 }
 
 /// A notifier that dies before its `step`-th step; whoever it has not notified another one does.
