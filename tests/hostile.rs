@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Error, Lock, PipeBuilder, Process, ProcessError, Queue, RawArray, RawValue, Receiver,
-    Result, Ring, Sender, TryLockError, TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, Condvar, Error, Lock, PipeBuilder, Process, ProcessError, Queue, RawArray, RawValue,
+    Receiver, Result, Ring, Sender, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -92,6 +92,16 @@ fn use_lock(lock: Lock) {
     assert!(lock.try_lock().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
 }
 
+fn use_condvar(changed: Condvar) {
+    let lock = Lock::new().unwrap();
+    changed.notify(2);
+    changed.notify_all();
+    // A waiter may be taken for notified, but is not kept for longer than it wants.
+    let (guard, _) = changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap();
+    let _ = changed.wait_while_timeout(guard, |_| true, MOMENT / 10).unwrap();
+    changed.notify_all();
+}
+
 fn use_arena(arena: Arena) {
     let remaining = arena.remaining();
     match Value::new_in(&arena, 5_u8) {
@@ -117,6 +127,16 @@ fn an_array_with_any_byte_flipped_is_an_error_or_works() {
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+}
+
+#[test]
+fn a_condvar_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let changed = Condvar::new().unwrap();
+    let lock = Lock::new().unwrap();
+    // Somebody has waited, so that not all is zero; some of the words that nobody has used yet are enough.
+    drop(changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap());
+    flips(&image(&changed), 0..2_560, Condvar::from_fd, use_condvar);
 }
 
 #[test]

@@ -36,7 +36,7 @@ use crate::word::condvar::{Tally, WaiterWord, Waiters};
 ///
 /// # Layout
 ///
-/// Shape (); three numbers in a cache line of their own, and 64 bits for each thread that may wait.
+/// Shape (); three numbers in a pair of cache lines of their own, and 64 bits for each thread that may wait.
 ///
 /// # Examples
 ///
@@ -71,16 +71,16 @@ const MOST_WAITERS: usize = 1_024;
 /// | offset | size | field | meaning                            |
 /// |--------|------|-------|------------------------------------|
 /// | 0      | 24   | tally | see `word/condvar.rs`              |
-/// | 24     | 40   | line  | 0: the words have lines of their own |
-/// | 64     | 8192 | words | see `word/condvar.rs`              |
+/// | 24     | 104  | line  | 0: the tally has lines of its own  |
+/// | 128    | 8192 | words | see `word/condvar.rs`              |
 #[repr(C)]
 struct CondvarBody {
     tally: Tally,
-    line: [AtomicU64; 5],
+    line: [AtomicU64; 13],
     words: [WaiterWord; MOST_WAITERS],
 }
 
-const _: () = assert!(offset_of!(CondvarBody, words) == 64 && size_of::<CondvarBody>() == 64 + 8 * MOST_WAITERS);
+const _: () = assert!(offset_of!(CondvarBody, words) == 128 && size_of::<CondvarBody>() == 128 + 8 * MOST_WAITERS);
 
 // SAFETY: `repr(C)`, atomics only and no padding; zero is nobody.
 unsafe impl Body for CondvarBody {
