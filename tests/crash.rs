@@ -7,8 +7,9 @@
 mod common;
 
 use common::locking::{Stage, wait_for_state};
+use common::processes::dies_at;
 use common::watchdog;
-use crossproc::{Arena, Array, Exit, Guard, Lock, LockError, Process, ProcessError, Value};
+use crossproc::{Arena, Array, Guard, Lock, LockError, Process, Value};
 
 crossproc::test_support!();
 
@@ -25,17 +26,6 @@ fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
         Err(LockError::OwnerDied(_)) => Told::OwnerDied,
         Err(other) => panic!("{other}"),
     }
-}
-
-/// Runs `f` in a process that dies at `point`, after `passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {{
-        let process = Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap();
-        match process.join() {
-            Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-            other => panic!("{} was not reached: {other:?}", $point),
-        }
-    }};
 }
 
 const OLD: [u64; 4] = [1; 4];

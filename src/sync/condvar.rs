@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::error::{Error, Guard, Kind, LockError, Result};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Relock, Segment, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Relock, Segment, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
 use crate::sys::spin::Spin;
-use crate::word::condvar::{Tally, WaiterWord, Waiters};
+use crate::word::condvar::{Attendance, Tally, WaiterWord, Waiters};
 
 /// A condition variable: waiting, without the lock, until somebody in any process says that what it guards has changed.
 ///
@@ -99,7 +100,7 @@ impl Condvar {
     ///
     /// See [`Condvar`].
     pub fn new() -> Result<Self> {
-        Condvar::create(Home::Own)
+        Condvar::make(Home::Own)
     }
 
     /// A new condition variable in an arena.
@@ -119,10 +120,10 @@ impl Condvar {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena) -> Result<Self> {
-        Condvar::create(arena.home())
+        Condvar::make(arena.home())
     }
 
-    fn create(home: Home<'_>) -> Result<Self> {
+    fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(Condvar { placed, spin: Spin::new() })
     }
@@ -313,3 +314,18 @@ impl Condvar {
 }
 
 impl_handle!(Condvar, "Condvar");
+impl_create!(Condvar, (), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let words = facts.image.body::<CondvarBody>()? + offset_of!(CondvarBody, words) as u64;
+    let mut attendance = Attendance::default();
+    for index in 0..MOST_WAITERS as u64 {
+        attendance.count(facts.image.word(words + 8 * index)?);
+    }
+    for (what, owners) in [("waiting", attendance.waiting), ("notified", attendance.notified)] {
+        let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
+        let list: Vec<_> = owners.iter().map(by).collect();
+        facts.say(what, if list.is_empty() { "0".to_string() } else { list.join(", ") });
+    }
+    Ok(())
+}

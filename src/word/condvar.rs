@@ -32,6 +32,7 @@
 //! Source: Birrell, "Implementing Condition Variables with Semaphores" (2003), where each waiter has a semaphore of its own.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::PeerId;
 use crate::fault::crash_point;
@@ -125,6 +126,23 @@ impl Word {
 }
 
 const _: () = assert!(PeerId::BITS == 31);
+
+/// How many wait and how many are notified, by their owners, as somebody sees who only reads.
+#[derive(Default)]
+pub(crate) struct Attendance {
+    pub(crate) waiting: BTreeMap<u32, u64>,
+    pub(crate) notified: BTreeMap<u32, u64>,
+}
+
+impl Attendance {
+    pub(crate) fn count(&mut self, word: u64) {
+        let word = Word(word);
+        if !word.is_free() {
+            let owners = if word.is_waiting() { &mut self.waiting } else { &mut self.notified };
+            *owners.entry(word.owner()).or_default() += 1;
+        }
+    }
+}
 
 impl WaiterWord {
     fn load(&self) -> Word {
