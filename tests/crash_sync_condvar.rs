@@ -7,8 +7,9 @@
 mod common;
 
 use common::locking::Stage;
+use common::processes::{dies_at, is_killed};
 use common::watchdog;
-use crossproc::{Condvar, Exit, Lock, LockError, Process, ProcessError, Value};
+use crossproc::{Condvar, Lock, LockError, Process, Value};
 
 crossproc::test_support!();
 
@@ -49,18 +50,12 @@ fn wait_once(room: Room) {
     drop(guard);
 }
 
-fn assert_killed<R: serde::de::DeserializeOwned>(process: Process<R>, point: &str) {
-    let exit = process.join().err();
-    assert!(matches!(exit, Some(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. })), "{point}");
-}
-
 #[test]
 fn a_condvar_after_the_death_of_one_who_comes_to_wait() {
     let _watchdog = watchdog();
     for point in ["condvar.entered", "condvar.arrived", "lock.released"] {
         let room = Room::new();
-        let victim = Process::builder().crash_at(point).spawn(wait_once, (&room,)).unwrap();
-        assert_killed(victim, point);
+        dies_at!(point, wait_once, (&room,));
         let other = room.start();
         assert!(!room.wait_for(2), "{point}: the other one was told");
         assert_eq!(room.changed.notify(2), 1, "{point}");
@@ -79,7 +74,7 @@ fn a_condvar_after_the_death_of_one_who_was_notified() {
         let other = room.start();
         room.wait_for(2);
         assert_eq!(room.changed.notify(1), 1);
-        assert_killed(victim, point);
+        is_killed(point, victim);
         if has_returned {
             assert!(room.wait_for(2), "{point}: somebody is told");
             assert_eq!(room.changed.notify(2), 1, "{point}: the other one still waits");
@@ -101,9 +96,9 @@ fn a_condvar_after_the_death_of_an_heir() {
     let guard = room.lock.lock().unwrap();
     assert_eq!(room.changed.notify(1), 1);
     first.kill().unwrap();
-    assert_killed(first, "by its parent");
+    is_killed("asleep", first);
     drop(guard);
-    assert_killed(heir, "condvar.inherited");
+    is_killed("condvar.inherited", heir);
     let third = room.start();
     third.join().unwrap();
 }
@@ -115,8 +110,7 @@ fn a_condvar_after_the_death_of_a_notifier() {
     let waiters = [room.start(), room.start()];
     room.wait_for(2);
     let notify = |room: Room| room.changed.notify_all();
-    let victim = Process::builder().crash_at("condvar.notified").spawn(notify, (&room,)).unwrap();
-    assert_killed(victim, "condvar.notified");
+    dies_at!("condvar.notified", notify, (&room,));
     // The first finds its notification, though nobody has woken it; the second has none.
     room.woken.wait_for(1);
     assert_eq!(room.changed.notify_all(), 1);
@@ -134,8 +128,7 @@ fn a_value_after_a_death_in_the_commit_of_a_wait() {
             *guard = 2;
             drop(changed.wait(guard).unwrap());
         };
-        let victim = Process::builder().crash_at(point).spawn(wait, (&value, &changed)).unwrap();
-        assert_killed(victim, point);
+        dies_at!(point, wait, (&value, &changed));
         assert_eq!(value.get(), expected, "{point}");
         assert!(!changed.notify_one(), "{point}");
         assert_eq!(matches!(value.lock(), Err(LockError::OwnerDied(_))), point != "lock.released", "{point}");

@@ -1,15 +1,18 @@
 //! `Condvar`: within a process, across processes, after a death.
 
+#[path = "../common/mod.rs"]
 mod common;
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+mod deaths;
+mod kills;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::Stage;
 use common::system_calls::system_calls;
 use common::watchdog;
-use crossproc::{Arena, Array, Condvar, Error, Lock, LockError, Process, RawValue, Value};
+use crossproc::{Arena, Array, Condvar, Error, Lock, LockError, Process, Value};
 
 crossproc::test_support!();
 
@@ -270,87 +273,6 @@ fn an_arrays_guard_waits_too() {
 }
 
 #[test]
-fn a_dead_waiter_takes_no_notification() {
-    let _watchdog = watchdog();
-    for notified in [1, 3] {
-        let room = Room::new();
-        let victim = room.start();
-        room.wait_for(1);
-        let others = [room.start(), room.start()];
-        room.wait_for(3);
-        victim.kill().unwrap();
-        assert!(victim.join().is_err());
-        assert_eq!(room.changed.notify(notified), notified.min(2), "two of three live");
-        room.woken.wait_for(notified.min(2) as u32);
-        assert_eq!(room.changed.notify_all(), 2 - notified.min(2));
-        others.into_iter().for_each(|other| other.join().unwrap());
-    }
-}
-
-/// Killed when it has been notified, and cannot have its lock yet.
-#[test]
-fn a_notification_outlives_whom_it_was_for() {
-    let _watchdog = watchdog();
-    let room = Room::new();
-    let victim = room.start();
-    room.wait_for(1);
-    let other = room.start();
-    room.wait_for(2);
-    let guard = room.lock.lock().unwrap();
-    assert!(room.changed.notify_one());
-    victim.kill().unwrap();
-    assert!(victim.join().is_err());
-    drop(guard);
-    other.join().unwrap();
-    assert!(!room.changed.notify_one(), "nobody waits any more");
-}
-
-#[test]
-fn a_stopped_waiter_keeps_its_notification() {
-    let _watchdog = watchdog();
-    let room = Room::new();
-    let signal = |pid: u32, signal| {
-        // SAFETY: a child of this process that has not been joined.
-        assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
-    };
-    let first = room.start();
-    room.wait_for(1);
-    let second = room.start();
-    room.wait_for(2);
-    signal(first.pid(), libc::SIGSTOP);
-    wait_for_state(first.pid(), 'T');
-    assert!(room.changed.notify_one());
-    assert!(room.changed.notify_one(), "the second still waits");
-    second.join().unwrap();
-    assert!(!room.woken.has_reached(2));
-    signal(first.pid(), libc::SIGCONT);
-    first.join().unwrap();
-}
-
-fn die_with_the_lock(room: Room) {
-    let _guard = room.lock.lock();
-    room.changed.notify_one();
-    std::process::abort();
-}
-
-#[test]
-fn a_waiter_learns_of_a_death() {
-    let _watchdog = watchdog();
-    let room = Room::new();
-    let guard = room.lock.lock().unwrap();
-    let victim = Process::spawn(die_with_the_lock, (&room,)).unwrap();
-    let Err(LockError::OwnerDied(guard)) = room.changed.wait(guard) else { panic!("nobody says so") };
-    assert!(victim.join().is_err());
-    // Not repaired: told once more, with the guard and the outcome.
-    let waited = room.changed.wait_timeout(guard, Duration::ZERO);
-    let Err(LockError::OwnerDied((guard, false))) = waited else { panic!("{waited:?}") };
-    let waited = room.changed.wait_while_timeout(guard, |_| true, MOMENT);
-    let (guard, _) = waited.or_else(LockError::repair).unwrap();
-    drop(guard);
-    assert!(room.lock.lock().is_ok());
-}
-
-#[test]
 fn more_waiters_than_places_are_refused() {
     let _watchdog = watchdog();
     const PLACES: u32 = 1_024;
@@ -385,55 +307,6 @@ fn a_handle_can_be_passed_on() {
     passing.join().unwrap();
 }
 
-/// Runs `copy` in a forked copy of this process; its pid.
-fn fork(copy: impl FnOnce() -> bool) -> libc::pid_t {
-    // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy));
-            // SAFETY: ends the copy at once, without destructors.
-            unsafe { libc::_exit(i32::from(answer.ok() != Some(true))) }
-        }
-        copy => copy,
-    }
-}
-
-fn assert_true(copy: libc::pid_t) {
-    let mut status = -1;
-    // SAFETY: our child; `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-    assert_eq!(status, 0);
-}
-
-#[test]
-fn a_forked_copy_waits_with_a_guard_of_its_own_only() {
-    let _watchdog = watchdog();
-    let room = Room::new();
-    let guard = std::cell::Cell::new(Some(room.lock.lock().unwrap()));
-    let copy = fork(|| {
-        let waited = room.changed.wait(guard.take().unwrap());
-        matches!(waited, Err(LockError::Failed(Error::Held { .. })))
-    });
-    assert_true(copy);
-    assert!(!room.changed.notify_one(), "the copy has not come to wait");
-    // With the lock that its parent gives up, it is a peer like any other.
-    let copy = fork(|| {
-        wait_once(room.clone());
-        true
-    });
-    drop(guard.take());
-    room.wait_for(1);
-    assert!(room.changed.notify_one());
-    assert_true(copy);
-    let parent = room.lock.lock().unwrap();
-    let copy = fork(|| {
-        let _guard = room.lock.lock().unwrap();
-        room.changed.notify_one()
-    });
-    drop(room.changed.wait(parent).unwrap());
-    assert_true(copy);
-}
-
 #[test]
 fn a_notification_that_nobody_waits_for_makes_no_system_call() {
     let _watchdog = watchdog();
@@ -447,114 +320,8 @@ fn a_notification_that_nobody_waits_for_makes_no_system_call() {
     assert!(victim.join().is_err());
     let calls = system_calls(|| (0..10_000).all(|_| !room.changed.notify_one() && room.changed.notify_all() == 0));
     assert!(calls < 100, "{calls} system calls for 20,000 notifications");
-}
-
-/// What the kill loop counts: the low half things made, the high half things taken. One word, so that it is whole at any
-/// instruction.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Stock {
-    lock: Lock,
-    numbers: RawValue<AtomicU64>,
-    /// How many things to make before the next pause.
-    target: RawValue<AtomicU64>,
-    is_there: Condvar,
-    goes_on: Condvar,
-}
-
-const ONE_MADE: u64 = 1;
-const ONE_TAKEN: u64 = 1 << 32;
-
-impl Stock {
-    fn made(&self) -> u64 {
-        self.numbers.load(SeqCst) & 0xffff_ffff
-    }
-
-    fn taken(&self) -> u64 {
-        self.numbers.load(SeqCst) >> 32
-    }
-
-    /// A guard that says nothing of the dead: whoever is told of one looks after what it may not have done.
-    fn mended<G: crossproc::Guard>(&self, locked: Result<G, LockError<G>>) -> G {
-        locked.unwrap_or_else(|error| {
-            self.is_there.notify_one();
-            LockError::repair(error).unwrap()
-        })
-    }
-}
-
-fn make(stock: Stock) {
-    loop {
-        let mut guard = stock.mended(stock.lock.lock());
-        while stock.made() >= stock.target.load(SeqCst) {
-            guard = stock.mended(stock.goes_on.wait(guard));
-        }
-        stock.numbers.fetch_add(ONE_MADE, SeqCst);
-        drop(guard);
-        stock.is_there.notify_one();
-    }
-}
-
-fn take(stock: Stock) {
-    loop {
-        let mut guard = stock.mended(stock.lock.lock());
-        while stock.made() == stock.taken() {
-            guard = stock.mended(stock.is_there.wait(guard));
-        }
-        stock.numbers.fetch_add(ONE_TAKEN, SeqCst);
-        drop(guard);
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap())
-}
-
-/// Four make and four take; in each round one of the eight is killed and started again. Then all that was made is taken
-/// without a further notification: nobody sleeps who should have been woken.
-#[test]
-fn everything_is_taken_though_makers_and_takers_are_killed() {
-    let rounds = number_from("KILL_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 30 } else { 150 });
-    let seed = number_from("KILL_SEED")
-        .unwrap_or_else(|| std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64));
-    println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
-    let mut random = seed | 1;
-    let mut below = |limit: u64| {
-        random ^= random >> 12;
-        random ^= random << 25;
-        random ^= random >> 27;
-        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
-    };
-    let number = || RawValue::new(AtomicU64::new(0)).unwrap();
-    let condvar = || Condvar::new().unwrap();
-    let (numbers, target) = (number(), number());
-    let stock = Stock { lock: Lock::new().unwrap(), numbers, target, is_there: condvar(), goes_on: condvar() };
-    let start = |place: usize| {
-        let builder = Process::builder().daemon(true);
-        if place < 4 { builder.spawn(make, (&stock,)) } else { builder.spawn(take, (&stock,)) }.unwrap()
-    };
-    let mut processes: Vec<_> = (0..8).map(start).collect();
-    for _ in 0..rounds {
-        let _watchdog = watchdog();
-        let target = stock.made() + 500;
-        stock.target.store(target, SeqCst);
-        drop(stock.mended(stock.lock.lock())); // whoever has looked at the old target waits now
-        stock.goes_on.notify_all();
-        let (place, moment) = (below(8) as usize, target - below(500));
-        while stock.made() < moment {
-            thread::yield_now();
-        }
-        let victim = &processes[place];
-        victim.kill().unwrap();
-        victim.wait();
-        // A maker may not have got as far as its notification.
-        drop(stock.mended(stock.lock.lock()));
-        if place < 4 {
-            stock.is_there.notify_one();
-        }
-        while stock.taken() < target {
-            thread::yield_now();
-        }
-        assert_eq!((stock.made(), stock.taken()), (target, target));
-        processes[place] = start(place);
-    }
+    // Nor if somebody has given up since the last one, and the dead one is forgotten.
+    let give_up = || !room.changed.wait_timeout(room.lock.lock().unwrap(), Duration::ZERO).unwrap().1;
+    let calls = system_calls(|| (0..10_000).all(|_| give_up() && !room.changed.notify_one()));
+    assert!(calls < 100, "{calls} system calls for 10,000 waits without time, and notifications");
 }
