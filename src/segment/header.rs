@@ -94,7 +94,10 @@ pub(crate) const LEAST: u64 = size_of::<Header>() as u64;
 pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), AttachError> {
     let half = |offset: usize| u32::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
     let word = |offset: usize| u64::from_ne_bytes(std::array::from_fn(|i| first[offset + i]));
-    check_magic(first)?;
+    let magic = word(offset_of!(Header, magic));
+    if magic != MAGIC {
+        return Err(AttachError::WrongMagic { found: magic, expected: MAGIC });
+    }
     let format = half(offset_of!(Header, format));
     if format != FORMAT {
         return Err(AttachError::WrongFormat { found: format, expected: FORMAT });
@@ -119,12 +122,6 @@ pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), Attach
         return Err(AttachError::WrongSize { found: solid, expected: first_object(peers) });
     }
     Ok((solid, peers))
-}
-
-/// Whether a file that begins with these bytes is one of ours.
-pub(crate) fn check_magic(first: &[u8; FIRST]) -> Result<(), AttachError> {
-    let found = u64::from_ne_bytes(std::array::from_fn(|i| first[i]));
-    if found == MAGIC { Ok(()) } else { Err(AttachError::WrongMagic { found, expected: MAGIC }) }
 }
 
 /// The bits of its mode that the creator of a file with these first bytes wanted.
