@@ -44,7 +44,7 @@ fn nobody_waits(plan: Plan, table: &Table) {
         plan.turns(),
         [&mut || nanoseconds(calls, || changed.notify_one()), &mut || nanoseconds(calls, || cond.signal())],
     );
-    let targets = [Target::AtMost(5.0), Target::RatioAtMost(1.5)];
+    let targets = [Target::AtMost(5.0), Target::RatioAtMost(1.0)];
     table.row("condvar: notify, nobody waits", "ns", &ours, ("pthread_cond shared", &theirs), &targets);
 }
 

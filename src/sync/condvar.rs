@@ -125,12 +125,12 @@ impl Condvar {
 
     fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
-        Ok(Condvar { placed, spin: Spin::new() })
+        Ok(Condvar { placed, spin: Spin::for_answers() })
     }
 
     fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
         let placed = Placed::attach(segment, offset, &type_stamp::<()>(), |_| NO_TAIL)?;
-        Ok(Condvar { placed, spin: Spin::new() })
+        Ok(Condvar { placed, spin: Spin::for_answers() })
     }
 
     /// Gives the guard's lock back, waits until notified, and takes the lock again.
@@ -158,10 +158,9 @@ impl Condvar {
     ///         let _guard = lock.lock().unwrap(); // can be had once the other one waits
     ///         assert!(changed.notify_one());
     ///     });
-    ///     drop(changed.wait(guard)?);
-    ///     Ok(())
-    /// })
-    /// # .map_err(|error: crossproc::LockError<crossproc::LockGuard<'_>>| crossproc::Error::from(error))
+    ///     changed.wait(guard).map(drop)
+    /// })?;
+    /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn wait<G: Relock>(&self, guard: G) -> Result<G, LockError<G>> {
         match self.wait_until(guard, Deadline::NEVER) {
