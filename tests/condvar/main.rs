@@ -308,6 +308,28 @@ fn a_handle_can_be_passed_on() {
 }
 
 #[test]
+fn a_named_one_is_found_and_says_who_waits() {
+    let _watchdog = watchdog();
+    let name = format!("test/condvar-{}", std::process::id());
+    let (changed, entering, woken) = (Condvar::create(name.as_str()).unwrap(), Stage::new(), Stage::new());
+    let room = Room { lock: Lock::new().unwrap(), changed, entering, woken };
+    let find_and_wait = |room: Room, name: String| wait_once(Room { changed: Condvar::open(name).unwrap(), ..room });
+    let waiter = Process::spawn(find_and_wait, (&room, &name)).unwrap();
+    room.wait_for(1);
+    let state = |what: &str| {
+        let found = crossproc::inspect(name.as_str()).unwrap().state;
+        found.into_iter().find(|(name, _)| name == what).unwrap().1
+    };
+    assert!(state("waiting").starts_with("1 by"), "{}", state("waiting"));
+    assert_eq!(state("notified"), "0");
+    let guard = room.lock.lock().unwrap();
+    assert!(room.changed.notify_one());
+    assert!(state("notified").starts_with("1 by"), "{}", state("notified"));
+    drop(guard);
+    waiter.join().unwrap();
+}
+
+#[test]
 fn a_notification_that_nobody_waits_for_makes_no_system_call() {
     let _watchdog = watchdog();
     let room = Room::new();
