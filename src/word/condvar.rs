@@ -2,7 +2,7 @@
 //!
 //! Promise: a notification for n wakes the n that have waited longest, or all if they are fewer; nobody else wakes, as long as
 //! nobody dies. A dead waiter takes no notification, and one that dies with its notification in hand leaves it to another who
-//! waits. So a death may wake one too many, within the detection bound, and never one too few.
+//! waits, within the detection bound, or else to the next who will. So a death may wake one too many, and never one too few.
 //!
 //! | state          | next, by                                                  | if its owner dies                        |
 //! |----------------|-----------------------------------------------------------|------------------------------------------|
