@@ -5,7 +5,11 @@
 //! |---|---|
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
+//! | [`SharedMemory`] | bytes under a robust lock |
+//! | [`ShareableList`] | a fixed row of numbers, texts and bytes ([`ShareableItem`]), never seen half written |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`RLock`] | the same, for a thread that may lock it again |
+//! | [`RwLock`] | a value with many readers or one writer at a time, in place |
 //! | [`Condvar`] | waiting, without the lock, until somebody says that what it guards has changed |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
@@ -84,7 +88,12 @@
 //! | `Value('d', 0.0)`, `v.value` | `Value::new(0.0)?`, `v.get()`, `v.set(..)` |
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
+//! | `SharedMemory(create=True, size=n)`, `SharedMemory(name, create=True, size=n)` | `SharedMemory::create(n)?`, `SharedMemory::create_named(name, n)?`; `m.len()` is `n` |
+//! | `SharedMemory(name)`, `m.buf[:5] = b'howdy'`, `m.unlink()` | `SharedMemory::open(name)?`, `m.lock()?[..5].copy_from_slice(b"howdy")` or `m.write_at(0, b"howdy")?`, `m.unlink()?` |
+//! | `ShareableList(['a', 1, None])`, `ShareableList(items, name=n)`, `ShareableList(name=n)` | `ShareableList::new(["a".into(), 1.into(), ShareableItem::None])?`, `ShareableList::create(n, items)?`, `ShareableList::open(n)?` |
+//! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
 //! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
@@ -138,7 +147,10 @@ mod process;
 mod inspect;
 
 #[cfg(not(all(test, loom)))]
-pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
+pub use cell::{
+    Array, ArrayGuard, RawArray, RawValue, ShareableItem, ShareableList, SharedMemory, SharedMemoryGuard, Value,
+    ValueGuard,
+};
 pub use error::{
     AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
     RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
@@ -163,6 +175,6 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Relock, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Condvar, Lock, LockGuard};
+pub use sync::{Condvar, Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -32,8 +32,16 @@ pub enum Kind {
     Queue = 8,
     /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
     Channel = 9,
+    /// An [`RLock`](crate::RLock).
+    RLock = 10,
+    /// An [`RwLock`](crate::RwLock).
+    RwLock = 11,
     /// A [`Condvar`](crate::Condvar).
     Condvar = 14,
+    /// A [`SharedMemory`](crate::SharedMemory).
+    SharedMemory = 17,
+    /// A [`ShareableList`](crate::ShareableList).
+    ShareableList = 18,
 }
 
 impl fmt::Display for Kind {
@@ -48,7 +56,11 @@ impl fmt::Display for Kind {
             Kind::Ring => "a Ring",
             Kind::Queue => "a Queue",
             Kind::Channel => "a channel",
+            Kind::RLock => "an RLock",
+            Kind::RwLock => "an RwLock",
             Kind::Condvar => "a Condvar",
+            Kind::SharedMemory => "a SharedMemory",
+            Kind::ShareableList => "a ShareableList",
         })
     }
 }

@@ -75,7 +75,9 @@ pub enum LockError<G> {
     OwnerDied(G),
     /// This thread holds the lock already: waiting would never end.
     AlreadyHeld,
-    /// This process is a forked copy and could not become a peer of its own; or why a [`Condvar`](crate::Condvar) could not wait.
+    /// This process is a forked copy and could not become a peer of its own; somebody who does not follow the protocol has
+    /// written how often it has an [`RLock`](crate::RLock) or an [`RwLock`](crate::RwLock); or why a
+    /// [`Condvar`](crate::Condvar) could not wait.
     Failed(Error),
 }
 

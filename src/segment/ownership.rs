@@ -77,8 +77,7 @@ impl<'a> Ownership<'a> {
                 is_dirty: acquired == Acquired::Dirty,
                 _thread: PhantomData,
             }),
-            Err(Refused::Held) => Err(Failure::Held),
-            Err(Refused::AlreadyHeld) => Err(Failure::AlreadyHeld),
+            Err(refused) => Err(refused.into()),
         }
     }
 
@@ -130,6 +129,15 @@ pub trait Lend: Sized {
 
     /// Gives the lock back, all of it and as drop does, runs `meanwhile`, and takes as much of it again.
     fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>);
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Held => Failure::Held,
+            Refused::AlreadyHeld => Failure::AlreadyHeld,
+        }
+    }
 }
 
 impl Failure {
