@@ -80,6 +80,7 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Lock) => sync::describe_lock(&mut facts)?,
         Ok(Kind::Semaphore) => sync::describe_semaphore::<false>(&mut facts)?,
         Ok(Kind::BoundedSemaphore) => sync::describe_semaphore::<true>(&mut facts)?,
+        Ok(Kind::Condvar) => sync::describe_condvar(&mut facts)?,
         Ok(Kind::Ring) => queue::describe_ring(&mut facts)?,
         Ok(Kind::Queue) => queue::describe_queue(&mut facts)?,
         Ok(Kind::RLock) => sync::describe_rlock(&mut facts)?,

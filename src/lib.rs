@@ -11,6 +11,7 @@
 //! | [`RLock`] | the same, for a thread that may lock it again |
 //! | [`RwLock`] | a value with many readers or one writer at a time, in place |
 //! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time; the permits of the dead come back |
+//! | [`Condvar`] | waiting, without the lock, until somebody says that what it guards has changed |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -96,6 +97,8 @@
 //! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
 //! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
+//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
+//! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -173,11 +176,11 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
+pub use segment::{Arena, Atomics, Name, Peer, Relock, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
 pub use sync::{
-    BoundedSemaphore, Lock, LockGuard, Permit, RLock, RLockGuard, ReadGuard, RwLock, Semaphore, SemaphoreBuilder,
-    WriteGuard,
+    BoundedSemaphore, Condvar, Lock, LockGuard, Permit, RLock, RLockGuard, ReadGuard, RwLock, Semaphore,
+    SemaphoreBuilder, WriteGuard,
 };
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, BoundedSemaphore, Error, Kind, Lock, LockError, Permit, PipeBuilder, Process,
+    Arena, Array, AttachError, BoundedSemaphore, Condvar, Error, Kind, Lock, LockError, Permit, PipeBuilder, Process,
     ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock, Semaphore, Sender, ShareableList,
     SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
@@ -93,6 +93,16 @@ fn use_lock(lock: Lock) {
     assert!(lock.try_lock().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
 }
 
+fn use_condvar(changed: Condvar) {
+    let lock = Lock::new().unwrap();
+    changed.notify(2);
+    changed.notify_all();
+    // A waiter may be taken for notified, but is not kept for longer than it wants.
+    let (guard, _) = changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap();
+    let _ = changed.wait_while_timeout(guard, |_| true, MOMENT / 10).unwrap();
+    changed.notify_all();
+}
+
 fn use_rlock(lock: RLock) {
     let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
     let outer = lock.try_lock().or_else(TryLockError::repair).expect("an owner that nobody is, is dead");
@@ -173,6 +183,16 @@ fn a_permit_of_nobody_comes_back() {
         let semaphore = BoundedSemaphore::from_fd(file(&image, SEALS)).unwrap();
         assert!(semaphore.try_acquire().is_ok(), "{owner:#x}");
     }
+}
+
+#[test]
+fn a_condvar_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let changed = Condvar::new().unwrap();
+    let lock = Lock::new().unwrap();
+    // Somebody has waited, so that not all is zero; some of the words that nobody has used yet are enough.
+    drop(changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap());
+    flips(&image(&changed), 0..2_560, Condvar::from_fd, use_condvar);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, BoundedSemaphore, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, Semaphore,
-    ShareableItem, ShareableList, SharedMemory, Value,
+    Arena, Array, BoundedSemaphore, Condvar, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock,
+    Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -185,6 +185,40 @@ fn a_held_lock_is_laid_out_as_ever() {
     let mut golden = header(OBJECT + 256);
     golden.extend(arena_or_lock(6, 0xaf63_c54c_8601_c577, 256));
     assert_eq!(found, golden);
+}
+
+#[test]
+fn a_condvar_is_laid_out_as_ever() {
+    let (lock, changed) = (Lock::new().unwrap(), Condvar::new().unwrap());
+    let read = std::thread::scope(|scope| {
+        let waiters = [(); 2].map(|()| scope.spawn(|| drop(changed.wait(lock.lock().unwrap()).unwrap())));
+        while words(&changed).last().is_none_or(|&(offset, _)| offset < OBJECT + 128 + 136) {
+            std::thread::yield_now();
+        }
+        let guard = lock.lock().unwrap();
+        assert!(changed.notify_one());
+        let read = words(&changed);
+        drop(guard);
+        assert!(changed.notify_one());
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        read
+    });
+    let bytes = 128 + 128 + 8 * 1_024;
+    let mut golden = header_of(12_288, 12_288, OBJECT + bytes);
+    let body = OBJECT + 128;
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 14 | 1 << 32),
+        (OBJECT + 16, 0x9d26_0807_59f8_bded),
+        (OBJECT + 24, bytes as u64),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+        (body, 2),                     // arrivals
+        (body + 16, 2),                // used
+        (body + 128, OWNER | 1 << 31), // the first is notified
+        (body + 136, OWNER | 1 << 32), // the second waits
+    ]);
+    assert_eq!(read, golden);
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub enum Kind {
     Semaphore = 12,
     /// A [`BoundedSemaphore`](crate::BoundedSemaphore).
     BoundedSemaphore = 13,
+    /// A [`Condvar`](crate::Condvar).
+    Condvar = 14,
     /// A [`SharedMemory`](crate::SharedMemory).
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
@@ -62,6 +64,7 @@ impl fmt::Display for Kind {
             Kind::RwLock => "an RwLock",
             Kind::Semaphore => "a Semaphore",
             Kind::BoundedSemaphore => "a BoundedSemaphore",
+            Kind::Condvar => "a Condvar",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
         })

@@ -155,6 +155,13 @@ pub enum Error {
         object: Kind,
     },
 
+    /// So many threads wait at a [`Condvar`](crate::Condvar) already.
+    #[error("cannot wait: all {limit} places of the Condvar are taken")]
+    TooManyWaiters {
+        /// How many threads may wait at a time.
+        limit: u32,
+    },
+
     /// An index past the end of an array or a list.
     #[error("index {index} is out of range for a length of {length}")]
     OutOfRange {

@@ -174,6 +174,7 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::RwLock,
         Kind::Semaphore,
         Kind::BoundedSemaphore,
+        Kind::Condvar,
         Kind::SharedMemory,
         Kind::ShareableList,
     ];

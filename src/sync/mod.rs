@@ -1,10 +1,13 @@
 //! Locks and what is built like them.
 
+mod condvar;
 mod lock;
 mod rlock;
 mod rwlock;
 mod semaphore;
 
+pub use condvar::Condvar;
+pub(crate) use condvar::describe as describe_condvar;
 pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};
 pub(crate) use rlock::describe as describe_rlock;

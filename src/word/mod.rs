@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod condvar;
 pub(crate) mod eventcount;
 pub(crate) mod flip;
 mod id;

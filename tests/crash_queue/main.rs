@@ -133,8 +133,14 @@ fn somebody_dies_at_every_point() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tests = rust_files(&package.join("tests/crash_queue"));
     tests.extend(
-        ["tests/crash.rs", "tests/crash_pipe.rs", "tests/crash_sync_rwlock.rs", "tests/crash_sync_semaphore.rs"]
-            .map(|test| package.join(test)),
+        [
+            "tests/crash.rs",
+            "tests/crash_pipe.rs",
+            "tests/crash_sync_condvar.rs",
+            "tests/crash_sync_rwlock.rs",
+            "tests/crash_sync_semaphore.rs",
+        ]
+        .map(|test| package.join(test)),
     );
     let code: String = tests.iter().map(|test| fs::read_to_string(test).unwrap()).collect();
     let mut found = 0;

@@ -12,6 +12,8 @@ macro_rules! deaths {
 pub(crate) use deaths;
 
 #[cfg(not(shuttle))]
+mod condvar;
+#[cfg(not(shuttle))]
 mod eventcount;
 #[cfg(not(shuttle))]
 mod flip;
