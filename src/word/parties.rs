@@ -77,8 +77,8 @@ impl Place {
         if self.load().owner() == id.get() {
             self.0.fetch_add(1, Relaxed);
         } else {
-            // Nobody else writes it: other threads of this process are excluded as well (P1).
-            self.0.store(Word::new(id, 1).0, Relaxed);
+            // Without comparing: nobody else puts in anything but nobody (P1); other threads of this process are excluded.
+            self.0.swap(Word::new(id, 1).0, Relaxed);
         }
         crash_point!("party.entered");
     }
