@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 use common::locking::{Stage, wait_for_state};
 use common::queueing::{forked, signal};
 use common::watchdog;
-use crossproc::{Arena, Barrier, BarrierError, BarrierTurn, BrokenBy, Error, Event, Process, ProcessError, RawArray};
+use crossproc::{
+    Arena, Barrier, BarrierError, BarrierTurn, BrokenBy, Error, Event, Exit, Process, ProcessError, RawArray,
+};
 use serde::{Serialize, Serializer};
 
 crossproc::test_support!();
@@ -134,20 +136,19 @@ fn who_leaves_in_order_breaks_nothing() {
     assert_eq!(told, Err(BarrierError::Broken(BrokenBy::Timeout)), "nobody has died");
 }
 
+fn exit(_barrier: Barrier) {
+    std::process::exit(0);
+}
+
 #[test]
 fn who_exits_with_a_handle_is_dead() {
     let _watchdog = watchdog();
-    for exit in [
-        |barrier: Barrier| std::mem::forget(barrier),
-        |barrier: Barrier| {
-            let _kept = barrier;
-            std::process::exit(0);
-        },
-    ] {
-        let barrier = Barrier::new(2).unwrap();
-        let _ = Process::spawn(exit, (&barrier,)).unwrap().join();
-        assert_eq!(barrier.wait(), DIED);
-    }
+    let barrier = Barrier::new(2).unwrap();
+    Process::spawn(std::mem::forget::<Barrier>, (&barrier,)).unwrap().join().unwrap();
+    assert_eq!(barrier.wait(), DIED);
+    barrier.reset();
+    assert!(Process::spawn(exit, (&barrier,)).unwrap().join().is_err());
+    assert_eq!(barrier.wait(), DIED);
 }
 
 /// Killed at any moment of its start: before it has the handle, and after.
@@ -208,8 +209,9 @@ fn a_death_is_found_though_others_take_the_place() {
     for _ in 0..256 {
         let _ = Process::spawn(die, (&other,)).unwrap().join();
     }
-    let [_first, _second] = [keeper(&barrier), keeper(&barrier)];
+    let later = [keeper(&barrier), keeper(&barrier)];
     assert_eq!(barrier.wait(), DIED);
+    later.into_iter().for_each(kill);
 }
 
 /// The death of the one that runs the action frees those who wait for it.
@@ -330,7 +332,13 @@ fn whoever_outlives_random_kills_is_told_and_fresh_processes_go_on() {
         for _ in 0..=random.below(3) {
             let victim = parties.swap_remove(random.below(parties.len() as u64) as usize);
             thread::sleep(Duration::from_micros(random.below(300)));
-            kill(victim);
+            victim.kill().unwrap();
+            // A later one may have been told of an earlier one before.
+            match victim.join() {
+                Ok(by) => assert_eq!(by, BrokenBy::Death),
+                Err(ProcessError::Ended { exit, .. }) => assert_eq!(exit, Exit::Signal(libc::SIGKILL)),
+                Err(other) => panic!("{other}"),
+            }
         }
         for party in parties {
             assert_eq!(party.join().unwrap(), BrokenBy::Death);
