@@ -130,6 +130,8 @@ mod queue;
 mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
+#[cfg(not(all(test, loom)))]
+mod inspect;
 
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
@@ -138,6 +140,8 @@ pub use error::{
     ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError,
     TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
+#[cfg(not(all(test, loom)))]
+pub use inspect::{Inspection, inspect};
 #[cfg(not(all(test, loom)))]
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
@@ -153,7 +157,7 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Shared};
+pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
 pub use sync::{Barrier, BarrierBuilder, BarrierTurn, Event, Lock, LockGuard};
 #[cfg(not(all(test, loom)))]

@@ -10,7 +10,7 @@ use std::sync::atomic::{
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::queueing::forked;
+use common::processes::forked;
 use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{

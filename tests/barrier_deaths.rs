@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use common::locking::{Stage, wait_for_state};
-use common::queueing::{forked, signal};
+use common::processes::{forked, signal};
 use common::watchdog;
 use crossproc::{
     Arena, Barrier, BarrierError, BarrierTurn, BrokenBy, Error, Event, Exit, Process, ProcessError, RawArray,
@@ -254,14 +254,14 @@ fn a_stopped_party_is_waited_for() {
     };
     let stopped = Process::spawn(pause, (&barrier, &stage)).unwrap();
     stage.wait_for(1);
-    signal(&stopped, libc::SIGSTOP);
+    signal(stopped.pid(), libc::SIGSTOP);
     wait_for_state(stopped.pid(), 'T');
     stage.advance();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| barrier.wait().is_ok());
         thread::sleep(Duration::from_millis(120));
         assert!(!waiting.is_finished() && !barrier.is_broken());
-        signal(&stopped, libc::SIGCONT);
+        signal(stopped.pid(), libc::SIGCONT);
         assert!(waiting.join().unwrap());
     });
     assert!(stopped.join().unwrap());

@@ -7,8 +7,9 @@
 mod common;
 
 use common::locking::{Stage, wait_for_state};
+use common::processes::dies_at;
 use common::watchdog;
-use crossproc::{Arena, Array, Exit, Guard, Lock, LockError, Process, ProcessError, Value};
+use crossproc::{Arena, Array, Error, Guard, Lock, LockError, Process, Value, unlink, unlink_abandoned};
 
 crossproc::test_support!();
 
@@ -25,17 +26,6 @@ fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
         Err(LockError::OwnerDied(_)) => Told::OwnerDied,
         Err(other) => panic!("{other}"),
     }
-}
-
-/// Runs `f` in a process that dies at `point`, after `passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {{
-        let process = Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap();
-        match process.join() {
-            Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-            other => panic!("{} was not reached: {other:?}", $point),
-        }
-    }};
 }
 
 const OLD: [u64; 4] = [1; 4];
@@ -177,4 +167,55 @@ fn an_attachment_after_a_death_at_each_point() {
         let read = |value: Value<u64>| value.update(|n| n + 1);
         assert_eq!(Process::spawn(read, (&value,)).unwrap().join().unwrap(), 6, "{point}");
     }
+}
+
+/// A name whose object may be in any state, and is gone at the end.
+struct TestName(String);
+
+impl TestName {
+    fn new(test: &str) -> Self {
+        TestName(format!("crash/{test}-{}", std::process::id()))
+    }
+}
+
+impl Drop for TestName {
+    fn drop(&mut self) {
+        let _ = unlink(&self.0);
+    }
+}
+
+fn create(name: String) {
+    drop(Value::create(name, 5_u64));
+}
+
+/// Whole, or not there at all.
+#[test]
+fn a_name_after_a_death_of_its_maker_at_each_point() {
+    let _watchdog = watchdog();
+    let name = TestName::new("maker");
+    for point in ["create.allocated", "value.writing", "value.committed", "name.removed"] {
+        dies_at!(point, 0, create, (&name.0,));
+        assert!(matches!(Value::<u64>::open(&name.0), Err(Error::NoSuchName { .. })), "{point}");
+    }
+    for point in ["create.linked", "name.compared"] {
+        dies_at!(point, 0, create, (&name.0,));
+        assert_eq!(Value::<u64>::open(&name.0).unwrap().get(), 5, "{point}");
+        assert_eq!(unlink_abandoned(&name.0), Ok(true), "{point}");
+    }
+}
+
+#[test]
+fn a_name_after_a_death_of_who_opens_or_removes_it_at_each_point() {
+    let _watchdog = watchdog();
+    let name = TestName::new("others");
+    let value = Value::create(&name.0, 5_u64).unwrap();
+    for point in ["attach.claimed", "attach.held", "attach.active", "open.attached"] {
+        dies_at!(point, 0, |name: String| drop(Value::<u64>::open(name)), (&name.0,));
+        assert_eq!(unlink_abandoned(&name.0), Ok(false), "{point}");
+    }
+    dies_at!("name.compared", 0, |name: String| unlink(name).is_ok(), (&name.0,));
+    assert_eq!(Value::<u64>::open(&name.0).unwrap().get(), 5);
+    dies_at!("name.removed", 0, |name: String| unlink(name).is_ok(), (&name.0,));
+    assert!(matches!(unlink(&name.0), Err(Error::NoSuchName { .. })));
+    assert_eq!(value.get(), 5);
 }

@@ -6,23 +6,11 @@
 
 mod common;
 
+use common::processes::dies_at;
 use common::watchdog;
-use crossproc::{
-    Connection, Exit, PipeBuilder, Process, ProcessError, Receiver, RecvError, SendError, Sender, channel, pipe,
-};
+use crossproc::{Connection, PipeBuilder, Process, Receiver, RecvError, SendError, Sender, channel, pipe};
 
 crossproc::test_support!();
-
-/// Runs `f` in a process that dies at `point`, after `passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {{
-        let process = Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap();
-        match process.join() {
-            Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-            other => panic!("{} was not reached: {:?}", $point, other.map(|_| ())),
-        }
-    }};
-}
 
 /// What the receiver gets before the end.
 fn received(mut receiver: Receiver<()>) -> Vec<Vec<u8>> {

@@ -7,30 +7,12 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
-
 use common::locking::{Stage, wait_for_state};
+use common::processes::dies_at;
 use common::watchdog;
-use crossproc::{Barrier, BarrierError, BarrierTurn, BrokenBy, Event, Exit, Process, ProcessError};
-use serde::de::DeserializeOwned;
+use crossproc::{Barrier, BarrierError, BarrierTurn, BrokenBy, Event, Process};
 
 crossproc::test_support!();
-
-fn is_killed<R: DeserializeOwned>(point: &str, process: Process<R>) {
-    match process.join() {
-        Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. }) => {}
-        Err(other) => panic!("{point} was not reached: {other:?}"),
-        Ok(_) => panic!("{point} was not reached"),
-    }
-}
-
-/// Runs `$f` in a process that dies at `$point`, after `$passes` unharmed passes.
-macro_rules! dies_at {
-    ($point:expr, $passes:expr, $f:expr, $args:expr) => {
-        is_killed($point, Process::builder().crash_at_nth($point, $passes).spawn($f, $args).unwrap())
-    };
-}
 
 fn wait_for(event: Event, stage: Stage) {
     stage.advance();
@@ -184,20 +166,4 @@ fn a_barrier_after_a_death_at_the_giving_back_of_a_handle() {
     barrier.reset();
     dies_at!("party.left", 1, |barrier: Barrier| drop(barrier), (&barrier,));
     works(&barrier);
-}
-
-#[test]
-fn somebody_dies_at_every_point() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| fs::read_to_string(package.join(file)).unwrap();
-    let tests = read("tests/crash_sync_barrier.rs");
-    let mut found = 0;
-    for file in ["src/word/event.rs", "src/word/meeting.rs", "src/word/parties.rs"] {
-        let code = read(file);
-        for point in code.split("crash_point!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(tests.contains(&format!("\"{point}\"")), "{file}: nobody dies at {point}");
-            found += 1;
-        }
-    }
-    assert!(found >= 8, "only {found} points: the reader of this test is broken");
 }

@@ -11,8 +11,6 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::thread::sleep;
-use std::time::Duration;
 
 use common::watchdog;
 
@@ -213,9 +211,9 @@ fn workers_killed_from_outside_change_nothing() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossproc"));
         command.arg("demo").arg(&folder.0).args(["--workers", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let demo = command.spawn().unwrap();
-        // Its children, and one more look at them later on, so that no share has three deaths.
-        for after in [round * 100, round * 37 % 1000] {
-            sleep(Duration::from_micros(after));
+        // A child after so many looks, and one after some more, so that no share has three deaths.
+        for looks in [round * 30, round * 37 % 300] {
+            (0..looks).for_each(|_| drop(children(demo.id())));
             killed += u32::from(children(demo.id()).first().is_some_and(|&worker| kill(worker)));
         }
         let report = Report::from(demo.wait_with_output().unwrap());

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::locking::{Stage, wait_for_state};
-use common::queueing::{forked, signal};
+use common::processes::{forked, signal};
 use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{Arena, Event, Process, RawValue};
@@ -110,13 +110,13 @@ fn a_stopped_waiter_passes_a_pulse() {
     let _watchdog = watchdog();
     let event = Event::new().unwrap();
     let sleeper = asleep(&event);
-    signal(&sleeper, libc::SIGSTOP);
+    signal(sleeper.pid(), libc::SIGSTOP);
     wait_for_state(sleeper.pid(), 'T');
     for _ in 0..3 {
         event.set();
         event.clear();
     }
-    signal(&sleeper, libc::SIGCONT);
+    signal(sleeper.pid(), libc::SIGCONT);
     sleeper.join().unwrap();
 }
 
@@ -200,13 +200,13 @@ fn a_signal_handler_may_set_it() {
     let process = Process::spawn(interrupted, (&event, &stage)).unwrap();
     stage.wait_for(1);
     for _ in 0..SIGNALS {
-        signal(&process, libc::SIGUSR1);
+        signal(process.pid(), libc::SIGUSR1);
         event.wait();
         event.clear();
     }
     // The last ones may have come together: a signal that is pending already is not counted again.
     while process.exit().is_none() {
-        signal(&process, libc::SIGUSR1);
+        signal(process.pid(), libc::SIGUSR1);
     }
     assert!(process.join().unwrap());
 }
@@ -224,7 +224,7 @@ fn a_handler_ends_the_wait_that_it_interrupts() {
     let process = Process::spawn(wait, (&event, &stage)).unwrap();
     stage.wait_for(1);
     wait_for_state(process.pid(), 'S');
-    signal(&process, libc::SIGUSR1);
+    signal(process.pid(), libc::SIGUSR1);
     process.join().unwrap();
     assert!(event.is_set());
 }
@@ -245,7 +245,7 @@ fn signals_do_not_end_a_wait() {
     let process = Process::spawn(wait, (&event, &stage)).unwrap();
     stage.wait_for(1);
     for _ in 0..100 {
-        signal(&process, libc::SIGUSR1);
+        signal(process.pid(), libc::SIGUSR1);
         thread::yield_now();
     }
     wait_for_state(process.pid(), 'S');

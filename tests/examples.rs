@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio, id};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use crossproc::wait_any;
 
 /// Longer than any example takes on a slow machine under load, a guess.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,20 +65,19 @@ fn program(example: &str) -> PathBuf {
 
 /// Waits for the example to end, and kills it and its children if it does not.
 fn wait(child: &mut Child, example: &str) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if Instant::now() >= deadline {
-            // SAFETY: a system call without pointers. The group is the example's: it has not been waited for, so that
-            // nobody else has its number.
-            unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
-            child.wait().unwrap();
-            panic!("{example} has not ended after {PATIENCE:?}");
-        }
-        sleep(Duration::from_millis(2));
+    // SAFETY: has no memory arguments.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+    assert!(descriptor >= 0, "{}", io::Error::last_os_error());
+    // SAFETY: just made for us.
+    let end = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
+    if wait_any(&[&end], Some(PATIENCE)).unwrap().is_empty() {
+        // SAFETY: a system call without pointers. The group is the example's: it has not been waited for, so that
+        // nobody else has its number.
+        unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
+        child.wait().unwrap();
+        panic!("{example} has not ended after {PATIENCE:?}");
     }
+    child.wait().unwrap()
 }
 
 impl Run {

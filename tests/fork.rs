@@ -4,27 +4,9 @@
 
 mod common;
 
+use common::processes::forked;
 use common::watchdog;
 use crossproc::{Array, Error, Value};
-
-/// Runs `copy` in a forked copy of this process, and then `parent` here; the copy's answer.
-fn forked(copy: impl FnOnce() -> bool, parent: impl FnOnce()) -> bool {
-    // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
-    match unsafe { libc::fork() } {
-        0 => {
-            let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy));
-            // SAFETY: ends the copy at once, without destructors.
-            unsafe { libc::_exit(i32::from(answer.ok() != Some(true))) }
-        }
-        child => {
-            parent();
-            let mut status = -1;
-            // SAFETY: our child; `status` outlives the call.
-            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-            status == 0
-        }
-    }
-}
 
 /// What runs in `update` may fork: only the original commits.
 #[test]
@@ -59,7 +41,7 @@ fn a_copy_of_an_arrays_guard_cannot_be_used() {
     let panicked = |guard: &mut crossproc::ArrayGuard<'_, i32>| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard[0] = 99)).is_err()
     };
-    assert!(forked(|| panicked(&mut guard), || ()));
+    assert!(forked(|| panicked(&mut guard)));
     guard[1] = 20;
     drop(guard);
     assert_eq!(array.to_vec(), [1, 20]);
@@ -110,7 +92,7 @@ fn a_copy_can_attach_whatever_other_threads_did() {
         }
         let value = Value::new(0_u32).unwrap();
         for round in 1..=100 {
-            assert!(forked(|| value.update(|n| n + 1) == round, || ()));
+            assert!(forked(|| value.update(|n| n + 1) == round));
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::watchdog;
-use crossproc::{Process, Queue, Ring, TryGetError, TryPutError};
+use crossproc::{Connection, Process, Queue, Ring, TryGetError, TryPutError, pipe};
 
 crossproc::test_support!();
 
@@ -115,21 +115,32 @@ fn a_task_that_was_passed_is_delivered_again_when_its_worker_dies() {
 #[test]
 fn a_dead_workers_task_comes_again_in_the_middle_of_a_stream() {
     let _watchdog = watchdog();
-    let jobs = Queue::<u32>::new(100_000).unwrap();
+    let jobs = Queue::<u32>::new(200_000).unwrap();
     (0..20).for_each(|n| jobs.put(n).unwrap());
     let take = |jobs: Queue<u32>| {
         std::mem::forget(jobs.get_task().unwrap());
     };
     Process::spawn(take, (&jobs,)).unwrap().join().unwrap();
+    // Some stream, and not one that is round at once: each message goes to another process and back.
+    let (mut here, there) = pipe::<u32, u32>().unwrap();
+    let echo = |mut there: Connection<u32, u32>| {
+        while let Ok(job) = there.recv() {
+            there.send(job).unwrap();
+        }
+    };
+    let echoing = Process::spawn(echo, (there,)).unwrap();
     for got in 1.. {
-        if jobs.get() == Ok(0) {
+        let job = jobs.get().unwrap();
+        if job == 0 {
             break;
         }
-        assert!(got < 50_000, "it was to come within some 25 ms");
-        jobs.put(20).unwrap();
-        std::thread::sleep(Duration::from_micros(100)); // some stream, and not one that is round at once
+        assert!(got < 190_000, "it was to come within some 25 ms");
+        here.send(job).unwrap();
+        jobs.put(here.recv().unwrap()).unwrap();
     }
     assert_eq!(jobs.redelivered(), 1);
+    drop(here);
+    echoing.join().unwrap();
 }
 
 /// Who cleans up in a panic does its tasks, too.

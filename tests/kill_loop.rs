@@ -14,12 +14,14 @@ use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::channel::{Channel, Lines, Mixed, assert_all_slots_are_usable, drain};
 use common::locking::state_of;
+use common::processes::signal;
 use crossproc::{Exit, Process, ProcessError, Queue, RawArray, Ring};
 use serde::{Deserialize, Serialize};
 
@@ -235,38 +237,40 @@ impl Random {
 }
 
 /// Ends the test with a word on where everybody is, if nothing has happened for long.
-#[derive(Clone)]
 struct Watch {
     places: Arc<Mutex<Vec<(Role, usize, u32)>>>,
     last: Arc<Mutex<Instant>>,
+    /// Ends the watching when it is dropped.
+    _end: Sender<()>,
 }
 
 impl Watch {
     fn over(journal: Journal, what: impl Fn() -> String + Send + 'static) -> Self {
-        let watch = Watch { places: Arc::default(), last: Arc::new(Mutex::new(Instant::now())) };
-        let (test, watching) = (thread::current().name().unwrap_or("a test").to_string(), Arc::downgrade(&watch.last));
-        let places = watch.places.clone();
+        let (end, ended) = mpsc::channel();
+        let watch = Watch { places: Arc::default(), last: Arc::new(Mutex::new(Instant::now())), _end: end };
+        let test = thread::current().name().unwrap_or("a test").to_string();
+        let (places, last) = (watch.places.clone(), watch.last.clone());
         thread::spawn(move || {
-            while let Some(last) = watching.upgrade() {
-                if last.lock().unwrap().elapsed() > PATIENCE {
-                    let mut text = format!("{test}: nothing has happened for {PATIENCE:?}; {}\n", what());
-                    for &(role, number, pid) in places.lock().unwrap().iter() {
-                        let records = journal.of(number);
-                        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-                        text += &format!(
-                            "{role:?} {number}, process {pid}, state {}, is getting {}, holds {}, count {}, call {call}\n",
-                            state_of(pid),
-                            records.is_getting.load(SeqCst),
-                            records.holds.load(SeqCst),
-                            records.count.load(SeqCst),
-                        );
-                    }
-                    let _ = io::stderr().write_all(text.as_bytes());
-                    process::abort();
+            let remaining = || PATIENCE.saturating_sub(last.lock().unwrap().elapsed());
+            while !remaining().is_zero() {
+                if ended.recv_timeout(remaining()) == Err(RecvTimeoutError::Disconnected) {
+                    return;
                 }
-                drop(last);
-                thread::sleep(Duration::from_millis(100));
             }
+            let mut text = format!("{test}: nothing has happened for {PATIENCE:?}; {}\n", what());
+            for &(role, number, pid) in places.lock().unwrap().iter() {
+                let records = journal.of(number);
+                let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+                text += &format!(
+                    "{role:?} {number}, process {pid}, state {}, is getting {}, holds {}, count {}, call {call}\n",
+                    state_of(pid),
+                    records.is_getting.load(SeqCst),
+                    records.holds.load(SeqCst),
+                    records.count.load(SeqCst),
+                );
+            }
+            let _ = io::stderr().write_all(text.as_bytes());
+            process::abort();
         });
         watch
     }
@@ -278,12 +282,6 @@ impl Watch {
         *last = Instant::now();
         stall
     }
-}
-
-/// kill(2), to a process that nobody has waited for.
-fn send(pid: u32, signal: i32) {
-    // SAFETY: involves no memory.
-    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
 }
 
 struct Batch<C: Channel> {
@@ -370,7 +368,7 @@ impl<C: Channel> Batch<C> {
         let mut stopped: Vec<u32> = Vec::new();
         for _ in 0..=random.below(2) {
             let pid = self.alive[random.below(self.alive.len() as u64) as usize].process.pid();
-            send(pid, libc::SIGSTOP);
+            signal(pid, libc::SIGSTOP);
             stopped.push(pid);
         }
         // Others may have to wait for whom we have stopped, but not for longer than they want to.
@@ -381,7 +379,7 @@ impl<C: Channel> Batch<C> {
         }
         self.stops += stopped.len();
         if random.below(3) > 0 {
-            stopped.into_iter().for_each(|pid| send(pid, libc::SIGCONT));
+            stopped.into_iter().for_each(|pid| signal(pid, libc::SIGCONT));
             self.wait_for_progress(1);
         } else {
             let is_stopped = |member: &Member| stopped.contains(&member.process.pid());

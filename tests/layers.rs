@@ -1,7 +1,11 @@
 //! The layering of `src/`: a file uses only what lies below it.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use common::rust_files;
 
 /// Lowest first, as `src/lib.rs` lists them. `error` and `fault` may be used everywhere.
 fn layers() -> Vec<String> {
@@ -20,19 +24,6 @@ fn layers() -> Vec<String> {
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 /// The modules that a text reaches through `crate::`, doc comments and macros' bodies aside.

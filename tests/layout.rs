@@ -46,6 +46,18 @@ fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     ]
 }
 
+/// The header of an arena, or of a lock, which have neither length nor type.
+fn arena_or_lock(kind: u64, stamp: u64, bytes: u64) -> [(usize, u64); 6] {
+    [
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, kind | 1 << 32),
+        (OBJECT + 16, stamp),
+        (OBJECT + 24, bytes),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+    ]
+}
+
 #[test]
 fn a_value_is_laid_out_as_ever() {
     let value = Value::new(0x1122_3344_5566_7788_u64).unwrap();
@@ -98,14 +110,7 @@ fn a_held_lock_is_laid_out_as_ever() {
     assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
     assert!((1..1 << 30).contains(&(word >> 32)), "and a thread, neither WHOLE nor DIRTY");
     let mut golden = header(OBJECT + 256);
-    golden.extend([
-        (OBJECT, text("object  ")),
-        (OBJECT + 8, 6 | 1 << 32),
-        (OBJECT + 16, 0xaf63_c54c_8601_c577),
-        (OBJECT + 24, 256),
-        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
-        (OBJECT + 56, text("()")),
-    ]);
+    golden.extend(arena_or_lock(6, 0xaf63_c54c_8601_c577, 256));
     assert_eq!(found, golden);
 }
 
@@ -117,14 +122,7 @@ fn atomics_and_arenas_are_laid_out_as_ever() {
     array[1].store(4, std::sync::atomic::Ordering::Relaxed);
     let [first, second] = [OBJECT + 128, OBJECT + 128 + 256];
     let mut golden = header(second + 256);
-    golden.extend([
-        (OBJECT, text("object  ")),
-        (OBJECT + 8, 1 | 1 << 32),
-        (OBJECT + 16, 0xaf63_bd4c_8601_b7df),
-        (OBJECT + 24, 128),
-        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
-        (OBJECT + 56, text("()")),
-    ]);
+    golden.extend(arena_or_lock(1, 0xaf63_bd4c_8601_b7df, 128));
     for (object, kind, length, content) in [(first, 4, 1, (0, 9)), (second, 5, 2, (0, 4 << 32))] {
         golden.extend([
             (object, text("object  ")),
@@ -150,14 +148,7 @@ fn a_channel_is_laid_out_as_ever() {
     receiver.recv_bytes().unwrap();
     sender.send_bytes(b"abc").unwrap();
     let mut golden = header(OBJECT + 128 + 448 + 64);
-    golden.extend([
-        (OBJECT, text("object  ")),
-        (OBJECT + 8, 1 | 1 << 32),
-        (OBJECT + 16, 0xaf63_bd4c_8601_b7df),
-        (OBJECT + 24, 128),
-        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
-        (OBJECT + 56, text("()")),
-    ]);
+    golden.extend(arena_or_lock(1, 0xaf63_bd4c_8601_b7df, 128));
     let object = OBJECT + 128;
     let (body, ring) = (object + 128, object + 128 + 256);
     golden.extend([

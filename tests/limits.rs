@@ -5,7 +5,7 @@ mod common;
 use std::error::Error as _;
 
 use common::locking::Stage;
-use common::queueing::forked;
+use common::processes::forked;
 use common::watchdog;
 use crossproc::{Arena, Array, Error, GetError, Lock, PipeBuilder, Process, ProcessError, Queue, Value};
 

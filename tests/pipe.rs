@@ -7,25 +7,17 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use common::piping::{bytes, echo, least};
 use common::system_calls::system_calls;
 use common::watchdog;
 use crossproc::{
-    BufferTooShort, Connection, Error, PipeBuilder, Process, Receiver, RecvError, RecvIntoError, SendError, Sender,
-    TryRecvError, TrySendError, channel,
+    BufferTooShort, Error, PipeBuilder, Process, RecvError, RecvIntoError, SendError, Sender, TryRecvError,
+    TrySendError, channel,
 };
 
 crossproc::test_support!();
 
 const MOMENT: Duration = Duration::from_millis(20);
-
-fn bytes(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|index| (index * 7 + seed * 13) as u8).collect()
-}
-
-/// A channel of the least capacity.
-fn least() -> (Sender<Vec<u8>>, Receiver<Vec<u8>>) {
-    PipeBuilder::new().capacity(1).channel().unwrap()
-}
 
 #[test]
 fn messages_arrive_in_order_within_a_process() {
@@ -52,15 +44,6 @@ fn messages_arrive_in_order_across_processes() {
     }
     assert_eq!(receiver.recv(), Err(RecvError::EndOfFile));
     process.join().unwrap();
-}
-
-fn echo(mut connection: Connection<Vec<u8>, Vec<u8>>) -> usize {
-    let mut count = 0;
-    while let Ok(message) = connection.recv() {
-        connection.send(&message).unwrap();
-        count += 1;
-    }
-    count
 }
 
 #[test]

@@ -6,17 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::locking::{Stage, wait_for_state};
+use common::piping::least;
 use common::watchdog;
 use crossproc::{PipeBuilder, Process, Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError, channel};
 
 crossproc::test_support!();
 
 const MOMENT: Duration = Duration::from_millis(20);
-
-/// A channel of the least capacity.
-fn least() -> (Sender<Vec<u8>>, Receiver<Vec<u8>>) {
-    PipeBuilder::new().capacity(1).channel().unwrap()
-}
 
 #[test]
 fn the_end_comes_after_all_messages() {

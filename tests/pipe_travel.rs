@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::locking::Stage;
+use common::piping::{bytes, echo};
 use common::watchdog;
 use crossproc::{
     Arena, Connection, Error, PipeBuilder, Process, ProcessError, Receiver, RecvError, SendError, Sender, TryRecvError,
@@ -16,19 +17,6 @@ use serde::{Deserialize, Serialize};
 crossproc::test_support!();
 
 const MOMENT: Duration = Duration::from_millis(20);
-
-fn bytes(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|index| (index * 7 + seed * 13) as u8).collect()
-}
-
-fn echo(mut connection: Connection<Vec<u8>, Vec<u8>>) -> usize {
-    let mut count = 0;
-    while let Ok(message) = connection.recv() {
-        connection.send(&message).unwrap();
-        count += 1;
-    }
-    count
-}
 
 #[test]
 fn both_ends_move_to_children() {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::locking::{Stage, wait_for_state};
+use common::processes::forked;
 use common::watchdog;
 use crossproc::{
     Consumer, Exit, GetError, Process, Producer, PutError, Queue, Result, TryGetError, TryPutError, wait_any,
@@ -198,20 +199,11 @@ fn all_who_wait_learn_of_the_end() {
 fn a_forked_copy_does_not_count() {
     let _watchdog = watchdog();
     let (queue, consumer) = ends_with_producers(2);
-    // SAFETY: the child only drops a handle, and exits.
-    match unsafe { libc::fork() } {
-        0 => {
-            drop(queue);
-            // SAFETY: ends the child at once, without destructors.
-            unsafe { libc::_exit(0) }
-        }
-        child => {
-            let mut status = -1;
-            // SAFETY: `child` is ours, and `status` outlives the call.
-            unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0);
-        }
-    }
+    let mut queue = Some(queue);
+    assert!(forked(|| {
+        drop(queue.take());
+        true
+    }));
     assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
     drop(queue);
     assert_eq!(consumer.try_get(), Err(TryGetError::Disconnected));

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use common::queueing::forked;
+use common::processes::forked;
 use common::watchdog;
 use crossproc::{
     Error, GetError, Kind, Lock, Process, ProcessError, PutError, Queue, RecvError, Sender, TryGetError, TryPutError,

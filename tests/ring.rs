@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::locking::wait_for_state;
-use common::queueing::{Midway, forked, queueing_tests};
+use common::processes::{Midway, forked};
+use common::queueing::queueing_tests;
 use common::watchdog;
 use crossproc::{
     Arena, AttachError, Error, GetError, Kind, Process, PutError, Queue, Ring, Shared, TryGetError, TryPutError,

@@ -99,11 +99,8 @@ enum Form {
     Timeout,
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
-struct Scribble {
-    place: Place,
-    content: Content,
-}
+/// What a peer writes, and where.
+type Scribble = (Place, Content);
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Place {
@@ -123,22 +120,20 @@ enum Content {
     Owner { slot: u8, generation: u8 },
 }
 
-impl Scribble {
-    fn word(self) -> Word {
-        // The arena is the first object, and takes no more than its header.
-        let offset = match self.place {
-            Place::Track(word) => BODY + 128 + u64::from(word % 32) * 8,
-            Place::Bytes(word) => BODY + 128 + 256 + u64::from(word) * 8,
-            Place::Header(word) => u64::from(word) * 8,
-        };
-        let content = match self.content {
-            Content::Any(word) => word,
-            Content::Record { kind, length } => u64::from(kind % 8) << 48 | u64::from(length),
-            Content::Position(words) => u64::from(words) * 8,
-            Content::Owner { slot, generation } => u64::from(slot % 4) | u64::from(generation % 4) << 10,
-        };
-        Word { offset, content }
-    }
+fn word((place, content): Scribble) -> Word {
+    // The arena is the first object, and takes no more than its header.
+    let offset = match place {
+        Place::Track(word) => BODY + 128 + u64::from(word % 32) * 8,
+        Place::Bytes(word) => BODY + 128 + 256 + u64::from(word) * 8,
+        Place::Header(word) => u64::from(word) * 8,
+    };
+    let content = match content {
+        Content::Any(word) => word,
+        Content::Record { kind, length } => u64::from(kind % 8) << 48 | u64::from(length),
+        Content::Position(words) => u64::from(words) * 8,
+        Content::Owner { slot, generation } => u64::from(slot % 4) | u64::from(generation % 4) << 10,
+    };
+    Word { offset, content }
 }
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -596,11 +591,11 @@ fuzz_target!(|input: Input| {
         }
     };
     if let Some(peer) = &input.peer {
-        let meanwhile: Vec<Word> = peer.meanwhile.iter().map(|scribble| scribble.word()).collect();
+        let meanwhile: Vec<Word> = peer.meanwhile.iter().copied().map(word).collect();
         scribbled(&arena, &meanwhile, |file| {
             let mut between = peer.between.iter();
             for &step in &input.steps {
-                between.next().into_iter().for_each(|scribble| scribble.word().write(file));
+                between.next().into_iter().for_each(|&scribble| word(scribble).write(file));
                 step_among_scribbles(&mut sides, capacity, step, meanwhile.is_empty());
             }
         });

@@ -49,11 +49,8 @@ enum Step {
     Renew,
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
-struct Scribble {
-    place: Place,
-    content: Content,
-}
+/// What a peer writes, and where.
+type Scribble = (Place, Content);
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Place {
@@ -73,24 +70,22 @@ enum Content {
     Small(u8),
 }
 
-impl Scribble {
-    fn word(self) -> Word {
-        let offset = match self.place {
-            Place::Control(word) => BODY + u64::from(word % 48) * 8,
-            Place::Tail(word) => BODY + 256 + u64::from(word) * 8,
-            Place::Header(word) => u64::from(word) * 8,
-        };
-        let content = match self.content {
-            Content::Any(word) => word,
-            Content::Slot { lap, phase, owner, generation } => {
-                let owner = u64::from(owner % 4) | u64::from(generation % 4) << 10;
-                (i64::from(lap) as u64) << 34 | u64::from(phase % 4) << 32 | owner
-            }
-            Content::Position { lap, index } => (i64::from(lap) as u64) << 32 | u64::from(index),
-            Content::Small(number) => number.into(),
-        };
-        Word { offset, content }
-    }
+fn word((place, content): Scribble) -> Word {
+    let offset = match place {
+        Place::Control(word) => BODY + u64::from(word % 48) * 8,
+        Place::Tail(word) => BODY + 256 + u64::from(word) * 8,
+        Place::Header(word) => u64::from(word) * 8,
+    };
+    let content = match content {
+        Content::Any(word) => word,
+        Content::Slot { lap, phase, owner, generation } => {
+            let owner = u64::from(owner % 4) | u64::from(generation % 4) << 10;
+            (i64::from(lap) as u64) << 34 | u64::from(phase % 4) << 32 | owner
+        }
+        Content::Position { lap, index } => (i64::from(lap) as u64) << 32 | u64::from(index),
+        Content::Small(number) => number.into(),
+    };
+    Word { offset, content }
 }
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -104,7 +99,7 @@ fn on_a_ring(ring: Ring<[u64; 9]>, input: &Input, file: &File) {
     let mut takens: Vec<Taken<'_, _>> = Vec::new();
     for step in &input.steps {
         match *step {
-            Step::Scribble(scribble) => scribble.word().write(file),
+            Step::Scribble(scribble) => word(scribble).write(file),
             Step::Put(number) => drop(second.try_put([number.into(); 9])),
             Step::Get => drop(second.try_get()),
             Step::PutTimeout(number) => drop(second.put_timeout([number.into(); 9], MOMENT)),
@@ -141,10 +136,10 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
     let mut second = queue.clone();
     let mut tasks: Vec<Task<'_, _>> = Vec::new();
     let message =
-        |number: u16| (number.into(), (number % 3 == 0).then(|| "text".into()), vec![1; number as usize % 400]);
+        |number: u16| (number.into(), number.is_multiple_of(3).then(|| "text".into()), vec![1; number as usize % 400]);
     for step in &input.steps {
         match *step {
-            Step::Scribble(scribble) => scribble.word().write(file),
+            Step::Scribble(scribble) => word(scribble).write(file),
             Step::Put(number) => drop(second.try_put(message(number))),
             Step::Get => drop(second.try_get()),
             Step::PutTimeout(number) => drop(second.put_timeout(message(number), MOMENT)),
@@ -158,7 +153,7 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
             }
             Step::Ask => {
                 let _ = (second.len(), second.is_empty(), second.is_full(), second.is_closed(), second.redelivered());
-                second.join_timeout(Duration::ZERO);
+                let _ = second.join_timeout(Duration::ZERO);
             }
             Step::Done => drop(second.task_done()),
             Step::Close => second.close(),
@@ -169,7 +164,7 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
 
 fuzz_target!(|input: Input| {
     let capacity = usize::from(input.capacity % 20) + 1;
-    let meanwhile: Vec<Word> = input.meanwhile.iter().map(|scribble| scribble.word()).collect();
+    let meanwhile: Vec<Word> = input.meanwhile.iter().copied().map(word).collect();
     match input.kind {
         Kind::Ring => {
             let ring = Ring::new(capacity).unwrap();

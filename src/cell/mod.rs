@@ -4,6 +4,9 @@ mod array;
 mod raw;
 mod value;
 
+pub(crate) use array::describe as describe_array;
 pub use array::{Array, ArrayGuard};
 pub use raw::{RawArray, RawValue};
+pub(crate) use raw::{describe_array as describe_raw_array, describe_value as describe_raw_value};
+pub(crate) use value::describe as describe_value;
 pub use value::{Value, ValueGuard};

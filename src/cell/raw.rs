@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
+use crate::segment::{Arena, Atomics, Facts, Segment, stamp, type_stamp};
 
 /// Atomics in shared memory, without a lock: derefs to `&T`.
 ///
@@ -109,7 +110,7 @@ impl<T: Atomics> RawValue<T> {
     ///
     /// See [`RawValue`].
     pub fn new(value: T) -> Result<Self> {
-        Self::create(Home::Own, value)
+        Self::make(Home::Own, value)
     }
 
     /// New atomics in an arena.
@@ -129,10 +130,10 @@ impl<T: Atomics> RawValue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, value: T) -> Result<Self> {
-        Self::create(arena.home(), value)
+        Self::make(arena.home(), value)
     }
 
-    fn create(home: Home<'_>, value: T) -> Result<Self> {
+    fn make(home: Home<'_>, value: T) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<T>(), 1, Self::tail(1), |placed| {
             // SAFETY: the tail was laid out for one T, and nobody has a handle to the object yet.
             unsafe { placed.tail().cast::<T>().write(value) };
@@ -162,7 +163,7 @@ impl<T: Atomics> RawArray<T> {
     ///
     /// See [`RawArray`].
     pub fn new(length: usize) -> Result<Self> {
-        Self::create(Home::Own, length)
+        Self::make(Home::Own, length)
     }
 
     /// `length` atomics in an arena, all bytes zero.
@@ -182,10 +183,10 @@ impl<T: Atomics> RawArray<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, length: usize) -> Result<Self> {
-        Self::create(arena.home(), length)
+        Self::make(arena.home(), length)
     }
 
-    fn create(home: Home<'_>, length: usize) -> Result<Self> {
+    fn make(home: Home<'_>, length: usize) -> Result<Self> {
         let length = length as u64;
         let placed = Placed::create(home, type_stamp::<T>(), length, Self::tail(length), |_| ())?;
         Ok(RawArray { placed, element: PhantomData })
@@ -221,7 +222,9 @@ impl<T: Atomics> Deref for RawArray<T> {
 }
 
 impl_handle!(RawValue<T: Atomics>, "RawValue");
+impl_create!(RawValue<T: Atomics>, (value: T), []);
 impl_handle!(RawArray<T: Atomics>, "RawArray");
+impl_create!(RawArray<T: Atomics>, (length: usize), ["length": length == len]);
 
 impl<T: Atomics> Clone for RawValue<T> {
     fn clone(&self) -> Self {
@@ -233,4 +236,12 @@ impl<T: Atomics> Clone for RawArray<T> {
     fn clone(&self) -> Self {
         RawArray { placed: self.placed.clone(), element: PhantomData }
     }
+}
+
+pub(crate) fn describe_value(facts: &mut Facts<'_>) -> Result<()> {
+    facts.say_elements("value", facts.image.row::<RawValueBody>()?, 1)
+}
+
+pub(crate) fn describe_array(facts: &mut Facts<'_>) -> Result<()> {
+    facts.say_elements("items", facts.image.row::<RawArrayBody>()?, facts.image.object.length)
 }

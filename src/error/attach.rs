@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,23 @@ pub enum AttachError {
         /// Bytes in the file.
         found: u64,
         /// Bytes that the header names, or the least that a segment has.
+        expected: u64,
+    },
+
+    /// A name stands for something else than a file: a folder, a symbolic link, a pipe.
+    #[error("not a regular file")]
+    NotAFile,
+
+    /// An object that was to be made if there was none is there, and not as it would have been made.
+    #[error("{object} with {what} {found}, expected {expected}")]
+    WrongShape {
+        /// The kind of object.
+        object: Kind,
+        /// Which of its numbers.
+        what: Cow<'static, str>,
+        /// The object's.
+        found: u64,
+        /// What was asked for.
         expected: u64,
     },
 

@@ -74,6 +74,40 @@ pub enum Error {
         function: String,
     },
 
+    /// A name that no shared object can have.
+    #[error("{name:?} is no name of a shared object: {reason}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
+    /// No shared object has this name.
+    #[error("no shared object is called {name:?}")]
+    NoSuchName {
+        /// The name.
+        name: String,
+    },
+
+    /// A shared object was to be made under a name that is taken.
+    #[error("a shared object is called {name:?} already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+
+    /// A shared object belongs to another user, or others than its user can write to it.
+    #[error("{name:?} may not be used: {found}, expected {expected}")]
+    PermissionDenied {
+        /// The name.
+        name: String,
+        /// Whose it is, and its mode.
+        found: String,
+        /// What it must be.
+        expected: String,
+    },
+
     /// There is not enough shared memory left, in the file system or within this process's limits.
     #[error("cannot reserve shared memory: {needed} bytes needed, {available} available")]
     NoSpace {

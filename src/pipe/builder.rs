@@ -106,7 +106,7 @@ impl<'a> PipeBuilder<'a> {
                 [arena.home_at(first), arena.home_at(first + bytes)]
             }
             None => {
-                own = Segment::create(both, 0)?;
+                own = Segment::create(both, 0, None)?;
                 [Home::In(&own); 2]
             }
         };

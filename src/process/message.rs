@@ -151,7 +151,7 @@ mod tests {
 
     fn sent(body: &[u8], segments: usize) -> (Vec<u8>, usize) {
         let (here, there) = socket::pair().unwrap();
-        let segments: Vec<_> = (0..segments).map(|_| Segment::create(0, 0).unwrap()).collect();
+        let segments: Vec<_> = (0..segments).map(|_| Segment::create(0, 0, None).unwrap()).collect();
         let descriptors: Vec<_> = segments.iter().map(AsFd::as_fd).collect();
         send("a message", here.as_fd(), &"head".to_string(), body, &descriptors).unwrap();
         drop(here);

@@ -36,6 +36,11 @@ impl Shape {
         Shape { stride, message: message_at }
     }
 
+    /// Bytes from one slot to the next.
+    pub(super) fn stride(self) -> usize {
+        self.stride
+    }
+
     /// So many of them; `None` if that is more than memory can hold.
     pub(super) fn row(self, capacity: u64) -> Option<Layout> {
         let size = self.stride.checked_mul(usize::try_from(capacity).ok()?)?;

@@ -2,11 +2,14 @@
 
 mod cells;
 mod cursors;
+mod describe;
 mod encoded;
 mod line;
 mod plain;
 mod readable;
 
+pub(crate) use encoded::describe as describe_queue;
 pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
 pub use line::Iter;
+pub(crate) use plain::describe as describe_ring;
 pub use plain::{Ring, Slot, Taken};

@@ -75,6 +75,10 @@ impl Control {
 }
 
 impl Control {
+    /// Offsets of what is said to people.
+    pub(crate) const CLOSED: usize = offset_of!(Control, closed);
+    pub(crate) const REDELIVERED: usize = offset_of!(Control, redelivered);
+
     /// From here on nothing is put: whoever claims a slot looks for this afterwards.
     pub(crate) fn close(&self) {
         self.closed.store(1, Relaxed); // ordered by the fences of I3 and I6

@@ -31,7 +31,7 @@ pub(crate) mod track;
 pub(crate) use consumer::{Consumer, GetRefused};
 pub(crate) use control::{Control, LAYOUT as CONTROL_LAYOUT, Slots};
 pub(crate) use producer::{Producer, PutRefused};
-pub(crate) use slot::{Hold, SlotWord};
+pub(crate) use slot::{Activity, Hold, SlotWord};
 
 use self::position::Position;
 use self::slot::{Phase, Word};

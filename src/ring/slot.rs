@@ -22,11 +22,35 @@
 //! Release and claimed with Acquire, which keeps the next message's bytes behind the last reads of this one's. A dead
 //! owner released nothing; its stores are visible since the kernel's lock on its identity fell and was asked for.
 
+use std::collections::BTreeMap;
+
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::word::PeerId;
+
+/// What goes on in the slots of a ring, for people.
+#[derive(Default)]
+pub(crate) struct Activity {
+    pub(crate) ready: u64,
+    /// How many slots each identity writes into.
+    pub(crate) writers: BTreeMap<u32, u64>,
+    /// And reads.
+    pub(crate) readers: BTreeMap<u32, u64>,
+}
+
+impl Activity {
+    pub(crate) fn count(&mut self, word: u64) {
+        let word = Word(word);
+        match word.phase() {
+            Phase::Free => {}
+            Phase::Writing => *self.writers.entry(word.owner()).or_default() += 1,
+            Phase::Ready => self.ready += 1,
+            Phase::Reading => *self.readers.entry(word.owner()).or_default() += 1,
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::handle::impl_handle;
+use super::named::impl_create;
 use super::place::{Body, Home, NO_TAIL, Placed};
-use super::{Segment, type_stamp};
+use super::{Facts, Segment, type_stamp};
 use crate::error::{Kind, Result};
 
 /// One piece of shared memory, and one descriptor, for many objects.
@@ -62,8 +63,12 @@ impl Arena {
     ///
     /// See [`Arena`] and [`remaining`](Self::remaining).
     pub fn new(bytes: usize) -> Result<Self> {
+        Self::make(Home::Own, bytes)
+    }
+
+    fn make(home: Home<'_>, bytes: usize) -> Result<Self> {
         let own = Placed::<ArenaBody>::bytes(NO_TAIL)?;
-        let segment = Segment::create(own.saturating_add(bytes as u64), 0)?;
+        let segment = Segment::create(own.saturating_add(bytes as u64), 0, home.name())?;
         let placed = Placed::create(Home::In(&segment), type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(Arena { placed })
     }
@@ -109,3 +114,10 @@ impl Arena {
 }
 
 impl_handle!(Arena, "Arena");
+impl_create!(Arena, (bytes: usize), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    facts.image.body::<ArenaBody>()?;
+    facts.say("remaining bytes", facts.image.remaining());
+    Ok(())
+}

@@ -322,6 +322,31 @@ macro_rules! impl_from_fd {
                 let offset = segment.first_object();
                 Self::attach(segment, offset)
             }
+
+            #[doc = concat!("The `", $name, "` of this name.")]
+            ///
+            /// # Errors
+            ///
+            /// [`NoSuchName`](crate::Error::NoSuchName) if there is none; [`PermissionDenied`](crate::Error::PermissionDenied)
+            /// if it is another user's, or others can write to it; [`InvalidName`](crate::Error::InvalidName); and those of
+            /// [`from_fd`](Self::from_fd), as for one of another kind or type.
+            ///
+            /// # Examples
+            ///
+            /// See [`Name`](crate::Name).
+            pub fn open(name: impl Into<crate::Name>) -> crate::Result<Self> {
+                crate::segment::named::open(&name.into())
+            }
+        }
+
+        impl $(<$element: $bound $(+ $more)*>)? crate::segment::named::Named for $handle $(<$element>)? {
+            fn attached(segment: std::sync::Arc<crate::segment::Segment>, offset: u64) -> crate::Result<Self> {
+                Self::attach(segment, offset)
+            }
+
+            fn segment(&self) -> &std::sync::Arc<crate::segment::Segment> {
+                self.placed.segment()
+            }
         }
     };
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::carve::{self, OBJECT_ALIGN};
 use super::object::ObjectHeader;
-use crate::error::AttachError;
+use crate::error::{AttachError, Result};
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Relaxed, Release},
@@ -35,7 +35,8 @@ pub(crate) const PEERS: u32 = 256;
 /// | 44     | 4    | uid      | the creator's effective user id                                              |
 /// | 48     | 8    | created  | nanoseconds since 1970                                                       |
 /// | 56     | 8    | solid    | bytes from the start that are backed with memory; those behind are on demand |
-/// | 64     | 64   | reserved | 0: for what a segment with a name needs                                      |
+/// | 64     | 4    | others   | with a name: the bits of its mode by which others may write; else 0            |
+/// | 68     | 60   | reserved | 0                                                                            |
 /// | 128    | 8 x peers |     | the table of peers                                                           |
 /// | then   |      |          | the objects, each at a multiple of 128                                       |
 #[repr(C)]
@@ -50,13 +51,15 @@ pub(crate) struct Header {
     uid: AtomicU32,
     created: AtomicU64,
     solid: AtomicU64,
-    reserved: [AtomicU64; 8],
+    others: AtomicU32,
+    unused: AtomicU32,
+    reserved: [AtomicU64; 7],
 }
 
 const _: () = {
     assert!(size_of::<Header>() == 128 && size_of::<PeerSlot>() == 8);
     assert!(offset_of!(Header, format) == 8 && offset_of!(Header, stamp) == 16 && offset_of!(Header, used) == 32);
-    assert!(offset_of!(Header, created) == 48 && offset_of!(Header, solid) == 56);
+    assert!(offset_of!(Header, created) == 48 && offset_of!(Header, solid) == 56 && offset_of!(Header, others) == 64);
 };
 
 const STAMP: u64 = carve::stamp(&[
@@ -121,12 +124,43 @@ pub(crate) fn check(first: &[u8; FIRST], size: u64) -> Result<(u64, u32), Attach
     Ok((solid, peers))
 }
 
-/// The bytes that [`check`] looks at.
-pub(crate) const FIRST: usize = 64;
+/// The bits of its mode that the creator of a file with these first bytes wanted.
+pub(crate) fn others(first: &[u8; FIRST]) -> u32 {
+    u32::from_ne_bytes(std::array::from_fn(|i| first[offset_of!(Header, others) + i]))
+}
+
+/// The offset of a place in the table of peers.
+pub(super) fn peer(slot: u32) -> u64 {
+    size_of::<Header>() as u64 + u64::from(slot) * size_of::<PeerSlot>() as u64
+}
+
+/// What a header says that nothing depends on.
+pub(crate) struct Origin {
+    /// Offset behind the last object.
+    pub(crate) used: u64,
+    /// Process id, in its own namespace.
+    pub(crate) creator: u32,
+    /// Nanoseconds since 1970.
+    pub(crate) created: u64,
+}
+
+impl Origin {
+    /// `word`: the eight bytes at an offset.
+    pub(super) fn read(word: impl Fn(u64) -> Result<u64>) -> Result<Self> {
+        Ok(Origin {
+            used: word(offset_of!(Header, used) as u64)?,
+            creator: word(offset_of!(Header, creator) as u64)? as u32,
+            created: word(offset_of!(Header, created) as u64)?,
+        })
+    }
+}
+
+/// The bytes that are looked at before a file is mapped.
+pub(crate) const FIRST: usize = 72;
 
 impl Header {
     /// Fills in everything but the magic.
-    pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32) {
+    pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32, others: u32) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.format.store(FORMAT, Relaxed);
         self.peers.store(PEERS, Relaxed);
@@ -136,6 +170,7 @@ impl Header {
         self.used.store(first_object(PEERS), Relaxed);
         self.creator.store(process::id(), Relaxed);
         self.uid.store(uid, Relaxed);
+        self.others.store(others, Relaxed);
         self.created.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 

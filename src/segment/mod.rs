@@ -7,7 +7,11 @@
 mod arena;
 mod carve;
 pub(crate) mod handle;
+mod facts;
 mod header;
+mod image;
+mod name;
+pub(crate) mod named;
 mod object;
 mod ownership;
 pub(crate) mod place;
@@ -17,10 +21,16 @@ mod shared;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 pub use arena::Arena;
-pub(crate) use carve::stamp;
+pub(crate) use arena::describe as describe_arena;
+pub(crate) use carve::{OBJECT_ALIGN, stamp};
+pub(crate) use facts::Facts;
+pub(crate) use image::Image;
+pub use image::Peer;
+pub use name::Name;
+pub use named::{abandoned, gc, names, unlink, unlink_abandoned};
 pub(crate) use object::type_stamp;
 pub(crate) use ownership::{Failure, Ownership, Section, Wait};
 pub(crate) use region::Region;
@@ -28,8 +38,10 @@ pub use shared::{Atomics, Shared};
 
 pub(crate) use self::header::PEERS;
 use self::header::{FIRST, LEAST, first_object};
+use self::named::{Link, OTHERS_WRITE};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::directory;
 use crate::sys::fork::{self, Exclusion};
 use crate::sys::liveness::{Hold, Liveness};
 use crate::sys::map::{Mapping, page_size};
@@ -48,6 +60,8 @@ pub(crate) struct Segment {
     identity: AtomicU64,
     /// What keeps the identity alive. Locked only while forks are excluded.
     hold: Mutex<Option<Hold>>,
+    /// Where this process has given it its name.
+    link: OnceLock<Link>,
 }
 
 /// The segments of this process, so that each file is attached once. Locked only while forks are excluded.
@@ -58,41 +72,64 @@ fn attached(_forks_excluded: &Exclusion) -> MutexGuard<'static, BTreeMap<FileKey
 }
 
 impl Segment {
-    /// A new anonymous segment with room for objects of `bytes` in all, which this process is attached to. Behind them
-    /// lie another `on_demand` bytes, whose memory is taken when it is needed.
+    /// A new segment with room for objects of `bytes` in all, which this process is attached to. Behind them lie another
+    /// `on_demand` bytes, whose memory is taken when it is needed. Anonymous without a name; with one, that is still to
+    /// be [given](Self::link).
     ///
-    /// Nobody else can see the file before a handle is given away, so the magic may be stored before the first object.
-    pub(crate) fn create(bytes: u64, on_demand: u64) -> Result<Arc<Self>> {
+    /// Nobody else can see the file before a handle is given away, or it has its name, so the magic may be stored before
+    /// the first object.
+    pub(crate) fn create(bytes: u64, on_demand: u64, name: Option<&Name>) -> Result<Arc<Self>> {
         let page = page_size() as u64;
         let solid = first_object(PEERS).saturating_add(bytes).checked_next_multiple_of(page).unwrap_or(u64::MAX);
         let length = solid.saturating_add(on_demand);
-        let file = MemoryFile::anonymous()?;
+        let file = match name {
+            None => MemoryFile::anonymous()?,
+            Some(name) => {
+                name.entry()?; // before memory is taken
+                directory::nameless(name.bits())?
+            }
+        };
         file.reserve(solid, length)?;
-        file.seal()?;
+        if name.is_none() {
+            file.seal()?; // what has a name cannot be sealed
+        }
         let mapping = Mapping::of(&file, length)?;
         let header = place::header(&mapping);
-        header.initialise(length, solid, user());
+        header.initialise(length, solid, user(), name.map_or(0, |name| name.bits() & OTHERS_WRITE));
         header.complete();
         fork::prepare()?;
         Segment::join(mapping, solid, Liveness::of(file)?, PEERS, &fork::exclude())
     }
 
+    /// Gives a segment that was made for a name that name; false if it is taken.
+    fn link(&self, name: &Name) -> Result<bool> {
+        let Some(link) = Link::make(self.liveness.file(), name)? else { return Ok(false) };
+        fork::fill(&self.link, link);
+        Ok(true)
+    }
+
     /// The segment whose file `descriptor` is.
     pub(crate) fn attach(descriptor: OwnedFd) -> Result<Arc<Self>> {
+        Segment::attach_file(descriptor.into(), 0)
+    }
+
+    /// The segment in a file. `others`: which bits of its mode may let others write to it, or make it another user's.
+    fn attach_file(file: MemoryFile, others: u32) -> Result<Arc<Self>> {
         fork::prepare()?;
-        let liveness = Liveness::of(descriptor.into())?;
+        let liveness = Liveness::of(file)?;
         let known = |forks: &Exclusion| attached(forks).get(&liveness.key()).and_then(Weak::upgrade);
         if let Some(segment) = known(&fork::exclude()) {
             return Ok(segment);
         }
         let file = liveness.file();
         file.check_pages()?;
-        file.check_seals()?;
+        let first = file.first_bytes::<FIRST>()?;
+        check_size_is_safe(file, others, header::others(&first))?;
         let size = file.size()?;
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
         }
-        let (solid, peers) = header::check(&file.first_bytes::<FIRST>()?, size)?;
+        let (solid, peers) = header::check(&first, size)?;
         file.fill_holes(solid)?;
         let mapping = Mapping::of(file, size)?;
         let forks = fork::exclude();
@@ -113,6 +150,7 @@ impl Segment {
             peers,
             identity: AtomicU64::new(identity(id)),
             hold: Mutex::new(Some(hold)),
+            link: OnceLock::new(),
         });
         attached(forks).insert(segment.liveness.key(), Arc::downgrade(&segment));
         Ok(segment)
@@ -202,6 +240,19 @@ impl Segment {
     }
 }
 
+/// Whether nobody can cut the file off under a mapping: it is sealed, or only this user can, who could do anything to this
+/// process anyway, and those whom he trusts. `others`: the bits of its mode that say whom; `wanted`: those that the file's
+/// creator wanted, whose word counts if he is this user.
+fn check_size_is_safe(file: &MemoryFile, others: u32, wanted: u32) -> Result<()> {
+    file.check_seals().or_else(|unsealed| {
+        let facts = file.facts()?;
+        let is_ours = facts.owner == user();
+        let trusted = if is_ours { others | wanted } else { others };
+        let is_trusted = (is_ours || trusted != 0) && facts.mode & OTHERS_WRITE & !trusted == 0;
+        if is_trusted && facts.is_regular && file.is_in_memory()? { Ok(()) } else { Err(unsealed.into()) }
+    })
+}
+
 /// An identity and the fork generation it belongs to, in one word.
 fn identity(id: PeerId) -> u64 {
     u64::from(fork::generation()) << 32 | u64::from(id.get())
@@ -216,6 +267,10 @@ fn current(identity: u64) -> Option<PeerId> {
 impl Drop for Segment {
     /// Gives the place in the table back; the hold, which is dropped after this, lets go of the byte.
     fn drop(&mut self) {
+        // While we are a peer: whoever finds the name meanwhile takes nothing for abandoned.
+        if let Some(link) = self.link.get() {
+            link.remove(self.liveness.file(), self.liveness.key());
+        }
         let forks = fork::exclude();
         if let Some(id) = current(self.identity.load(Relaxed)) {
             peers::leave(place::peers(&self.mapping, self.peers), id);

@@ -3,7 +3,7 @@
 use std::mem::{offset_of, size_of};
 
 use super::carve;
-use crate::error::{AttachError, Kind, TypeStamp};
+use crate::error::{self, AttachError, Kind, TypeStamp};
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -52,6 +52,51 @@ pub(crate) struct Facts {
     pub(crate) element: TypeStamp,
     pub(crate) length: u64,
     pub(crate) bytes: u64,
+}
+
+/// What a header says, of whatever kind it is.
+pub(crate) struct Found {
+    /// Or the number of one that this build does not know.
+    pub(crate) kind: Result<Kind, u32>,
+    pub(crate) stamp: u64,
+    pub(crate) element: TypeStamp,
+    pub(crate) length: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Found {
+    /// The header of the object at `offset`. `word`: the eight bytes at an offset in the header.
+    pub(crate) fn read(word: impl Fn(usize) -> error::Result<u64>, offset: u64) -> error::Result<Self> {
+        let state = word(offset_of!(ObjectHeader, state))?;
+        if state != COMPLETE {
+            return Err(AttachError::NoObject { offset, found: state, expected: COMPLETE }.into());
+        }
+        let kind = word(offset_of!(ObjectHeader, kind))?; // and the alignment
+        let mut name = Vec::new();
+        for index in 0..NAME_WORDS {
+            name.extend(word(offset_of!(ObjectHeader, type_name) + 8 * index)?.to_le_bytes());
+        }
+        Ok(Found {
+            kind: kind_of(kind as u32),
+            stamp: word(offset_of!(ObjectHeader, stamp))?,
+            element: TypeStamp {
+                name: readable(&name),
+                hash: word(offset_of!(ObjectHeader, type_hash))?,
+                size: word(offset_of!(ObjectHeader, type_size))?,
+                align: (kind >> 32) as u32,
+            },
+            length: word(offset_of!(ObjectHeader, length))?,
+            bytes: word(offset_of!(ObjectHeader, bytes))?,
+        })
+    }
+}
+
+const _: () = assert!(offset_of!(ObjectHeader, align) == offset_of!(ObjectHeader, kind) + 4);
+
+/// A type's name up to its first zero; it ends up on somebody's terminal.
+fn readable(name: &[u8]) -> String {
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..end]).replace(char::is_control, "\u{fffd}")
 }
 
 impl ObjectHeader {
@@ -105,10 +150,8 @@ impl ObjectHeader {
 
     fn element(&self) -> TypeStamp {
         let name: Vec<u8> = self.type_name.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
-        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
         TypeStamp {
-            // It ends up on somebody's terminal.
-            name: String::from_utf8_lossy(&name[..end]).replace(char::is_control, "\u{fffd}"),
+            name: readable(&name),
             hash: self.type_hash.load(Relaxed),
             size: self.type_size.load(Relaxed),
             align: self.align.load(Relaxed),

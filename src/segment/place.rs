@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::carve::{Geometry, OBJECT_ALIGN, is_inside};
 use super::header::Header;
 use super::object::{Facts, ObjectHeader};
-use super::{Atomics, Region, Segment};
+use super::{Atomics, Name, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::fault::crash_point;
 use crate::sys::map::Mapping;
@@ -78,14 +78,20 @@ pub(crate) const fn assert_alignment<T>() {
 /// Where a new object is to lie.
 #[derive(Clone, Copy)]
 pub(crate) enum Home<'a> {
-    /// In a segment of its own.
+    /// In a segment of its own, anonymous.
     Own,
-    /// In a segment of its own that has so many bytes on demand behind it.
-    OwnWith(u64),
+    /// In a segment of its own, for a name that it has not got yet.
+    Named(&'a Name),
     /// Together with others.
     In(&'a Arc<Segment>),
     /// Together with others, in room that has been taken for it.
     At(&'a Arc<Segment>, u64),
+}
+
+impl<'a> Home<'a> {
+    pub(crate) fn name(self) -> Option<&'a Name> {
+        if let Home::Named(name) = self { Some(name) } else { None }
+    }
 }
 
 /// The tail of an object that has none.
@@ -117,10 +123,22 @@ impl<B: Body> Placed<B> {
         tail: Option<Layout>,
         fill: impl FnOnce(&Self),
     ) -> Result<Self> {
+        Self::create_with(0, home, element, length, tail, fill)
+    }
+
+    /// As [`create`](Self::create); a segment of its own has so many bytes on demand behind the object.
+    pub(crate) fn create_with(
+        on_demand: u64,
+        home: Home<'_>,
+        element: TypeStamp,
+        length: u64,
+        tail: Option<Layout>,
+        fill: impl FnOnce(&Self),
+    ) -> Result<Self> {
         let geometry = Self::geometry(tail)?;
         let segment = match home {
-            Home::Own => Segment::create(geometry.bytes, 0)?,
-            Home::OwnWith(on_demand) => Segment::create(geometry.bytes, on_demand)?,
+            Home::Own => Segment::create(geometry.bytes, on_demand, None)?,
+            Home::Named(name) => Segment::create(geometry.bytes, on_demand, Some(name))?,
             Home::In(segment) | Home::At(segment, _) => Arc::clone(segment),
         };
         let offset = match home {

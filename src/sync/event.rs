@@ -1,17 +1,19 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Kind, Result};
 use crate::segment::handle::{impl_from_fd, impl_travel};
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Segment, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Segment, stamp, type_stamp};
 use crate::sys::clock::Deadline;
 use crate::sys::spin::Spin;
-use crate::word::event::EventWord;
+use crate::word::event::{self, EventWord};
 
 /// A flag that any process sets, clears and waits for.
 ///
@@ -83,7 +85,7 @@ impl Event {
     ///
     /// See [`Event`].
     pub fn new() -> Result<Self> {
-        Event::create(Home::Own)
+        Event::make(Home::Own)
     }
 
     /// A new event in an arena.
@@ -100,10 +102,10 @@ impl Event {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena) -> Result<Self> {
-        Event::create(arena.home())
+        Event::make(arena.home())
     }
 
-    fn create(home: Home<'_>) -> Result<Self> {
+    fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(Event { placed, spin: Spin::for_answers() })
     }
@@ -186,6 +188,7 @@ impl Event {
 
 impl_from_fd!(Event, "Event", "[`AsFd`](std::os::fd::AsFd)");
 impl_travel!(Event);
+impl_create!(Event, (), []);
 
 /// Says whether it is set.
 impl fmt::Debug for Event {
@@ -199,4 +202,11 @@ impl AsFd for Event {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.placed.segment().as_fd()
     }
+}
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<EventBody>()?;
+    let is_set = event::is_set(facts.image.word(body + offset_of!(EventBody, word) as u64)?);
+    facts.say("event", if is_set { "set" } else { "not set" });
+    Ok(())
 }

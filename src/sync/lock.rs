@@ -1,12 +1,14 @@
 #![allow(unsafe_code)]
 
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 
@@ -86,7 +88,7 @@ impl Lock {
     ///
     /// See [`Lock`].
     pub fn new() -> Result<Self> {
-        Lock::create(Home::Own)
+        Lock::make(Home::Own)
     }
 
     /// A new lock in an arena.
@@ -99,10 +101,10 @@ impl Lock {
     ///
     /// See [`Arena`].
     pub fn new_in(arena: &Arena) -> Result<Self> {
-        Lock::create(arena.home())
+        Lock::make(arena.home())
     }
 
-    fn create(home: Home<'_>) -> Result<Self> {
+    fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
         Ok(Lock { placed, spin: Spin::new() })
     }
@@ -179,6 +181,7 @@ impl Lock {
 }
 
 impl_handle!(Lock, "Lock");
+impl_create!(Lock, (), []);
 
 /// A [`Lock`] that is held until this is dropped, also by a panic. It stays on its thread.
 ///
@@ -218,4 +221,9 @@ impl std::fmt::Debug for LockGuard<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LockGuard").finish_non_exhaustive()
     }
+}
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<LockBody>()?;
+    facts.say_lock(body + offset_of!(LockBody, word) as u64)
 }

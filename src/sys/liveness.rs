@@ -30,6 +30,12 @@ use crate::error::{Error, OsError, Result};
 /// The byte of identity `id` is `BASE + id`: far behind the content of any segment.
 const BASE: i64 = 1 << 40;
 
+/// How many identities there can be.
+const IDENTITIES: i64 = 1 << 31;
+
+/// The byte that whoever removes the file's name holds.
+const NAME: i64 = BASE - 1;
+
 /// A segment's file as the register of who is alive.
 pub(crate) struct Liveness {
     file: MemoryFile,
@@ -53,7 +59,7 @@ impl Liveness {
     /// F_OFD_GETLK: whether the owner of identity `id` can no longer run. Final for an identity that has been ACTIVE (see
     /// `word/peers.rs`, I3).
     pub(crate) fn is_dead(&self, id: u32) -> bool {
-        let mut lock = write_lock(id);
+        let mut lock = write_lock(of_identity(id), 1);
         // SAFETY: `lock` is a live flock; if the descriptor is closed the call fails.
         let asked = unsafe { libc::fcntl(self.file.as_fd().as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
         let unlocked = asked == 0 && i32::from(lock.l_type) == libc::F_UNLCK;
@@ -69,7 +75,7 @@ impl Liveness {
         if unsafe { libc::madvise(page.as_ptr(), map::page_size(), libc::MADV_DONTFORK) } != 0 {
             return Err(Error::last_os("keep a page from forked children"));
         }
-        Ok(lock(&description, id)?.then_some(hold))
+        Ok(lock(&description, of_identity(id), 1)?.then_some(hold))
     }
 
     /// Marks identity `id` alive for as long as the result is open anywhere: here, in a message, or in the process that
@@ -78,13 +84,38 @@ impl Liveness {
     /// A plain fork meanwhile copies the descriptor, and then the copy has to go, too.
     pub(crate) fn hold_by_descriptor(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<OwnedFd>> {
         let description = self.file.reopen(self.key)?;
-        Ok(lock(&description, id)?.then_some(description))
+        Ok(lock(&description, of_identity(id), 1)?.then_some(description))
     }
 }
 
-/// F_OFD_SETLK: whether the byte of identity `id` is now this open file description's.
-fn lock(description: &OwnedFd, id: u32) -> Result<bool> {
-    let lock = write_lock(id);
+/// The name byte of a file, held by an open file description of its own.
+pub(crate) struct NameLock {
+    description: OwnedFd,
+    /// A copy of the process would hold it, too. Dropped last.
+    _forks_excluded: Exclusion,
+}
+
+impl NameLock {
+    /// `None` if somebody else holds it.
+    pub(crate) fn take(file: &MemoryFile, key: FileKey) -> Result<Option<Self>> {
+        let forks = fork::exclude();
+        let description = file.reopen(key)?;
+        Ok(lock(&description, NAME, 1)?.then_some(NameLock { description, _forks_excluded: forks }))
+    }
+
+    /// Whether nobody has an identity, and nobody can get one as long as this lives.
+    pub(crate) fn shut_out(&self) -> Result<bool> {
+        lock(&self.description, BASE, IDENTITIES)
+    }
+}
+
+fn of_identity(id: u32) -> i64 {
+    BASE + i64::from(id)
+}
+
+/// F_OFD_SETLK: whether these bytes are now this open file description's.
+fn lock(description: &OwnedFd, start: i64, length: i64) -> Result<bool> {
+    let lock = write_lock(start, length);
     // SAFETY: `lock` is a live flock and the descriptor is open.
     if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
         return Ok(true);
@@ -101,12 +132,12 @@ impl AsFd for Liveness {
     }
 }
 
-fn write_lock(id: u32) -> libc::flock {
+fn write_lock(start: i64, length: i64) -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: BASE + i64::from(id),
-        l_len: 1,
+        l_start: start,
+        l_len: length,
         l_pid: 0, // required of OFD locks
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::capacity;
+use super::facts::FileFacts;
 use super::map::page_size;
 use super::memfd::memfd;
 use crate::error::{AttachError, Error, OsError, Result};
@@ -19,6 +20,12 @@ use crate::error::{AttachError, Error, OsError, Result};
 pub(crate) struct FileKey {
     device: u64,
     inode: u64,
+}
+
+impl FileKey {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        FileKey { device: metadata.dev(), inode: metadata.ino() }
+    }
 }
 
 /// A file that lives in memory, and its descriptor.
@@ -158,26 +165,46 @@ impl MemoryFile {
         Ok(bytes)
     }
 
+    /// Eight bytes of the file as a number, read without mapping it; zeros where it ends before.
+    pub(crate) fn word_at(&self, offset: u64) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.file.read_at(&mut bytes, offset).map_err(|error| Error::os("read a memory file", error))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
     /// Refuses a file in huge pages, of which one page cannot be mapped.
     pub(crate) fn check_pages(&self) -> Result<()> {
+        if self.file_system()? == libc::HUGETLBFS_MAGIC {
+            return Err(Error::Unsupported { what: "a segment in huge pages".into() });
+        }
+        Ok(())
+    }
+
+    /// Whether the file lies in memory, and not on a disk.
+    pub(crate) fn is_in_memory(&self) -> Result<bool> {
+        Ok(self.file_system()? == libc::TMPFS_MAGIC)
+    }
+
+    /// The magic of the file system, fstatfs(2).
+    fn file_system(&self) -> Result<libc::__fsword_t> {
         let mut facts = MaybeUninit::<libc::statfs>::uninit();
         // SAFETY: the descriptor is open, the pointer is to a writable statfs.
         if unsafe { libc::fstatfs(self.file.as_raw_fd(), facts.as_mut_ptr()) } != 0 {
             return Err(Error::last_os("look at a memory file"));
         }
         // SAFETY: the call succeeded, so it has filled the struct.
-        if unsafe { facts.assume_init() }.f_type == libc::HUGETLBFS_MAGIC {
-            return Err(Error::Unsupported { what: "a segment in huge pages".into() });
-        }
-        Ok(())
+        Ok(unsafe { facts.assume_init() }.f_type)
     }
 
     pub(crate) fn key(&self) -> Result<FileKey> {
-        let metadata = self.metadata()?;
-        Ok(FileKey { device: metadata.dev(), inode: metadata.ino() })
+        Ok(FileKey::of(&self.metadata()?))
     }
 
-    fn metadata(&self) -> Result<std::fs::Metadata> {
+    pub(crate) fn facts(&self) -> Result<FileFacts> {
+        Ok(FileFacts::of(&self.metadata()?))
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
         self.file.metadata().map_err(|error| Error::os("look at a memory file", error))
     }
 

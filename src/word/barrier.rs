@@ -150,6 +150,27 @@ impl Word {
     }
 }
 
+/// What a word says, read as a number.
+#[cfg(not(all(test, loom)))]
+pub(crate) enum State {
+    Waiting(u32),
+    /// All have arrived, and one runs the action.
+    Acting,
+    Broken(BrokenBy),
+}
+
+#[cfg(not(all(test, loom)))]
+impl State {
+    pub(crate) fn of(word: u64) -> Self {
+        let word = Word(word);
+        match word.phase() {
+            Phase::Fill => State::Waiting(word.count()),
+            Phase::Action => State::Acting,
+            Phase::Broken => State::Broken(word.cause()),
+        }
+    }
+}
+
 /// By their numbers in a word.
 const CAUSES: [BrokenBy; 4] = [BrokenBy::Death, BrokenBy::Timeout, BrokenBy::Abort, BrokenBy::Panic];
 

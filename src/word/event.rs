@@ -82,6 +82,12 @@ impl Word {
     }
 }
 
+/// Whether a word, read as a number, is that of an event that is set.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn is_set(word: u64) -> bool {
+    Word(word).is_set()
+}
+
 #[cfg(all(test, loom))]
 impl EventWord {
     pub(crate) fn new() -> Self {

@@ -43,6 +43,11 @@ impl EventCount {
     }
 }
 
+/// Whether the word of one says that somebody may be waiting.
+pub(crate) fn has_waiters(word: u64) -> bool {
+    word & WAITERS != 0
+}
+
 impl EventCount {
     /// Says that something has happened that one waiter may be waiting for.
     #[inline]

@@ -151,6 +151,24 @@ impl From<AtomicU64> for LockWord {
     }
 }
 
+/// What a lock word says, for people.
+pub(crate) struct State {
+    /// 0: free.
+    pub(crate) owner: u32,
+    /// A number of the owner's process.
+    pub(crate) thread: u32,
+    pub(crate) has_waiters: bool,
+    pub(crate) is_dirty: bool,
+}
+
+impl State {
+    pub(crate) fn of(word: u64) -> Self {
+        let word = Word(word);
+        let thread = (word.0 >> Word::THREAD_SHIFT) as u32 & ((1 << thread::BITS) - 1);
+        State { owner: word.owner(), thread, has_waiters: word.has_waiters(), is_dirty: word.is_dirty() }
+    }
+}
+
 impl LockWord {
     /// Takes the lock if nobody alive holds it.
     #[inline]

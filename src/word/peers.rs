@@ -20,7 +20,7 @@
 //! and the verdict comes from the kernel. So every access here is Relaxed, and the CASes on one word are what count.
 
 use super::PeerId;
-use crate::error::{Error, Result};
+use crate::error::{Error, OsError, Result};
 use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sys::fork::Exclusion;
@@ -117,7 +117,7 @@ pub(crate) fn join_by<H>(
         }
         // Somebody else holds the byte, or took us for dead while we were stopped (I2): this identity is spent.
     }
-    Err(Error::Unsupported { what: "a segment whose identities somebody else has locked".into() })
+    Err(Error::os("attach to a segment whose identities somebody else has locked", OsError::from_code(libc::EBUSY)))
 }
 
 /// Claims the first place that is `eligible`, if there is one.
@@ -131,6 +131,13 @@ fn claim_where(slots: &[PeerSlot], eligible: impl Fn(usize, Word) -> bool) -> Op
         let claimed = Word::new(id.generation(), State::Claiming);
         slot.word.compare_exchange(word.0, claimed.0, Relaxed, Relaxed).is_ok().then_some(id)
     })
+}
+
+/// Who has a place in the table, as its eight bytes say: the identity and the process id.
+pub(crate) fn occupant(slot: u32, place: u64) -> Option<(u32, u32)> {
+    let word = Word(place as u32);
+    let id = PeerId::new(slot as usize, word.generation());
+    (!word.is_free()).then_some((id.get(), (place >> 32) as u32))
 }
 
 /// Gives the place of `id` back; its owner then drops the byte's lock.

@@ -55,6 +55,7 @@ macro_rules! locking_tests {
             use crossproc::{Exit, LockError, Process, ProcessError, RawValue, TryLockError};
 
             use crate::common::locking::{Stage, wait_for_state};
+            use crate::common::processes::{forked, signal};
             use crate::common::watchdog;
 
             #[allow(unused_imports, reason = "what the type's own file has in scope")]
@@ -188,11 +189,6 @@ macro_rules! locking_tests {
                 owner.join().unwrap();
             }
 
-            fn signal(pid: u32, signal: i32) {
-                // SAFETY: a child of this process that has not been joined.
-                assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
-            }
-
             #[test]
             fn relocking_is_an_error() {
                 let it = $make;
@@ -258,36 +254,17 @@ macro_rules! locking_tests {
             fn a_forked_copy_holds_nothing_and_is_a_peer_of_its_own() {
                 let _watchdog = watchdog();
                 let it = $make;
-                let guard = it.lock().unwrap();
-                // SAFETY: the child does what other threads cannot have broken by disappearing, and ends with _exit.
-                match unsafe { libc::fork() } {
-                    0 => {
-                        drop(guard); // a copy: nothing happens
-                        let held = matches!(it.try_lock(), Err(TryLockError::Held));
-                        // SAFETY: ends the copy at once.
-                        unsafe { libc::_exit(i32::from(!held)) }
-                    }
-                    copy => {
-                        let mut status = -1;
-                        // SAFETY: our child; `status` outlives the call.
-                        assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
-                        assert_eq!(status, 0, "the copy gave its parent's lock back");
-                    }
-                }
+                let mut guard = Some(it.lock().unwrap());
+                assert!(forked(|| {
+                    drop(guard.take()); // a copy: nothing happens
+                    matches!(it.try_lock(), Err(TryLockError::Held))
+                }));
                 drop(guard);
-                // SAFETY: as above.
-                match unsafe { libc::fork() } {
-                    0 => {
-                        std::mem::forget(it.lock());
-                        // SAFETY: dies with the lock in hand.
-                        unsafe { libc::_exit(0) }
-                    }
-                    copy => {
-                        // SAFETY: our child.
-                        unsafe { libc::waitpid(copy, std::ptr::null_mut(), 0) };
-                        assert!(matches!(it.lock(), Err(LockError::OwnerDied(_))));
-                    }
-                }
+                assert!(forked(|| {
+                    std::mem::forget(it.lock());
+                    true
+                }));
+                assert!(matches!(it.lock(), Err(LockError::OwnerDied(_))));
             }
         }
     };

@@ -5,10 +5,14 @@
 
 pub(crate) mod channel;
 pub(crate) mod locking;
+pub(crate) mod piping;
+pub(crate) mod processes;
 pub(crate) mod queueing;
 pub(crate) mod system_calls;
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -31,4 +35,18 @@ pub(crate) fn watchdog() -> Watchdog {
         }
     });
     Watchdog(end)
+}
+
+/// All files of Rust below a folder.
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
 }

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod demo;
+mod objects;
 mod report;
 mod table;
 mod words;
@@ -45,11 +46,71 @@ enum Command {
         #[arg(long)]
         kill: bool,
     },
+    /// Lists the shared objects that have names.
+    ///
+    /// Exits with 1 if one of them is no shared object, or damaged, or may not be looked at.
+    Ls {
+        /// One JSON object for each line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a shared object is, who is attached to it, and what it knows of itself.
+    ///
+    /// It is read from outside: nothing changes, and nobody waits. Exits with 1 if there is none, or it is damaged.
+    Inspect {
+        /// As in `app/counter`.
+        name: String,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes names. Those who have the objects open keep them.
+    ///
+    /// Exits with 1 if one of them could not be removed; the others are.
+    Rm {
+        /// As in `app/counter`.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// One JSON object for each line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes the names of this user's objects that nobody is attached to.
+    Gc {
+        /// Only says which.
+        #[arg(long)]
+        dry_run: bool,
+        /// One JSON object for each line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
     crossproc::init();
-    let Command::Demo { path, workers, kill } = Arguments::parse().command;
+    let outcome = match Arguments::parse().command {
+        Command::Demo { path, workers, kill } => return run_demo(path, workers, kill),
+        Command::Ls { json } => objects::list(json),
+        Command::Inspect { name, json } => objects::inspect(&name, json),
+        Command::Rm { names, json } => objects::remove(&names, json),
+        Command::Gc { dry_run, json } => objects::collect(dry_run, json),
+    };
+    match outcome {
+        Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "crossproc: {text}");
+}
+
+fn run_demo(path: Option<PathBuf>, workers: Option<u16>, kill: bool) -> ExitCode {
     let path = path.unwrap_or_else(own_files);
     let workers = workers.map_or_else(crossproc::cpu_count, usize::from).min(MOST_WORKERS.into());
     let failure = match demo::run(&path, workers, kill) {
@@ -58,7 +119,7 @@ fn main() -> ExitCode {
         Err(Failure::Report { source }) if source.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    let _ = writeln!(io::stderr(), "crossproc: {}", report::with_sources(&failure));
+    complain(&report::with_sources(&failure).to_string());
     match failure {
         Failure::Corpus(corpus::Failure::Path { .. } | corpus::Failure::OtherKind { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,

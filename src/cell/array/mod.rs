@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::fault::crash_point;
+use crate::segment::Name;
 use crate::segment::handle::impl_handle;
+use crate::segment::named::{self, impl_create};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
@@ -107,7 +109,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(length: usize) -> Result<Self> {
-        Self::create(Home::Own, length, |_| ())
+        Self::make(Home::Own, length)
     }
 
     /// `length` elements of zero bytes in an arena.
@@ -124,7 +126,7 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, length: usize) -> Result<Self> {
-        Self::create(arena.home(), length, |_| ())
+        Self::make(arena.home(), length)
     }
 
     /// The items, in memory of their own.
@@ -142,7 +144,7 @@ impl<T: Shared> Array<T> {
     /// ```
     #[expect(clippy::should_implement_trait, reason = "it can fail, and `FromIterator` cannot")]
     pub fn from_iter(items: impl IntoIterator<Item = T>) -> Result<Self> {
-        Self::create_from(Home::Own, items)
+        Self::make_of(Home::Own, items)
     }
 
     /// The items, in an arena.
@@ -160,18 +162,41 @@ impl<T: Shared> Array<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn from_iter_in(arena: &Arena, items: impl IntoIterator<Item = T>) -> Result<Self> {
-        Self::create_from(arena.home(), items)
+        Self::make_of(arena.home(), items)
     }
 
-    fn create_from(home: Home<'_>, items: impl IntoIterator<Item = T>) -> Result<Self> {
+    /// The items, under a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let unique = format!("example/items-{}", std::process::id());
+    /// # let name = unique.as_str();
+    /// let array = crossproc::Array::create_from_iter(name, 1..=3)?; // or "app/items"
+    /// assert_eq!(crossproc::Array::<i32>::open(name)?.to_vec(), [1, 2, 3]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn create_from_iter(name: impl Into<Name>, items: impl IntoIterator<Item = T>) -> Result<Self> {
+        named::create(name.into(), |home| Self::make_of(home, items))
+    }
+
+    fn make(home: Home<'_>, length: usize) -> Result<Self> {
+        Self::make_with(home, length, |_| ())
+    }
+
+    fn make_of(home: Home<'_>, items: impl IntoIterator<Item = T>) -> Result<Self> {
         let items: Vec<T> = items.into_iter().collect();
-        Self::create(home, items.len(), |elements| {
+        Self::make_with(home, items.len(), |elements| {
             // SAFETY: the tail was laid out for so many T and one more, and nobody has a handle to the object yet.
             unsafe { elements.as_ptr().copy_from_nonoverlapping(items.as_ptr(), items.len()) };
         })
     }
 
-    fn create(home: Home<'_>, length: usize, fill: impl FnOnce(NonNull<T>)) -> Result<Self> {
+    fn make_with(home: Home<'_>, length: usize, fill: impl FnOnce(NonNull<T>)) -> Result<Self> {
         let (fill, length) = (|placed: &Placed<ArrayBody>| fill(placed.tail().cast()), length as u64);
         let placed = Placed::create(home, type_stamp::<T>(), length, Self::tail(length), fill)?;
         Ok(Array { placed, spin: Spin::new(), element: PhantomData })
@@ -258,3 +283,10 @@ impl<T: Shared> Array<T> {
 }
 
 impl_handle!(Array<T: Shared>, "Array");
+impl_create!(Array<T: Shared>, (length: usize), ["length": length == len]);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<ArrayBody>()?;
+    facts.say_lock(body + offset_of!(ArrayBody, lock) as u64)?;
+    facts.say_elements("items", facts.image.row::<ArrayBody>()?, facts.image.object.length)
+}

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::error::{Kind, Result};
 use crate::segment::handle::impl_handle;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::flip::Sequence;
@@ -107,7 +108,7 @@ impl<T: Shared> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(value: T) -> Result<Self> {
-        Self::create(Home::Own, &value)
+        Self::make(Home::Own, value)
     }
 
     /// A new value in an arena.
@@ -120,11 +121,11 @@ impl<T: Shared> Value<T> {
     ///
     /// See [`Arena`].
     pub fn new_in(arena: &Arena, value: T) -> Result<Self> {
-        Self::create(arena.home(), &value)
+        Self::make(arena.home(), value)
     }
 
-    fn create(home: Home<'_>, value: &T) -> Result<Self> {
-        let fill = |placed: &Placed<ValueBody>| Self::write(placed, value);
+    fn make(home: Home<'_>, value: T) -> Result<Self> {
+        let fill = |placed: &Placed<ValueBody>| Self::write(placed, &value);
         let placed = Placed::create(home, type_stamp::<T>(), 1, Self::tail(1), fill)?;
         Ok(Value { placed, spin: Spin::new(), element: PhantomData })
     }
@@ -195,3 +196,14 @@ impl<T: Shared> Value<T> {
 }
 
 impl_handle!(Value<T: Shared>, "Value");
+impl_create!(Value<T: Shared>, (value: T), []);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<ValueBody>()?;
+    facts.say_lock(body + offset_of!(ValueBody, lock) as u64)?;
+    let commits = facts.image.word(body + offset_of!(ValueBody, sequence) as u64)?;
+    facts.say("commits", commits);
+    let size = facts.image.object.element.size.checked_next_multiple_of(8).unwrap_or(u64::MAX);
+    let copy = (commits % 2).saturating_mul(size);
+    facts.say_elements("value", (body + size_of::<ValueBody>() as u64).saturating_add(copy), 1)
+}

@@ -72,7 +72,7 @@ const _: () = assert!(INLINE.is_multiple_of(LENGTH));
 /// What precedes a message in its slot: its length in bytes.
 pub(super) const LENGTH: usize = size_of::<u64>();
 
-const SHAPE: Shape = match Layout::from_size_align(LENGTH + INLINE, align_of::<u64>()) {
+pub(super) const SHAPE: Shape = match Layout::from_size_align(LENGTH + INLINE, align_of::<u64>()) {
     Ok(layout) => Shape::of(layout),
     Err(_) => unreachable!(),
 };
@@ -87,7 +87,7 @@ pub(super) fn tail(capacity: u64, peers: u32) -> Option<Layout> {
 }
 
 /// Where the slots begin in the tail: behind the accounts, at a multiple of 128.
-fn slots_at(peers: u32) -> usize {
+pub(super) fn slots_at(peers: u32) -> usize {
     (peers as usize * size_of::<Account>()).next_multiple_of(128)
 }
 

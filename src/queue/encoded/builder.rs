@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 
 use super::Queue;
 use super::travel::Ends;
-use crate::error::Result;
-use crate::segment::Arena;
+use crate::error::{Kind, Result};
+use crate::segment::{Arena, Name, named};
 
 /// More about a [`Queue`] than its capacity.
 ///
@@ -119,7 +119,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// See [`QueueBuilder`].
     pub fn build(self) -> Result<Queue<T>> {
-        Queue::create(None, self.capacity, self.max_message, self.ends)
+        self.build_at(None, None)
     }
 
     /// The queue in an arena, which has to have room for all its messages at their longest.
@@ -137,6 +137,68 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn build_in(self, arena: &Arena) -> Result<Queue<T>> {
-        Queue::create(Some(arena), self.capacity, self.max_message, self.ends)
+        self.build_at(Some(arena), None)
+    }
+
+    /// The queue under a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Queue;
+    ///
+    /// # let unique = format!("example/built-{}", std::process::id());
+    /// # let name = unique.as_str();
+    /// let queue = Queue::builder().capacity(8).max_message(100).create(name)?; // or "app/jobs"
+    /// queue.put("a short text".to_string())?;
+    /// assert_eq!(Queue::<String>::open(name)?.get()?, "a short text");
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn create(self, name: impl Into<Name>) -> Result<Queue<T>> {
+        let name = name.into();
+        named::create(name.clone(), |_| self.build_at(None, Some(&name)))
+    }
+
+    /// The queue of this name, or a new one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{AttachError, Error, Queue};
+    ///
+    /// # let unique = format!("example/either-{}", std::process::id());
+    /// # let name = unique.as_str();
+    /// let builder = || Queue::<u8>::builder().capacity(8);
+    /// let queue = builder().open_or_create(name)?; // or "app/jobs"
+    /// assert!(builder().open_or_create(name).is_ok());
+    /// let refused = builder().max_message(100).open_or_create(name).unwrap_err();
+    /// assert!(matches!(refused, Error::Attach(AttachError::WrongShape { found: 0x10_0000, expected: 100, .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn open_or_create(self, name: impl Into<Name>) -> Result<Queue<T>> {
+        let (name, capacity, max_message, ends) = (name.into(), self.capacity, self.max_message, self.ends);
+        let check = |found: &Queue<T>| {
+            named::check_same(Kind::Queue, "capacity", found.capacity(), capacity)?;
+            named::check_same(Kind::Queue, "max_message", found.max_message(), max_message)?;
+            named::check_same(
+                Kind::Queue,
+                "bits for its ends",
+                found.presence.ends.bits() as usize,
+                ends.bits() as usize,
+            )
+        };
+        named::open_or_create(name.clone(), |_| self.build_at(None, Some(&name)), check)
+    }
+
+    pub(super) fn build_at(self, arena: Option<&Arena>, name: Option<&Name>) -> Result<Queue<T>> {
+        Queue::create_in(arena, name, self.capacity, self.max_message, self.ends)
     }
 }

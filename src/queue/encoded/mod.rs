@@ -1,5 +1,6 @@
 mod body;
 mod builder;
+mod describe;
 mod done;
 mod ends;
 mod extents;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::{INLINE_BYTES, QueueBody, cells, ledger, tail};
 pub use self::builder::QueueBuilder;
+pub(crate) use self::describe::describe;
 pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
@@ -29,8 +31,9 @@ use super::cursors::{Cursors, check_capacity, is_capacity};
 use super::line::impl_line;
 use crate::error::{AttachError, Error, Kind, Result};
 use crate::segment::handle::impl_from_fd;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Home, Placed};
-use crate::segment::{Arena, Segment, type_stamp};
+use crate::segment::{Arena, Name, Segment, type_stamp};
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::barrier;
 
@@ -145,7 +148,18 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         QueueBuilder::new()
     }
 
-    fn create(arena: Option<&Arena>, capacity: usize, max_message: usize, ends: Ends) -> Result<Self> {
+    fn make(home: Home<'_>, capacity: usize) -> Result<Self> {
+        Self::builder().capacity(capacity).build_at(None, home.name())
+    }
+
+    /// In an arena, or for a name, or neither.
+    fn create_in(
+        arena: Option<&Arena>,
+        name: Option<&Name>,
+        capacity: usize,
+        max_message: usize,
+        ends: Ends,
+    ) -> Result<Self> {
         let capacity = check_capacity(Kind::Queue, capacity)?;
         let max_message = max_message as u64;
         let too_much = || Error::NoSpace { needed: u64::MAX, available: isize::MAX as u64 };
@@ -162,9 +176,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
                 let start = arena.allocate(object.saturating_add(bytes))?;
                 (arena.home_at(start), start + object)
             }
-            None => (Home::OwnWith(bytes), 0),
+            None => (name.map_or(Home::Own, Home::Named), 0),
         };
-        let placed = Placed::create(home, type_stamp::<T>(), capacity, tail, |placed| {
+        let placed = Placed::create_with(bytes, home, type_stamp::<T>(), capacity, tail, |placed| {
             if arena.is_none() {
                 offset = placed.segment().solid();
             }
@@ -233,3 +247,4 @@ impl<T> Queue<T> {
 
 impl_line!(Queue, "Queue", "queue", [T], [T: Serialize + DeserializeOwned]);
 impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue", "[`memory_fd`](Self::memory_fd)");
+impl_create!(Queue<T: Serialize + DeserializeOwned>, (capacity: usize), ["capacity": capacity == capacity]);

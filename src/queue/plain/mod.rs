@@ -17,8 +17,9 @@ use super::line::impl_line;
 use crate::error::{Kind, Result};
 use crate::ring::{CONTROL_LAYOUT, Control};
 use crate::segment::handle::{impl_from_fd, impl_travel};
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
-use crate::segment::{Arena, Segment, Shared, stamp, type_stamp};
+use crate::segment::{Arena, Facts, OBJECT_ALIGN, Segment, Shared, stamp, type_stamp};
 use crate::sys::barrier;
 
 pub use slot::{Slot, Taken};
@@ -124,7 +125,7 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new(capacity: usize) -> Result<Self> {
-        Self::create(Home::Own, capacity)
+        Self::make(Home::Own, capacity)
     }
 
     /// A ring in an arena.
@@ -142,10 +143,10 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn new_in(arena: &Arena, capacity: usize) -> Result<Self> {
-        Self::create(arena.home(), capacity)
+        Self::make(arena.home(), capacity)
     }
 
-    fn create(home: Home<'_>, capacity: usize) -> Result<Self> {
+    fn make(home: Home<'_>, capacity: usize) -> Result<Self> {
         let capacity = check_capacity(Kind::Ring, capacity)?;
         Ok(Self::of(Placed::create(home, type_stamp::<T>(), capacity, Self::SHAPE.row(capacity), |_| ())?))
     }
@@ -197,3 +198,18 @@ impl<T: Shared> fmt::Debug for Ring<T> {
 impl_line!(Ring, "Ring", "ring", [T: Shared], [T: Shared]);
 impl_from_fd!(Ring<T: Shared>, "Ring", "[`memory_fd`](Self::memory_fd)");
 impl_travel!(Ring<T: Shared>);
+impl_create!(Ring<T: Shared>, (capacity: usize), ["capacity": capacity == capacity]);
+
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+    let body = facts.image.body::<RingBody>()?;
+    let element = &facts.image.object.element;
+    // A type that no ring can have is that of a damaged one.
+    let layout = Layout::from_size_align(element.size as usize, element.align as usize);
+    let row = layout.ok().filter(|layout| layout.align() as u64 <= OBJECT_ALIGN).and_then(|layout| {
+        let shape = Shape::of(layout);
+        Some((shape.row(facts.image.object.length)?, shape.stride()))
+    });
+    let (tail, stride) = row.ok_or_else(|| facts.image.wrong_length())?;
+    let slots = facts.image.tail::<RingBody>(tail)?;
+    super::describe::describe(facts, body + offset_of!(RingBody, control) as u64, slots, stride)
+}

@@ -1,6 +1,7 @@
 #![allow(unsafe_code)]
 
 mod builder;
+mod describe;
 mod party;
 mod wait;
 
@@ -13,8 +14,9 @@ use std::time::Duration;
 use self::party::Presence;
 use crate::error::{Error, Kind, Result};
 use crate::segment::handle::impl_from_fd;
+use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, Placed};
-use crate::segment::{Arena, Atomics, Segment, stamp, type_stamp};
+use crate::segment::{Arena, Atomics, PEERS, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::spin::Spin;
 use crate::word::barrier::{BarrierWord, MOST_PARTIES};
@@ -22,6 +24,7 @@ use crate::word::meeting::Meeting;
 use crate::word::parties::Place;
 
 pub use builder::BarrierBuilder;
+pub(crate) use describe::describe;
 pub use wait::BarrierTurn;
 
 /// A number of parties, threads of any processes, that wait for each other: nobody passes before all have come, again and
@@ -167,16 +170,19 @@ impl Barrier {
         BarrierBuilder::new()
     }
 
-    fn create(home: Home<'_>, peers: u32, parties: usize, timeout: Option<Duration>) -> Result<Self> {
+    fn make(home: Home<'_>, parties: usize) -> Result<Self> {
+        Self::builder().parties(parties).make(home)
+    }
+
+    fn make_with(home: Home<'_>, parties: usize, timeout: u64) -> Result<Self> {
         let most = MOST_PARTIES as usize;
         if !(1..=most).contains(&parties) {
             return Err(Error::Capacity { object: Kind::Barrier, capacity: parties, most });
         }
-        // What no number can say is for ever.
-        let timeout = timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok()?.checked_add(1));
+        let peers = if let Home::In(segment) = home { segment.peers() } else { PEERS };
         let placed = Placed::create(home, type_stamp::<()>(), parties as u64, places(peers), |placed| {
             let body: &BarrierBody = placed.body();
-            body.timeout.store(timeout.unwrap_or(0), Relaxed);
+            body.timeout.store(timeout, Relaxed);
         })?;
         Barrier::of(placed)
     }
@@ -189,7 +195,7 @@ impl Barrier {
 
     /// A handle of this process.
     fn of(placed: Placed<BarrierBody>) -> Result<Self> {
-        let timeout = placed.body().timeout.load(Relaxed).checked_sub(1).map(Duration::from_nanos);
+        let timeout = timeout_of(placed.body().timeout.load(Relaxed));
         let parties = placed.length() as u32;
         let barrier = Barrier { placed, parties, timeout, presence: Presence::new(), spin: Spin::for_answers() };
         barrier.enter()?;
@@ -275,12 +281,22 @@ impl Barrier {
     }
 }
 
+/// A timeout as it stands in shared memory; what no number can say is for ever.
+fn timeout_word(timeout: Option<Duration>) -> u64 {
+    timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok()?.checked_add(1)).unwrap_or(0)
+}
+
+fn timeout_of(word: u64) -> Option<Duration> {
+    word.checked_sub(1).map(Duration::from_nanos)
+}
+
 /// A place for each peer.
 fn places(peers: u32) -> Option<std::alloc::Layout> {
     std::alloc::Layout::array::<Place>(peers as usize).ok()
 }
 
 impl_from_fd!(Barrier, "Barrier", "[`AsFd`](std::os::fd::AsFd)");
+impl_create!(Barrier, (parties: usize), ["parties": parties == parties]);
 
 /// Says who waits, and whether it is broken.
 impl fmt::Debug for Barrier {

@@ -1,0 +1,394 @@
+//! Objects that are found by name.
+//!
+//! N1. A segment gets its name when everything else is done: its first object is complete, and its creator a peer. So whoever
+//!     opens it finds it whole, and nobody takes it for abandoned.
+//! N2. Whoever removes a name holds the lock on the name byte of the file behind it, and has compared the two. Names are
+//!     given once (linkat(2) replaces nothing), so that name stands for that file until it is removed under this lock.
+//! N3. Who removes a name because nobody is attached holds the bytes of all identities, until the name is gone: nobody becomes a
+//!     peer meanwhile. Who then does finds the file without a name, and begins again.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::name::Name;
+use super::place::Home;
+use super::{Segment, header};
+use crate::error::{AttachError, Error, Kind, OsError, Result};
+use crate::fault::crash_point;
+use crate::sys::clock::Deadline;
+use crate::sys::directory;
+use crate::sys::facts::FileFacts;
+use crate::sys::liveness::NameLock;
+use crate::sys::memory::{FileKey, MemoryFile, user};
+use crate::sys::{fork, futex};
+
+/// A kind of handle that can be had from a name.
+pub(crate) trait Named: Sized {
+    fn attached(segment: Arc<Segment>, offset: u64) -> Result<Self>;
+
+    fn segment(&self) -> &Arc<Segment>;
+}
+
+/// Makes an object under a name, which must be free.
+pub(crate) fn create<H: Named>(name: Name, make: impl FnOnce(Home<'_>) -> Result<H>) -> Result<H> {
+    let object = make(Home::Named(&name))?;
+    if object.segment().link(&name)? { Ok(object) } else { Err(Error::NameTaken { name: name.to_string() }) }
+}
+
+/// The object of a name.
+pub(crate) fn open<H: Named>(name: &Name) -> Result<H> {
+    let segment = Segment::open(name)?;
+    let offset = segment.first_object();
+    H::attached(segment, offset)
+}
+
+/// The object of a name, or a new one if there is none. `check`: whether one that is there is what would have been made.
+pub(crate) fn open_or_create<H: Named>(
+    name: Name,
+    make: impl FnOnce(Home<'_>) -> Result<H>,
+    check: impl Fn(&H) -> Result<()>,
+) -> Result<H> {
+    let find = || match open(&name) {
+        Ok(object) => check(&object).map(|()| Some(object)),
+        Err(Error::NoSuchName { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if let Some(object) = find()? {
+        return Ok(object);
+    }
+    let object = make(Home::Named(&name))?;
+    // Again only if somebody else has made one and removed it meanwhile.
+    loop {
+        if object.segment().link(&name)? {
+            return Ok(object);
+        }
+        if let Some(object) = find()? {
+            return Ok(object);
+        }
+    }
+}
+
+/// Whether an object that is there is what was asked for.
+pub(crate) fn check_same(object: Kind, what: &'static str, found: usize, expected: usize) -> Result<()> {
+    let wrong = |found, expected| AttachError::WrongShape { object, what: what.into(), found, expected };
+    if found == expected { Ok(()) } else { Err(wrong(found as u64, expected as u64).into()) }
+}
+
+/// Making an object under a name, for a handle with a function `make(home, arguments)`. In brackets, what an object that is
+/// there must have in common with the one that would be made: its name, the argument, and the method that gives it.
+macro_rules! impl_create {
+    (
+        $handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?,
+        ($($argument:ident: $type:ty),*),
+        [$($what:literal: $expected:ident == $getter:ident),*]
+    ) => {
+        impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
+            #[doc = concat!("As [`new`](Self::new), under a name: a new `", stringify!($handle), "` that other processes can")]
+            /// [open](Self::open).
+            ///
+            /// # Errors
+            ///
+            /// [`NameTaken`](crate::Error::NameTaken) if there is one already; [`InvalidName`](crate::Error::InvalidName);
+            /// and those of `new`.
+            ///
+            /// # Examples
+            ///
+            /// See [`Name`](crate::Name).
+            pub fn create(name: impl Into<crate::Name> $(, $argument: $type)*) -> crate::Result<Self> {
+                crate::segment::named::create(name.into(), |home| Self::make(home $(, $argument)*))
+            }
+
+            #[doc = concat!("The `", stringify!($handle), "` of this name, or a [new](Self::new) one if there is none.")]
+            ///
+            /// Of any number of processes that call it at once, one makes the object and the others find it whole.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`open`](Self::open) and [`create`](Self::create), but that there is none, or one already; and
+            /// [`Attach`](crate::Error::Attach) if the one that is there is of another kind, type or shape.
+            ///
+            /// # Examples
+            ///
+            /// See [`Name`](crate::Name).
+            pub fn open_or_create(name: impl Into<crate::Name> $(, $argument: $type)*) -> crate::Result<Self> {
+                let check = |found: &Self| {
+                    let _ = found; // where nothing has to be the same
+                    $(crate::segment::named::check_same(crate::Kind::$handle, $what, found.$getter(), $expected)?;)*
+                    Ok(())
+                };
+                crate::segment::named::open_or_create(name.into(), |home| Self::make(home $(, $argument)*), check)
+            }
+        }
+    };
+}
+
+pub(crate) use impl_create;
+
+/// What a segment that this process has made is called.
+pub(super) struct Link {
+    entry: String,
+    persists: bool,
+    /// The fork generation that made it.
+    generation: u32,
+}
+
+impl Link {
+    /// Gives the file its name, unless that is taken.
+    pub(super) fn make(file: &MemoryFile, name: &Name) -> Result<Option<Self>> {
+        let entry = name.entry()?;
+        let linked = directory::link(file, &entry)?;
+        crash_point!("create.linked");
+        Ok(linked.then(|| Link { entry, persists: name.persists(), generation: fork::generation() }))
+    }
+
+    /// When the creator's last handle goes. Nobody hears of a failure; `gc` finds the name.
+    pub(super) fn remove(&self, file: &MemoryFile, key: FileKey) {
+        if !self.persists && self.generation == fork::generation() {
+            let _ = remove(file, key, &self.entry);
+        }
+    }
+}
+
+/// Removes a name, if it stands for this file.
+fn remove(file: &MemoryFile, key: FileKey, entry: &str) -> Result<bool> {
+    let lock = wait_for_name(file, key)?;
+    remove_locked(&lock, key, entry)
+}
+
+fn remove_locked(_lock: &NameLock, key: FileKey, entry: &str) -> Result<bool> {
+    if !directory::look_at(entry).is_ok_and(|facts| facts.key == key) {
+        return Ok(false);
+    }
+    crash_point!("name.compared");
+    directory::remove(entry)?;
+    crash_point!("name.removed");
+    Ok(true) // (N2)
+}
+
+/// How long somebody who removes a name is waited for, which takes a few system calls, unless it was stopped. A guess.
+fn patience() -> Deadline {
+    Deadline::after(10 * futex::BOUND)
+}
+
+fn wait_for_name(file: &MemoryFile, key: FileKey) -> Result<NameLock> {
+    let deadline = patience();
+    loop {
+        match NameLock::take(file, key)? {
+            Some(lock) => return Ok(lock),
+            None if deadline.has_passed() => {
+                return Err(Error::os("remove a shared object's name", OsError::from_code(libc::EBUSY)));
+            }
+            None => thread::yield_now(),
+        }
+    }
+}
+
+/// The file of a name, if this process may open it.
+pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
+    let entry = name.entry()?;
+    let file = directory::open(&entry).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT) => Error::NoSuchName { name: name.to_string() },
+        Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => AttachError::NotAFile.into(),
+        Some(libc::EACCES | libc::EPERM) => match directory::look_at(&entry) {
+            Ok(facts) => not_ours(name, &facts),
+            Err(_) => Error::NoSuchName { name: name.to_string() },
+        },
+        _ => Error::os(format!("open {name}"), error),
+    })?;
+    let facts = file.facts()?;
+    if !facts.is_regular {
+        return Err(AttachError::NotAFile.into());
+    }
+    Ok((file, facts))
+}
+
+/// The file of a name, if it is a segment of this user's, for who removes names.
+fn find_ours(name: &Name) -> Result<(MemoryFile, FileFacts)> {
+    let (file, facts) = find(name)?;
+    if facts.owner != user() {
+        return Err(not_ours(name, &facts));
+    }
+    header::check(&file.first_bytes()?, file.size()?)?; // of another format, nobody here knows who uses it
+    Ok((file, facts))
+}
+
+fn not_ours(name: &Name, facts: &FileFacts) -> Error {
+    denied(name, facts, format!("owned by user {}", user()))
+}
+
+fn denied(name: &Name, facts: &FileFacts, expected: String) -> Error {
+    Error::PermissionDenied { name: name.to_string(), found: facts.to_string(), expected }
+}
+
+/// Who can write to a file can also cut it off.
+pub(super) const OTHERS_WRITE: u32 = 0o022;
+
+/// The names of all shared objects of this machine, whosever they are, in alphabetical order.
+///
+/// Stale at once where others create and remove.
+///
+/// # Errors
+///
+/// [`Os`](Error::Os) if the directory cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// # let unique = format!("example/names-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let _lock = crossproc::Lock::create(name)?; // or "app/lock"
+/// assert!(crossproc::names()?.iter().any(|known| known == name));
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub fn names() -> Result<Vec<String>> {
+    let mut names: Vec<_> = directory::entries()?.iter().filter_map(|entry| Name::of_entry(entry)).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Removes the name of a shared object, whoever made it. Those who have it open keep it; the kernel frees it with the last
+/// of them.
+///
+/// # Errors
+///
+/// [`NoSuchName`](Error::NoSuchName) if nothing has that name, so also the second time;
+/// [`PermissionDenied`](Error::PermissionDenied) if it is another user's; [`Attach`](Error::Attach) if it is no shared
+/// object, which then stays where it is.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Error, Lock, unlink};
+///
+/// # let unique = format!("example/unlink-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let lock = Lock::create(name)?; // or "app/lock"
+/// unlink(name)?;
+/// assert!(matches!(unlink(name), Err(Error::NoSuchName { .. })));
+/// assert!(lock.lock().is_ok());
+/// # Ok::<(), Error>(())
+/// ```
+pub fn unlink(name: impl Into<Name>) -> Result<()> {
+    let name = name.into();
+    // Again only if it was somebody else's in between.
+    loop {
+        let (file, facts) = find_ours(&name)?;
+        if remove(&file, facts.key, &name.entry()?)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes the names of this user's shared objects that nobody is attached to: what killed creators have left, and what
+/// was to [persist](Name::persist). Which ones.
+///
+/// It removes nothing that is in use or being made, however it races with those who make, open and remove objects; nor
+/// anything that is no shared object, or another user's. An object that is on its way to another process is in use.
+///
+/// # Errors
+///
+/// [`Os`](Error::Os) if the directory cannot be read.
+///
+/// # Examples
+///
+/// ```no_run
+/// // At the start of a service, what its killed predecessors have left:
+/// for name in crossproc::gc()? {
+///     println!("removed {name}");
+/// }
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub fn gc() -> Result<Vec<String>> {
+    Ok(names()?.into_iter().filter(|name| unlink_abandoned(name).unwrap_or(false)).collect())
+}
+
+/// What [`gc`] would remove now.
+///
+/// # Errors
+///
+/// As [`gc`].
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Name, Value, abandoned};
+///
+/// # let unique = format!("example/abandoned-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let value = Value::create(Name::new(name).persist(), 1)?;
+/// assert!(!abandoned()?.iter().any(|known| known == name));
+/// drop(value);
+/// assert!(abandoned()?.iter().any(|known| known == name));
+/// # crossproc::unlink(name)?;
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub fn abandoned() -> Result<Vec<String>> {
+    let is_abandoned = |name: &String| {
+        if_abandoned(&Name::new(&**name), |_, key, entry| {
+            Ok(directory::look_at(entry).is_ok_and(|facts| facts.key == key))
+        })
+    };
+    Ok(names()?.into_iter().filter(|name| is_abandoned(name).unwrap_or(false)).collect())
+}
+
+/// As [`unlink`], if nobody is attached to the object; whether it was so. [`gc`] for one name.
+///
+/// # Errors
+///
+/// As [`unlink`].
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Name, Value, unlink_abandoned};
+///
+/// # let unique = format!("example/unused-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let value = Value::create(Name::new(name).persist(), 1)?;
+/// assert!(!unlink_abandoned(name)?);
+/// drop(value);
+/// assert!(unlink_abandoned(name)?);
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub fn unlink_abandoned(name: impl Into<Name>) -> Result<bool> {
+    if_abandoned(&name.into(), remove_locked)
+}
+
+/// What `body` says of an object to which nobody is attached, and nobody can attach meanwhile (N3).
+fn if_abandoned(name: &Name, body: impl FnOnce(&NameLock, FileKey, &str) -> Result<bool>) -> Result<bool> {
+    let (file, facts) = find_ours(name)?;
+    match NameLock::take(&file, facts.key)? {
+        Some(lock) if lock.shut_out()? => body(&lock, facts.key, &name.entry()?),
+        _ => Ok(false),
+    }
+}
+
+impl Segment {
+    /// The segment of a name.
+    fn open(name: &Name) -> Result<Arc<Self>> {
+        // Again only if somebody removes the name, or looks whether to.
+        let deadline = patience();
+        loop {
+            let (file, facts) = find(name)?;
+            let others = name.bits() & OTHERS_WRITE;
+            if facts.owner != user() && others == 0 {
+                return Err(not_ours(name, &facts));
+            }
+            if facts.mode & OTHERS_WRITE & !others != 0 {
+                return Err(denied(name, &facts, format!("mode {:04o} at most", name.bits())));
+            }
+            match Segment::attach_file(file, others) {
+                Ok(segment) => {
+                    crash_point!("open.attached");
+                    if segment.liveness.file().facts()?.links > 0 {
+                        return Ok(segment);
+                    }
+                }
+                Err(Error::Os { source, .. }) if source.code() == libc::EBUSY && !deadline.has_passed() => {
+                    thread::yield_now();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

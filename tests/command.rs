@@ -1,0 +1,119 @@
+//! `crossproc ls`, `inspect`, `rm` and `gc`, from outside.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use common::watchdog;
+use crossproc::{Lock, Name, Queue, Value, names};
+
+crossproc::test_support!();
+
+/// What one run has said.
+struct Said {
+    output: String,
+    errors: String,
+    code: Option<i32>,
+}
+
+fn crossproc(arguments: &[&str]) -> Said {
+    let _dog = watchdog();
+    let output = Command::new(env!("CARGO_BIN_EXE_crossproc")).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { output: text(output.stdout), errors: text(output.stderr), code: output.status.code() }
+}
+
+/// The line of a table that begins with a name, in words.
+fn line<'a>(said: &'a Said, name: &str) -> Option<Vec<&'a str>> {
+    said.output
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|words| words.first() == Some(&name))
+}
+
+fn unique(test: &str) -> String {
+    format!("test/command-{test}-{}", std::process::id())
+}
+
+#[test]
+fn ls_lists_what_there_is() {
+    let name = unique("ls");
+    let _value = Value::create(&name, 7_u64).unwrap();
+    let said = crossproc(&["ls"]);
+    let words = line(&said, &name).unwrap_or_else(|| panic!("{}{}", said.output, said.errors));
+    let me = std::process::id().to_string();
+    assert_eq!(words[1..6], ["Value", "u64", "4096", &me, &me]);
+
+    let said = crossproc(&["ls", "--json"]);
+    let found = said.output.lines().find(|line| line.contains(&name)).unwrap();
+    assert!(found.contains(r#""kind":"Value""#) && found.contains(&format!(r#""creator":{me}"#)), "{found}");
+}
+
+#[test]
+fn inspect_shows_what_the_kind_knows() {
+    let (value_name, queue_name) = (unique("value"), unique("queue"));
+    let value = Value::create(&value_name, -7_i32).unwrap();
+    let guard = value.lock().unwrap();
+    let said = crossproc(&["inspect", &value_name]);
+    assert_eq!(said.code, Some(0), "{}", said.errors);
+    assert_eq!(line(&said, "value"), Some(vec!["value", "-7"]));
+    let me = std::process::id().to_string();
+    assert_eq!(line(&said, "lock").unwrap()[1..3], ["process", &me]);
+    drop(guard);
+    assert_eq!(line(&crossproc(&["inspect", &value_name]), "lock"), Some(vec!["lock", "free"]));
+
+    let queue = Queue::<String>::create(&queue_name, 4).unwrap();
+    queue.put("one").unwrap();
+    queue.put("two").unwrap();
+    let _task = queue.get_task().unwrap();
+    let said = crossproc(&["inspect", &queue_name]);
+    assert_eq!(line(&said, "messages"), Some(vec!["messages", "1", "of", "4"]));
+    assert!(said.output.contains(&format!("1 by process {me}")), "{}", said.output);
+    let said = crossproc(&["inspect", "--json", &queue_name]);
+    assert!(said.output.contains(r#""messages":"1 of 4""#), "{}", said.output);
+}
+
+#[test]
+fn rm_removes_names_and_says_which_it_could_not() {
+    let (there, missing) = (unique("rm"), unique("missing"));
+    drop(Lock::create(Name::new(&*there).persist()).unwrap());
+    let said = crossproc(&["rm", &missing, &there]);
+    assert_eq!((said.code, said.output), (Some(1), format!("{there}\n")));
+    assert!(said.errors.contains(&missing), "{}", said.errors);
+    assert!(!names().unwrap().contains(&there));
+}
+
+#[test]
+fn gc_names_what_nobody_uses() {
+    let (used, unused) = (unique("used"), unique("unused"));
+    let _used = Lock::create(&used).unwrap();
+    drop(Lock::create(Name::new(&*unused).persist()).unwrap());
+    let said = crossproc(&["gc", "--dry-run"]);
+    assert_eq!(said.code, Some(0), "{}", said.errors);
+    assert!(line(&said, &unused).is_some() && line(&said, &used).is_none(), "{}", said.output);
+    assert_eq!(crossproc(&["rm", &unused]).code, Some(0), "a dry run removes nothing");
+}
+
+#[test]
+fn a_foreign_file_is_named_and_left_alone() {
+    let name = unique("foreign");
+    let path = format!("/dev/shm/crossproc-{}", name.replace('/', "%"));
+    for bytes in
+        [&b"hello"[..], &[0; 5_000], b"crossprc and then something else, which is no segment of any format at all ..."]
+    {
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        for arguments in [&["ls"][..], &["inspect", &name], &["rm", &name]] {
+            let said = crossproc(arguments);
+            assert_eq!(said.code, Some(1), "{arguments:?}");
+            assert!(said.errors.contains(&name) && said.errors.contains("cannot attach"), "{}", said.errors);
+        }
+        let said = crossproc(&["gc", "--dry-run"]);
+        assert!(line(&said, &name).is_none());
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,173 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crossproc::{AttachError, Error, Name, Process, Value, abandoned, unlink, unlink_abandoned};
+
+use super::common::watchdog;
+use super::{TestName, in_own_directory, is_missing};
+
+fn mode_of(name: &TestName) -> u32 {
+    fs::metadata(name.path()).unwrap().permissions().mode() & 0o777
+}
+
+/// In a process of its own: the umask belongs to the process.
+#[test]
+fn the_mode_is_that_asked_for_whatever_the_umask() {
+    let _watchdog = watchdog();
+    let modes = || {
+        // SAFETY: has no preconditions.
+        unsafe { libc::umask(0o077) };
+        let (plain, open) = (TestName::new(), TestName::new());
+        let _plain = Value::create(plain.as_str(), 1).unwrap();
+        let _open = Value::create(Name::new(open.as_str()).mode(0o1777), 1).unwrap();
+        (mode_of(&plain), mode_of(&open))
+    };
+    assert_eq!(Process::spawn(modes, ()).unwrap().join(), Ok((0o600, 0o666)));
+}
+
+#[test]
+fn what_others_can_write_to_is_refused_unless_asked_for() {
+    let name = TestName::new();
+    let made = Value::create(Name::new(name.as_str()).mode(0o660), 1_u64).unwrap();
+    match Value::<u64>::open(name.as_str()) {
+        Err(Error::PermissionDenied { found, expected, .. }) => {
+            assert!(found.contains("0660") && expected.contains("0600"), "{found}, {expected}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(Value::<u64>::open(Name::new(name.as_str()).mode(0o606)), Err(Error::PermissionDenied { .. })));
+    assert!(Value::<u64>::open(Name::new(name.as_str()).mode(0o666)).is_ok());
+    drop(made);
+    assert!(!name.exists());
+}
+
+const NOBODY: libc::uid_t = 65_534;
+
+/// Whether this process can become another user.
+fn is_root() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn become_nobody() {
+    // SAFETY: has no preconditions; the process is one of its own.
+    assert_eq!(unsafe { libc::setuid(NOBODY) }, 0);
+}
+
+/// What user nobody is told of an object of ours.
+fn as_nobody(name: String, others: bool) -> (Result<u64, Error>, Result<(), Error>, Vec<String>) {
+    become_nobody();
+    let asked = if others { Name::new(&*name).mode(0o666) } else { Name::new(&*name) };
+    let read = Value::<u64>::open(asked).map(|value| value.get());
+    (read, unlink(&name), abandoned().unwrap())
+}
+
+#[test]
+fn another_users_object_is_refused() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        eprintln!("not checked: this user cannot become another one");
+        return;
+    }
+    let name = TestName::new();
+    let denied = |outcome: &Result<u64, Error>| matches!(outcome, Err(Error::PermissionDenied { .. }));
+    for (mode, others, is_refused) in
+        [(0o600, false, true), (0o600, true, true), (0o666, false, true), (0o666, true, false)]
+    {
+        let made = Value::create(Name::new(name.as_str()).mode(mode), 5_u64).unwrap();
+        let (read, unlinked, collected) = Process::spawn(as_nobody, (name.as_str(), others)).unwrap().join().unwrap();
+        assert_eq!(denied(&read), is_refused, "mode {mode:o}, asked for others' {others}: {read:?}");
+        assert!(is_refused || read == Ok(5));
+        assert!(matches!(unlinked, Err(Error::PermissionDenied { .. })), "{unlinked:?}");
+        assert!(!collected.contains(&name.as_str().to_string()));
+        drop(made);
+    }
+}
+
+/// The other way round: what another user has put there, open to all.
+#[test]
+fn an_object_that_another_user_has_made_is_refused() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        eprintln!("not checked: this user cannot become another one");
+        return;
+    }
+    let name = TestName::new();
+    let make = |name: String| {
+        become_nobody();
+        drop(Value::create(Name::new(name).mode(0o666).persist(), 5_u64).unwrap());
+    };
+    Process::spawn(make, (name.as_str(),)).unwrap().join().unwrap();
+    match Value::<u64>::open(name.as_str()) {
+        Err(Error::PermissionDenied { found, expected, .. }) => {
+            assert!(found.contains("65534") && expected.contains("user 0"), "{found}, {expected}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(unlink(name.as_str()), Err(Error::PermissionDenied { .. })));
+    assert!(unlink_abandoned(name.as_str()).is_err() && name.exists());
+    assert_eq!(Value::<u64>::open(Name::new(name.as_str()).mode(0o666)).unwrap().get(), 5);
+}
+
+#[test]
+fn what_is_no_object_is_refused_and_left_alone() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let refused = |what: &str| {
+        let opened = Value::<u64>::open(name.as_str()).unwrap_err();
+        let removed = unlink(name.as_str()).unwrap_err();
+        assert!(matches!((&opened, &removed), (Error::Attach(_), Error::Attach(_))), "{what}: {opened}, {removed}");
+        assert!(Value::open_or_create(name.as_str(), 1_u64).is_err(), "{what}");
+        assert!(unlink_abandoned(name.as_str()).is_err(), "{what}");
+        assert!(name.exists(), "{what}");
+    };
+    for bytes in [&[][..], b"hello", &[0; 10_000]] {
+        fs::write(name.path(), bytes).unwrap();
+        fs::set_permissions(name.path(), fs::Permissions::from_mode(0o600)).unwrap();
+        refused("a foreign file");
+        assert_eq!(fs::read(name.path()).unwrap(), bytes);
+        fs::remove_file(name.path()).unwrap();
+    }
+
+    let other = TestName::new();
+    let _made = Value::create(other.as_str(), 1_u64).unwrap();
+    symlink(other.path(), name.path()).unwrap();
+    refused("a symbolic link");
+    assert!(matches!(Value::<u64>::open(name.as_str()), Err(Error::Attach(AttachError::NotAFile))));
+    fs::remove_file(name.path()).unwrap();
+
+    fs::create_dir(name.path()).unwrap();
+    refused("a folder");
+    fs::remove_dir(name.path()).unwrap();
+
+    let path = std::ffi::CString::new(name.path()).unwrap();
+    // SAFETY: a C string that outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    refused("a pipe");
+    fs::remove_file(name.path()).unwrap();
+    assert!(is_missing(&Value::<u64>::open(name.as_str())));
+}
+
+/// In a mount namespace of its own, where shared memory has one mebibyte.
+#[test]
+fn a_full_directory_is_no_space() {
+    let _watchdog = watchdog();
+    let full = || {
+        if !in_own_directory(c"size=1m") {
+            return None;
+        }
+        let refused = crossproc::Array::<u8>::create("test/large", 2 << 20).unwrap_err();
+        let fits = crossproc::Array::<u8>::create("test/first", 512 << 10);
+        let second = crossproc::Array::<u8>::create("test/second", 512 << 10).unwrap_err();
+        Some((fits.is_ok(), refused, second))
+    };
+    match Process::spawn(full, ()).unwrap().join().unwrap() {
+        Some((fits, refused, second)) => {
+            assert!(fits);
+            for error in [refused, second] {
+                assert!(matches!(error, Error::NoSpace { needed, available } if needed > available), "{error}");
+            }
+        }
+        None => eprintln!("not checked: this user cannot mount a file system"),
+    }
+}

@@ -1,0 +1,233 @@
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crossproc::{
+    Arena, Array, AttachError, Error, Kind, Lock, Name, Process, Queue, RawArray, RawValue, Ring, Value, abandoned, gc,
+    names, unlink, unlink_abandoned,
+};
+
+use super::common::processes::forked;
+use super::common::watchdog;
+use super::{TestName, in_own_directory, is_missing, remove};
+
+#[test]
+fn each_kind_can_be_made_and_opened() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let name = name.as_str();
+
+    let made = Value::create(name, 5_u64).unwrap();
+    Value::<u64>::open(name).unwrap().set(6);
+    assert_eq!(made.get(), 6);
+    drop(made);
+
+    let made = Array::<u8>::create(name, 3).unwrap();
+    Array::<u8>::open(name).unwrap().set(1, 9).unwrap();
+    assert_eq!(made.to_vec(), [0, 9, 0]);
+    drop(made);
+
+    let made = RawValue::create(name, AtomicU64::new(5)).unwrap();
+    assert_eq!(RawValue::<AtomicU64>::open(name).unwrap().fetch_add(1, SeqCst), 5);
+    assert_eq!(made.load(SeqCst), 6);
+    drop(made);
+
+    let made = RawArray::<AtomicU64>::create(name, 2).unwrap();
+    RawArray::<AtomicU64>::open(name).unwrap()[1].store(4, SeqCst);
+    assert_eq!(made[1].load(SeqCst), 4);
+    drop(made);
+
+    let made = Lock::create(name).unwrap();
+    let opened = Lock::open(name).unwrap();
+    let guard = made.lock().unwrap();
+    assert!(opened.try_lock().is_err());
+    drop(guard);
+    drop((made, opened));
+
+    let made = Ring::<u64>::create(name, 4).unwrap();
+    made.put(7).unwrap();
+    assert_eq!(Ring::<u64>::open(name).unwrap().get(), Ok(7));
+    drop(made);
+
+    let made = Queue::<String>::create(name, 4).unwrap();
+    let long = "x".repeat(1000);
+    made.put(&long).unwrap();
+    assert_eq!(Queue::<String>::open(name).unwrap().get(), Ok(long));
+    drop(made);
+
+    let made = Arena::create(name, 1 << 16).unwrap();
+    let opened = Arena::open(name).unwrap();
+    let _lock = Lock::new_in(&opened).unwrap();
+    assert_eq!(made.remaining(), opened.remaining());
+    drop((made, opened, _lock));
+
+    assert!(is_missing(&Lock::open(name)));
+}
+
+/// Opened by a process that has nothing of its parent's but the name.
+#[test]
+fn a_name_is_enough_for_another_process() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let counter = Value::create(name.as_str(), 1_u64).unwrap();
+    let add = |name: String| Value::<u64>::open(name).unwrap().update(|n| n + 1);
+    assert_eq!(Process::spawn(add, (name.as_str(),)).unwrap().join(), Ok(2));
+    assert_eq!(counter.get(), 2);
+    assert!(name.exists(), "who opens an object does not remove its name");
+}
+
+#[test]
+fn a_handle_of_a_named_object_travels() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    for mode in [0o600, 0o660] {
+        let counter = Value::create(Name::new(name.as_str()).mode(mode), 1_u64).unwrap();
+        let add = |counter: Value<u64>| counter.update(|n| n + 1);
+        assert_eq!(Process::spawn(add, (&counter,)).unwrap().join(), Ok(2));
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_an_error() {
+    let name = TestName::new();
+    let made = Value::create(name.as_str(), 1_u64).unwrap();
+    let again = Value::create(name.as_str(), 2_u64);
+    assert_eq!(again.unwrap_err(), Error::NameTaken { name: name.as_str().into() });
+    assert!(matches!(Lock::create(name.as_str()), Err(Error::NameTaken { .. })));
+    assert_eq!(made.get(), 1);
+}
+
+#[test]
+fn another_kind_type_or_shape_is_an_error() {
+    let name = TestName::new();
+    let attach_error = |outcome: Error| match outcome {
+        Error::Attach(error) => error,
+        other => panic!("{other}"),
+    };
+    let _ring = Ring::<u64>::create(name.as_str(), 4).unwrap();
+    let refused = Lock::open(name.as_str()).unwrap_err();
+    assert_eq!(attach_error(refused), AttachError::WrongKind { found: Ok(Kind::Ring), expected: Kind::Lock });
+    let refused = Ring::<i64>::open(name.as_str()).unwrap_err();
+    assert!(matches!(attach_error(refused), AttachError::WrongType { .. }));
+    let refused = Ring::<u64>::open_or_create(name.as_str(), 5).unwrap_err();
+    assert_eq!(refused.to_string(), "cannot attach: a Ring with capacity 4, expected 5");
+    assert!(Ring::<u64>::open_or_create(name.as_str(), 4).is_ok());
+}
+
+#[test]
+fn an_impossible_name_is_an_error_and_takes_nothing() {
+    let too_long = "x".repeat(201);
+    for text in ["", ".", "..", "a/..", "../a", "/a", "a/", "a//b", "a b", "a%b", "a\0b", "ä", &too_long] {
+        let refused = Value::create(text, 0).unwrap_err();
+        assert!(matches!(&refused, Error::InvalidName { name, .. } if name == text), "{refused}");
+        for refused in [Value::<i32>::open(text).err(), Value::open_or_create(text, 0).err(), unlink(text).err()] {
+            assert!(matches!(refused, Some(Error::InvalidName { .. })), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_capacity_that_cannot_be_makes_no_name() {
+    let name = TestName::new();
+    assert!(matches!(Ring::<u64>::create(name.as_str(), 0), Err(Error::Capacity { .. })));
+    assert!(matches!(Array::<u8>::create(name.as_str(), 1 << 44), Err(Error::NoSpace { .. })));
+    assert!(!name.exists());
+}
+
+#[test]
+fn the_name_goes_with_its_makers_last_handle() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let first = Value::create(name.as_str(), 1_u64).unwrap();
+    let last = first.clone();
+    drop(first);
+    let opened = Value::<u64>::open(name.as_str()).unwrap();
+    drop(last);
+    assert!(name.exists(), "this process has a handle yet");
+    assert!(forked(move || {
+        drop(opened.clone());
+        opened.get() == 1
+    }));
+    assert!(!name.exists());
+}
+
+#[test]
+fn a_forked_copy_removes_no_name() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let made = Value::create(name.as_str(), 1_u64).unwrap();
+    assert!(forked(|| {
+        // SAFETY: the copy, which ends without destructors, drops it once; the parent has its own.
+        drop(unsafe { std::ptr::read(&made) });
+        name.exists()
+    }));
+    assert!(name.exists());
+}
+
+#[test]
+fn what_persists_is_there_until_it_is_removed() {
+    let name = TestName::new();
+    drop(Value::create(Name::new(name.as_str()).persist(), 7_u64).unwrap());
+    assert!(names().unwrap().contains(&name.as_str().into()));
+    assert_eq!(Value::<u64>::open(name.as_str()).unwrap().get(), 7);
+    remove(&name);
+    assert!(is_missing(&Value::<u64>::open(name.as_str())));
+    assert!(is_missing(&unlink(name.as_str())), "the second time it is an error");
+}
+
+/// A maker whose name was removed, and given to something else, leaves that alone.
+#[test]
+fn a_maker_removes_no_other_objects_name() {
+    let name = TestName::new();
+    let first = Value::create(name.as_str(), 1_u64).unwrap();
+    remove(&name);
+    let second = Value::create(name.as_str(), 2_u64).unwrap();
+    drop(first);
+    assert_eq!(Value::<u64>::open(name.as_str()).unwrap().get(), 2);
+    drop(second);
+}
+
+#[test]
+fn only_what_nobody_uses_is_abandoned() {
+    let _watchdog = watchdog();
+    let (used, unused) = (TestName::new(), TestName::new());
+    let value = Value::create(Name::new(used.as_str()).persist(), 1_u64).unwrap();
+    drop(Value::create(Name::new(unused.as_str()).persist(), 1_u64).unwrap());
+    let contains = |list: &[String], name: &TestName| list.iter().any(|known| known == name.as_str());
+    let listed = abandoned().unwrap();
+    assert!(contains(&listed, &unused) && !contains(&listed, &used));
+    assert!(unused.exists(), "looking removes nothing");
+
+    let collect = |used: String, unused: String| (unlink_abandoned(used), unlink_abandoned(unused));
+    let collected = Process::spawn(collect, (used.as_str(), unused.as_str())).unwrap().join();
+    assert_eq!(collected, Ok((Ok(false), Ok(true))));
+    assert!(used.exists() && !unused.exists());
+    drop(value);
+    assert_eq!(unlink_abandoned(used.as_str()), Ok(true));
+    assert!(is_missing(&unlink_abandoned(used.as_str())));
+}
+
+/// In a directory of its own: a collector takes whatever nobody uses, other programs' objects as well.
+#[test]
+fn a_collector_takes_all_that_nobody_uses() {
+    let _watchdog = watchdog();
+    let collect = || {
+        in_own_directory(c"").then(|| {
+            let _used = Lock::create("app/used").unwrap();
+            for name in ["app/b", "a", "app/a"] {
+                drop(Lock::create(Name::new(name).persist()).unwrap());
+            }
+            std::fs::write("/dev/shm/crossproc-foreign", "foreign").unwrap();
+            std::fs::write("/dev/shm/foreign", "foreign").unwrap();
+            (names().unwrap(), abandoned().unwrap(), gc().unwrap(), names().unwrap())
+        })
+    };
+    let Some((all, unused, gone, left)) = Process::spawn(collect, ()).unwrap().join().unwrap() else {
+        eprintln!("not checked: this user cannot mount a file system");
+        return;
+    };
+    assert_eq!(all, ["a", "app/a", "app/b", "app/used", "foreign"]);
+    assert_eq!(
+        (unused, gone),
+        (vec!["a".into(), "app/a".into(), "app/b".into()], vec!["a".into(), "app/a".into(), "app/b".into()])
+    );
+    assert_eq!(left, ["app/used", "foreign"]);
+}
