@@ -80,6 +80,8 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Lock) => sync::describe_lock(&mut facts)?,
         Ok(Kind::Ring) => queue::describe_ring(&mut facts)?,
         Ok(Kind::Queue) => queue::describe_queue(&mut facts)?,
+        Ok(Kind::Event) => sync::describe_event(&mut facts)?,
+        Ok(Kind::Barrier) => sync::describe_barrier(&mut facts)?,
         Ok(Kind::Channel) | Err(_) => {} // channels have no names
     }
     let state = facts.into_list();

@@ -137,9 +137,9 @@ mod inspect;
 #[cfg(not(all(test, loom)))]
 pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
 pub use error::{
-    AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
-    RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
-    TryRecvIntoError, TrySendError, TypeStamp,
+    AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
+    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError,
+    TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};
@@ -160,6 +160,6 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard};
+pub use sync::{Barrier, BarrierBuilder, BarrierTurn, Event, Lock, LockGuard};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -32,6 +32,10 @@ pub enum Kind {
     Queue = 8,
     /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
     Channel = 9,
+    /// An [`Event`](crate::Event).
+    Event = 15,
+    /// A [`Barrier`](crate::Barrier).
+    Barrier = 16,
 }
 
 impl fmt::Display for Kind {
@@ -46,6 +50,8 @@ impl fmt::Display for Kind {
             Kind::Ring => "a Ring",
             Kind::Queue => "a Queue",
             Kind::Channel => "a channel",
+            Kind::Event => "an Event",
+            Kind::Barrier => "a Barrier",
         })
     }
 }

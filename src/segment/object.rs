@@ -170,6 +170,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Ring,
         Kind::Queue,
         Kind::Channel,
+        Kind::Event,
+        Kind::Barrier,
     ];
     KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }

@@ -12,6 +12,10 @@ macro_rules! deaths {
 pub(crate) use deaths;
 
 #[cfg(not(shuttle))]
+mod barrier;
+#[cfg(not(shuttle))]
+mod event;
+#[cfg(not(shuttle))]
 mod eventcount;
 #[cfg(not(shuttle))]
 mod flip;
