@@ -159,6 +159,8 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
+#[cfg(all(feature = "compat-raw-sync", not(all(test, loom))))]
+pub use sync::EventAt;
 #[cfg(not(all(test, loom)))]
 pub use sync::{Barrier, BarrierBuilder, BarrierTurn, Event, Lock, LockGuard};
 #[cfg(not(all(test, loom)))]

@@ -120,6 +120,13 @@ pub enum AttachError {
         expected: u64,
     },
 
+    /// The file was to become a segment, and holds something else.
+    #[error("a byte at offset {offset} that is not 0, expected an empty file")]
+    NotEmpty {
+        /// Of the first such byte.
+        offset: u64,
+    },
+
     /// The segment was laid out by another version of crossproc.
     #[error("format {found}, this build reads {expected}")]
     WrongFormat {

@@ -7,7 +7,7 @@
 //! | state    | next, by                                                                             |
 //! |----------|--------------------------------------------------------------------------------------|
 //! | unset(n) | anyone sets: SET is added; who is about to sleep: CAS to WAITERS                       |
-//! | set(n)   | anyone clears: CAS to unset(n + 1), without WAITERS                                    |
+//! | set(n)   | anyone clears, or takes: CAS to unset(n + 1), without WAITERS                          |
 //!
 //! V1. A waiter remembers the CLEARS that it began with. It returns once it finds SET, or other CLEARS: nothing is
 //!     cleared but what was set meanwhile.
@@ -15,6 +15,7 @@
 //!     and SET stands. So whoever sets it finds WAITERS, and wakes all; or the word is no longer the one to sleep on.
 //! V3. WAITERS goes with SET: those whom it stands for wake up for it, or have given up. So an event that nobody waits
 //!     for costs no system call, but for one after a waiter that gave up or was killed.
+//!     Who waits to take the flag, and finds that somebody else has, adds WAITERS again before it sleeps again.
 //! V4. Setting is one unconditional addition and at most one system call: no loop, no lock, no allocation, nothing of this
 //!     process's but the address. So a signal handler may set.
 //!
@@ -101,6 +102,13 @@ impl EventWord {
         self.look().is_set()
     }
 
+    /// Makes it one that is not set, whatever stood there before: where nobody uses it yet.
+    #[allow(dead_code, reason = "used behind the feature compat-raw-sync")]
+    pub(crate) fn reset(&self) {
+        // Relaxed: whoever calls it says to others that there is an event now.
+        self.0.store(0, Relaxed);
+    }
+
     #[inline]
     fn look(&self) -> Word {
         // Acquire: pairs with the Release in `set`.
@@ -155,6 +163,32 @@ impl EventWord {
                 sleeper.sleep(&self.0, word.with_waiters().futex_half(), deadline);
             }
         }
+    }
+
+    /// As [`wait`](Self::wait), but that each setting is for one: it is cleared in the step that finds it.
+    #[allow(dead_code, reason = "used behind the feature compat-raw-sync")]
+    pub(crate) fn take(&self, deadline: Deadline, spin: &Spin) -> bool {
+        let mut sleeper = futex::Sleeper::new();
+        loop {
+            let is_late = deadline.has_passed();
+            if spin.until(|| self.try_take().then_some(())).is_some() {
+                return true;
+            }
+            if is_late {
+                return false;
+            }
+            let word = Word(self.0.load(Relaxed));
+            if !word.is_set() && self.announce(word) {
+                crash_point!("event.waiting");
+                sleeper.sleep(&self.0, word.with_waiters().futex_half(), deadline);
+            }
+        }
+    }
+
+    fn try_take(&self) -> bool {
+        let word = Word(self.0.load(Relaxed));
+        // Acquire: pairs with the Release in `set`.
+        word.is_set() && self.0.compare_exchange(word.0, word.cleared().0, Acquire, Relaxed).is_ok()
     }
 
     /// Adds WAITERS to a word that is not set (V2); false if the word has changed.

@@ -33,6 +33,15 @@ impl Door {
         self.event.set();
     }
 
+    /// Whether it has taken a setting.
+    fn take(&self, deadline: Deadline) -> bool {
+        let has_taken = self.event.take(deadline, &Spin);
+        if has_taken {
+            assert_eq!(self.done.get(), 1);
+        }
+        has_taken
+    }
+
     fn pass(&self) {
         assert!(self.event.wait(Deadline::Never, &Spin), "nobody gives up");
         assert_eq!(self.done.get(), 1);
@@ -112,6 +121,49 @@ fn one_gives_up() {
     assert!(door.event.wait(Deadline::Passed, &Spin), "it is set");
 }
 
+/// Of two that could, one takes a setting, also where the other does not wait.
+fn one_takes_a_setting() {
+    let door = Door::new();
+    let waiting = process(&door, 1, None, |door| door.take(Deadline::Never));
+    let impatient = process(&door, 2, None, |door| door.take(Deadline::Passed));
+    door.open();
+    if impatient.join().unwrap() == Some(true) {
+        door.event.set();
+    }
+    assert_eq!(waiting.join().unwrap(), Some(true));
+    assert!(!door.event.is_set());
+}
+
+/// Takes a setting, and sets it again for the next.
+fn pass_on(door: &Door) {
+    assert!(door.take(Deadline::Never), "nobody gives up");
+    door.event.set();
+}
+
+/// Of two that sleep, the one that does not get it waits on, and is woken by the next setting.
+fn two_take_one_after_the_other() {
+    let door = Door::new();
+    let taking = [1, 2].map(|id| process(&door, id, None, pass_on));
+    door.open();
+    for taker in taking {
+        taker.join().unwrap();
+    }
+    assert!(door.event.is_set());
+}
+
+/// One that dies before its `step`-th step has taken the setting or not; if not, it is there for the other.
+fn a_taker_dies_at(step: usize) {
+    let door = Door::new();
+    let victim = process(&door, 1, Some(step), pass_on);
+    let waiting = process(&door, 2, None, pass_on);
+    door.open();
+    if victim.join().unwrap().is_none() && !door.event.is_set() {
+        door.event.set();
+    }
+    waiting.join().unwrap();
+    assert!(door.event.is_set());
+}
+
 /// A waiter that dies before its `step`-th step does not keep another from being woken.
 fn a_waiter_dies_at(step: usize) {
     let door = Door::new();
@@ -133,14 +185,17 @@ fn a_setter_dies_at(step: usize) {
     assert_eq!(waiting.join().unwrap(), Some(true));
 }
 
-const UNHARMED: [fn(); 5] = [
+const UNHARMED: [fn(); 7] = [
     two_wait_for_one_setting,
     a_sleeper_passes_a_pulse,
     who_clears_sees_what_was_done,
     two_clear_at_once,
     one_gives_up,
+    one_takes_a_setting,
+    two_take_one_after_the_other,
 ];
 const WAITERS_DEATHS: [fn(); 6] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5);
+const TAKERS_DEATHS: [fn(); 6] = deaths!(a_taker_dies_at: 0 1 2 3 4 5);
 const SETTERS_DEATHS: [fn(); 3] = deaths!(a_setter_dies_at: 0 1 2);
 
 #[test]
@@ -152,7 +207,7 @@ fn no_setting_is_missed() {
 
 #[test]
 fn events_survive_a_death_before_any_step() {
-    for model in WAITERS_DEATHS.into_iter().chain(SETTERS_DEATHS) {
+    for model in WAITERS_DEATHS.into_iter().chain(TAKERS_DEATHS).chain(SETTERS_DEATHS) {
         explore(None, 3, model).unwrap();
     }
 }
