@@ -24,7 +24,8 @@ fn main() -> Result<()> {
 
     // Before: `shmem.as_ptr()`, and what lies there known to all by its offset.
     let arena = Arena::in_shmem(&shmem)?;
-    let (numbers, lock, total) = (Queue::new_in(&arena, 16)?, Lock::new_in(&arena)?, Value::new_in(&arena, 0)?);
+    let numbers = Queue::builder().capacity(16).max_message(64).build_in(&arena)?;
+    let (lock, total) = (Lock::new_in(&arena)?, Value::new_in(&arena, 0)?);
 
     let start = |dies| Process::spawn(add, (&numbers, &lock, &total, dies));
     let (victim, helpers) = (start(true)?, [start(false)?, start(false)?, start(false)?]);

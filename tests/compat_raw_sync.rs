@@ -231,7 +231,7 @@ fn add<L: LockInit>(place: Place) {
 }
 
 /// An array of atomics is the place for what lies at an address, in an arena or alone.
-fn locks_lie_in_an_array<L: LockInit>() {
+fn locks_lie_in_an_array<L: LockInit + 'static>() {
     let arena = Arena::new(1 << 14).unwrap();
     let place = Place::new_in(&arena, NUMBER + 1).unwrap();
     // SAFETY: more than a lock needs, in shared memory that nobody else uses.

@@ -14,7 +14,7 @@ use std::thread;
 use common::locking::Stage;
 use common::processes::forked;
 use common::watchdog;
-use crossproc::{Arena, AttachError, Error, Lock, LockError, Process, Queue, RawArray, RawValue, Value};
+use crossproc::{Arena, AttachError, Error, Lock, LockError, Process, Queue, RawArray, RawValue, Ring, Value};
 use shared_memory::{Shmem, ShmemConf};
 
 crossproc::test_support!();
@@ -53,12 +53,13 @@ fn objects_in_it_go_to_children() {
     let shmem = shmem(1 << 20);
     let arena = Arena::in_shmem(&shmem).unwrap();
     let (lock, total) = (Lock::new_in(&arena).unwrap(), Value::new_in(&arena, 0_u64).unwrap());
-    let (jobs, results) = (Queue::new_in(&arena, 8).unwrap(), Queue::new_in(&arena, 8).unwrap());
-    let work = |lock: Lock, total: Value<u64>, jobs: Queue<String>, results: Queue<usize>| {
+    let jobs = Queue::builder().max_message(16 << 10).capacity(8).build_in(&arena).unwrap();
+    let results = Ring::new_in(&arena, 8).unwrap();
+    let work = |lock: Lock, total: Value<u64>, jobs: Queue<String>, results: Ring<u64>| {
         while let Ok(job) = jobs.get() {
             let _guard = lock.lock().unwrap();
             total.set(total.get() + 1);
-            results.put(&job.len()).unwrap();
+            results.put(job.len() as u64).unwrap();
         }
     };
     let workers = [0; 3].map(|_| Process::spawn(work, (&lock, &total, &jobs, &results)).unwrap());
@@ -79,9 +80,9 @@ fn next_owner_learns_of_a_death() {
     let _watchdog = watchdog();
     let shmem = shmem(1 << 14);
     let lock = Lock::new_in(&Arena::in_shmem(&shmem).unwrap()).unwrap();
-    let die = |lock: Lock| {
+    let die = |lock: Lock| -> () {
         let _guard = lock.lock();
-        std::process::abort();
+        std::process::abort()
     };
     assert!(Process::spawn(die, (&lock,)).unwrap().join().is_err());
     assert!(matches!(lock.lock(), Err(LockError::OwnerDied(_))));

@@ -44,13 +44,13 @@ impl Arena {
     /// # Examples
     ///
     /// ```
-    /// use crossproc::{Arena, Lock, Queue};
+    /// use crossproc::{Arena, Lock, Ring};
     /// use shared_memory::ShmemConf;
     ///
     /// let shmem = ShmemConf::new().size(1 << 20).create().unwrap();
     /// let arena = Arena::in_shmem(&shmem)?;
     /// let lock = Lock::new_in(&arena)?; // instead of raw_sync's, at an address
-    /// let jobs = Queue::<String>::new_in(&arena, 16)?; // and both go to children in their arguments
+    /// let jobs = Ring::<u64>::new_in(&arena, 16)?; // and both go to children in their arguments
     /// # drop((lock, jobs));
     /// # Ok::<(), crossproc::Error>(())
     /// ```
