@@ -3,7 +3,7 @@
 mod common;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -194,7 +194,13 @@ fn a_signal_handler_may_set_it() {
             kept.truncate(1_000);
         }
         // SAFETY: has no preconditions.
-        unsafe { *libc::__errno_location() == *libc::__errno_location() }
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: an aligned int of this thread, which lives as long as it does.
+        let errno = unsafe { AtomicI32::from_ptr(errno) };
+        errno.store(77, SeqCst);
+        // SAFETY: has no preconditions.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        errno.load(SeqCst) == 77
     };
     let (event, stage) = (Event::new().unwrap(), Stage::new());
     let process = Process::spawn(interrupted, (&event, &stage)).unwrap();
