@@ -197,7 +197,7 @@ impl Barrier {
     fn of(placed: Placed<BarrierBody>) -> Result<Self> {
         let timeout = timeout_of(placed.body().timeout.load(Relaxed));
         let parties = placed.length() as u32;
-        let barrier = Barrier { placed, parties, timeout, presence: Presence::new(), spin: Spin::for_answers() };
+        let barrier = Barrier { placed, parties, timeout, presence: Presence::new(), spin: Spin::for_parties(parties) };
         barrier.enter()?;
         Ok(barrier)
     }
