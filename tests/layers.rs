@@ -35,7 +35,8 @@ fn used_modules(text: &str) -> Vec<String> {
 
 #[test]
 fn the_layers_are_listed_in_order() {
-    let expected = ["sys", "word", "ring", "segment", "cell", "sync", "message", "watch", "queue", "pipe", "process"];
+    let expected =
+        ["sys", "word", "ring", "segment", "cell", "sync", "message", "watch", "queue", "pipe", "process", "inspect"];
     assert_eq!(layers(), expected);
 }
 
