@@ -46,7 +46,7 @@ fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     ]
 }
 
-/// The header of an arena, or of a lock, which have neither length nor type.
+/// The header of an arena, a lock or the like, which have neither length nor type.
 fn arena_or_lock(kind: u64, stamp: u64, bytes: u64) -> [(usize, u64); 6] {
     [
         (OBJECT, text("object  ")),
@@ -287,7 +287,7 @@ fn a_barrier_is_laid_out_as_ever() {
     barrier.reset();
     barrier.abort();
     let mut golden = header_of(8192, 8192, OBJECT + BYTES as usize);
-    golden.extend(arena_or_lock(16, 0, BYTES));
+    golden.extend(arena_or_lock(16, 0x0390_aa19_a5f7_cec7, BYTES));
     golden.insert(golden.len() - 2, (OBJECT + 32, 2)); // parties
     golden.extend([
         (OBJECT + 128, 1 << 48 | 2 << 32 | 1 << 3 | 2 << 1), // one was broken; aborted; generation 1; BROKEN
