@@ -21,6 +21,13 @@ fn wait_for(event: Event) {
     event.wait();
 }
 
+fn pulse(event: Event) {
+    loop {
+        event.set();
+        event.clear();
+    }
+}
+
 /// A process that waits, and whom the kernel has found asleep there.
 fn asleep(event: &Event) -> Process<()> {
     let stage = Stage::new();
@@ -130,6 +137,28 @@ fn a_killed_waiter_swallows_no_wake_up() {
     event.set();
     second.join().unwrap();
     third.join().unwrap();
+}
+
+/// `KILL_ROUNDS` says how often.
+#[test]
+fn killed_waiters_and_setters_leave_nobody_asleep() {
+    let rounds = std::env::var("KILL_ROUNDS").map_or(10, |rounds| rounds.parse().expect("a number"));
+    let event = Event::new().unwrap();
+    for round in 0..rounds {
+        let _watchdog = watchdog();
+        let start = || Process::spawn(wait_for, (&event,)).unwrap();
+        let mut waiters: Vec<_> = (0..8).map(|_| start()).collect();
+        let setter = Process::spawn(pulse, (&event,)).unwrap();
+        for victim in [waiters.swap_remove(round % 8), setter] {
+            victim.kill().unwrap();
+            let _ = victim.join(); // a waiter may have passed before
+        }
+        event.set();
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        event.clear();
+    }
 }
 
 #[test]
