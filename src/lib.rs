@@ -6,6 +6,8 @@
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`Event`] | a flag to set, clear and wait for |
+//! | [`Barrier`] | a number of parties that wait for each other; a death breaks it for the others |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -84,6 +86,12 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `e.set()`, `e.clear()`, `e.is_set()` | the same |
+//! | `e.wait()`, `e.wait(t)` | `e.wait()`, `e.wait_timeout(t)` |
+//! | `b = Barrier(n, timeout=t)` | `Barrier::builder().parties(n).timeout(t).build()?`, or `Barrier::new(n)?` |
+//! | `b.wait()`, `b.wait(t)`, `BrokenBarrierError` | `b.wait()?.index()`, `b.wait_timeout(t)`, [`BarrierError::Broken`] |
+//! | `Barrier(n, action)` | `b.wait_with(action)`, in each party |
+//! | `b.broken`, `b.abort()`, `b.reset()` | `b.is_broken()`, the same |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |

@@ -3,7 +3,7 @@
 mod common;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,13 @@ const MOMENT: Duration = Duration::from_millis(20);
 
 fn wait_for(event: Event) {
     event.wait();
+}
+
+fn pulse(event: Event) {
+    loop {
+        event.set();
+        event.clear();
+    }
 }
 
 /// A process that waits, and whom the kernel has found asleep there.
@@ -132,6 +139,28 @@ fn a_killed_waiter_swallows_no_wake_up() {
     third.join().unwrap();
 }
 
+/// `KILL_ROUNDS` says how often.
+#[test]
+fn killed_waiters_and_setters_leave_nobody_asleep() {
+    let rounds = std::env::var("KILL_ROUNDS").map_or(10, |rounds| rounds.parse().expect("a number"));
+    let event = Event::new().unwrap();
+    for round in 0..rounds {
+        let _watchdog = watchdog();
+        let start = || Process::spawn(wait_for, (&event,)).unwrap();
+        let mut waiters: Vec<_> = (0..8).map(|_| start()).collect();
+        let setter = Process::spawn(pulse, (&event,)).unwrap();
+        for victim in [waiters.swap_remove(round % 8), setter] {
+            victim.kill().unwrap();
+            let _ = victim.join(); // a waiter may have passed before
+        }
+        event.set();
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        event.clear();
+    }
+}
+
 #[test]
 fn no_system_call_is_made_where_nobody_waits() {
     let event = Event::new().unwrap();
@@ -194,7 +223,13 @@ fn a_signal_handler_may_set_it() {
             kept.truncate(1_000);
         }
         // SAFETY: has no preconditions.
-        unsafe { *libc::__errno_location() == *libc::__errno_location() }
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: an aligned int of this thread, which lives as long as it does.
+        let errno = unsafe { AtomicI32::from_ptr(errno) };
+        errno.store(77, SeqCst);
+        // SAFETY: has no preconditions.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        errno.load(SeqCst) == 77
     };
     let (event, stage) = (Event::new().unwrap(), Stage::new());
     let process = Process::spawn(interrupted, (&event, &stage)).unwrap();

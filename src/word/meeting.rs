@@ -186,9 +186,10 @@ impl<'a> Meeting<'a> {
 
     /// How many wait.
     pub(crate) fn waiting(self) -> u32 {
-        match self.load().phase() {
-            Phase::Fill => self.load().count().min(self.parties),
-            Phase::Action => self.parties - 1,
+        let word = self.load();
+        match word.phase() {
+            Phase::Fill => word.count().min(self.parties),
+            Phase::Action => self.parties - 1, // all but the one that acts
             Phase::Broken => 0,
         }
     }

@@ -1,7 +1,7 @@
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 
-use crossproc::{AttachError, Error, Name, Process, Value, abandoned, unlink, unlink_abandoned};
+use crossproc::{AttachError, Error, Name, Process, Queue, Ring, Value, abandoned, inspect, unlink, unlink_abandoned};
 
 use super::common::watchdog;
 use super::{TestName, in_own_directory, is_missing};
@@ -170,4 +170,40 @@ fn a_full_directory_is_no_space() {
         }
         None => eprintln!("not checked: this user cannot mount a file system"),
     }
+}
+
+/// Whoever looks at an object from outside reads whatever anybody has written there.
+#[test]
+fn a_look_at_any_bytes_ends_in_facts_or_an_error() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let persistent = || Name::new(name.as_str()).persist();
+    drop(Value::create(persistent(), 5_u64).unwrap());
+    look_at_each_byte(&name);
+    drop(Ring::<[u8; 5]>::create(persistent(), 3).unwrap());
+    look_at_each_byte(&name);
+    drop(Queue::<String>::create(persistent(), 3).unwrap());
+    look_at_each_byte(&name);
+}
+
+/// Each byte of the headers and of what follows, changed; and removes the object.
+fn look_at_each_byte(name: &TestName) {
+    let file = File::options().read(true).write(true).open(name.path()).unwrap();
+    let (mut failed, mut found) = (0, 0);
+    // The table of peers in between is one like the other.
+    for offset in (0..160).chain(128 + 256 * 8..128 + 256 * 8 + 700) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        for changed in [!byte[0], byte[0] ^ 1, byte[0] ^ 0x80] {
+            file.write_all_at(&[changed], offset).unwrap();
+            match inspect(name.as_str()) {
+                Ok(_) => found += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        file.write_all_at(&byte, offset).unwrap();
+    }
+    assert!(found > 0 && failed > 0, "{found} looks, {failed} errors");
+    assert!(inspect(name.as_str()).is_ok());
+    unlink(name.as_str()).unwrap();
 }

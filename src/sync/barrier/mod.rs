@@ -197,7 +197,7 @@ impl Barrier {
     fn of(placed: Placed<BarrierBody>) -> Result<Self> {
         let timeout = timeout_of(placed.body().timeout.load(Relaxed));
         let parties = placed.length() as u32;
-        let barrier = Barrier { placed, parties, timeout, presence: Presence::new(), spin: Spin::for_answers() };
+        let barrier = Barrier { placed, parties, timeout, presence: Presence::new(), spin: Spin::for_parties(parties) };
         barrier.enter()?;
         Ok(barrier)
     }
@@ -262,8 +262,8 @@ impl Barrier {
         self.meeting().abort();
     }
 
-    /// Makes the barrier whole again, with nobody waiting: those who wait are told that it was broken, and from whom it has not
-    /// been dropped by a process that has died, is forgotten.
+    /// Makes the barrier whole again, with nobody waiting: those who wait are told that it was broken, and processes that have
+    /// died with a handle are forgotten.
     ///
     /// A process that was killed a moment ago may still be at its exit, and break the barrier again: join it first.
     ///
