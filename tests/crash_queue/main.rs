@@ -135,6 +135,7 @@ fn somebody_dies_at_every_point() {
     tests.extend(
         ["tests/crash.rs", "tests/crash_pipe.rs", "tests/crash_sync_barrier.rs"].map(|test| package.join(test)),
     );
+    tests.push(package.join("tests/compat_shared_memory.rs"));
     let code: String = tests.iter().map(|test| fs::read_to_string(test).unwrap()).collect();
     let mut found = 0;
     for folder in ["src/word", "src/segment", "src/cell", "src/ring", "src/queue", "src/pipe"] {
