@@ -74,6 +74,11 @@
 //! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
 //! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues.
 //!
+//! # Features
+//!
+//! None by default. `cli`: the command line. `compat-shared-memory`: `Arena::in_shmem`, an arena in memory that the crate
+//! `shared_memory` has made. `compat-raw-sync`: `EventAt`, an event behind the traits of the crate `raw_sync`.
+//!
 //! # From Python
 //!
 //! | Python | crossproc |

@@ -173,6 +173,7 @@ fn any_address_will_do() {
         let (event, used) = unsafe { EventAt::new(mem, true) }.unwrap();
         assert_eq!(used, EventAt::size_of(Some(mem)));
         assert!(used <= 23 && EventAt::size_of(None) == 16);
+        assert!((mem.addr() + used).is_multiple_of(8), "the words are aligned");
         event.set(EventState::Signaled).unwrap();
         // SAFETY: an event has just been made there.
         let (same, used_again) = unsafe { EventAt::from_existing(mem) }.unwrap();

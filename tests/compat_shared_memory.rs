@@ -25,8 +25,11 @@ const LEAST: usize = 128 + 256 * 8 + 128;
 /// What one object without elements takes, a lock say.
 const OBJECT: usize = 256;
 
+/// One whose file tells that it is a test's.
 fn shmem(size: usize) -> Shmem {
-    ShmemConf::new().size(size).create().unwrap()
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let id = format!("/test-crossproc-{}-{}", std::process::id(), COUNT.fetch_add(1, SeqCst));
+    ShmemConf::new().os_id(id).size(size).create().unwrap()
 }
 
 fn same(id: &str) -> Shmem {
@@ -103,7 +106,9 @@ fn all_who_come_at_once_find_one_arena() {
     };
     let shmems: Vec<Shmem> = (0..100).map(|_| shmem(1 << 14)).collect();
     let (ids, stage) = (shmems.iter().map(|shmem| shmem.get_os_id().to_string()).collect::<Vec<_>>(), Stage::new());
-    let processes = [(); PROCESSES as usize].map(|()| Process::spawn(come, (&ids, &stage)).unwrap());
+    // Daemons: one that fails keeps the others waiting.
+    let come_by = || Process::builder().daemon(true).spawn(come, (&ids, &stage)).unwrap();
+    let processes = [(); PROCESSES as usize].map(|()| come_by());
     for process in processes {
         process.join().unwrap();
     }

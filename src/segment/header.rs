@@ -166,7 +166,7 @@ impl Header {
     /// From here on, whoever finds the file half made knows by whom.
     #[cfg(feature = "compat-shared-memory")]
     pub(super) fn begin(&self) {
-        // Acquire: the compiler moves no later store to before this one, between which the process may be killed.
+        // Acquire: no later store is moved to before this one, since the process may be killed between them.
         self.magic.swap(BEGUN, crate::sys::atomic::Ordering::Acquire);
     }
 

@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::mem::{align_of, size_of};
-use std::ptr::NonNull;
 use std::result::Result;
 
 use raw_sync::Timeout;
@@ -39,8 +38,8 @@ use crate::word::event::EventWord;
 ///
 /// # Safety
 ///
-/// Memory given to `new` or `from_existing` is shared, writable, at least [`size_of`](EventInit::size_of) its address long, and
-/// mapped as long as what they return lives; nothing else writes to it. No event is made anew where somebody uses one.
+/// Memory given to `new` or `from_existing` is shared, writable, as long as [`size_of`](EventInit::size_of) says of its address,
+/// and mapped as long as what they return lives; nothing else writes to it. No event is made anew where somebody uses one.
 ///
 /// # Examples
 ///
@@ -63,7 +62,7 @@ use crate::word::event::EventWord;
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub struct EventAt {
-    words: NonNull<Words>,
+    words: *const Words,
     spin: Spin,
 }
 
@@ -93,16 +92,16 @@ impl EventAt {
     /// # Safety
     ///
     /// That of the type.
-    unsafe fn at(mem: *mut u8) -> Option<Self> {
+    unsafe fn at(mem: *mut u8) -> Self {
         // SAFETY: within the memory that the caller gives.
         let words = unsafe { mem.add(padding(mem)) };
-        Some(EventAt { words: NonNull::new(words.cast())?, spin: Spin::for_answers() })
+        EventAt { words: words.cast(), spin: Spin::for_answers() }
     }
 
     fn words(&self) -> &Words {
         // SAFETY: aligned, mapped as long as this lives (the promise of `new`'s and `from_existing`'s callers), and atomics, which
         // any bytes are.
-        unsafe { self.words.as_ref() }
+        unsafe { &*self.words }
     }
 
     fn into_made(self, mem: *mut u8) -> Made {
@@ -118,7 +117,7 @@ impl EventInit for EventAt {
 
     unsafe fn new(mem: *mut u8, auto_reset: bool) -> Made {
         // SAFETY: as the caller promises.
-        let event = unsafe { EventAt::at(mem) }.ok_or("an event at address 0")?;
+        let event = unsafe { EventAt::at(mem) };
         let words = event.words();
         words.mode.store(0, Relaxed);
         words.word.reset();
@@ -129,7 +128,7 @@ impl EventInit for EventAt {
 
     unsafe fn from_existing(mem: *mut u8) -> Made {
         // SAFETY: as the caller promises.
-        let event = unsafe { EventAt::at(mem) }.ok_or("an event at address 0")?;
+        let event = unsafe { EventAt::at(mem) };
         let found = event.words().mode.load(Acquire); // pairs with the Release in `new`
         if found != MANUAL && found != AUTO {
             let offset = (padding(mem) + 8) as u64;
