@@ -5,7 +5,11 @@
 //! |---|---|
 //! | [`Value`], [`Array`] | plain data ([`Shared`]) under a robust lock |
 //! | [`RawValue`], [`RawArray`] | atomics ([`Atomics`]), without a lock |
+//! | [`SharedMemory`] | bytes under a robust lock |
+//! | [`ShareableList`] | a fixed row of numbers, texts and bytes ([`ShareableItem`]), never seen half written |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`RLock`] | the same, for a thread that may lock it again |
+//! | [`RwLock`] | a value with many readers or one writer at a time, in place |
 //! | [`Event`] | a flag to set, clear and wait for |
 //! | [`Barrier`] | a number of parties that wait for each other; a death breaks it for the others |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
@@ -90,6 +94,10 @@
 //! | `Value('d', 0.0)`, `v.value` | `Value::new(0.0)?`, `v.get()`, `v.set(..)` |
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
+//! | `SharedMemory(create=True, size=n)`, `SharedMemory(name, create=True, size=n)` | `SharedMemory::create(n)?`, `SharedMemory::create_named(name, n)?`; `m.len()` is `n` |
+//! | `SharedMemory(name)`, `m.buf[:5] = b'howdy'`, `m.unlink()` | `SharedMemory::open(name)?`, `m.lock()?[..5].copy_from_slice(b"howdy")` or `m.write_at(0, b"howdy")?`, `m.unlink()?` |
+//! | `ShareableList(['a', 1, None])`, `ShareableList(items, name=n)`, `ShareableList(name=n)` | `ShareableList::new(["a".into(), 1.into(), ShareableItem::None])?`, `ShareableList::create(n, items)?`, `ShareableList::open(n)?` |
+//! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
 //! | `e.set()`, `e.clear()`, `e.is_set()` | the same |
 //! | `e.wait()`, `e.wait(t)` | `e.wait()`, `e.wait_timeout(t)` |
@@ -97,6 +105,7 @@
 //! | `b.wait()`, `b.wait(t)`, `BrokenBarrierError` | `b.wait()?.index()`, `b.wait_timeout(t)`, [`BarrierError::Broken`] |
 //! | `Barrier(n, action)` | `b.wait_with(action)`, in each party |
 //! | `b.broken`, `b.abort()`, `b.reset()` | `b.is_broken()`, the same |
+//! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -148,7 +157,10 @@ mod process;
 mod inspect;
 
 #[cfg(not(all(test, loom)))]
-pub use cell::{Array, ArrayGuard, RawArray, RawValue, Value, ValueGuard};
+pub use cell::{
+    Array, ArrayGuard, RawArray, RawValue, ShareableItem, ShareableList, SharedMemory, SharedMemoryGuard, Value,
+    ValueGuard,
+};
 pub use error::{
     AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
     ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError,
@@ -175,6 +187,8 @@ pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unli
 #[cfg(all(feature = "compat-raw-sync", not(all(test, loom))))]
 pub use sync::EventAt;
 #[cfg(not(all(test, loom)))]
-pub use sync::{Barrier, BarrierBuilder, BarrierTurn, Event, Lock, LockGuard};
+pub use sync::{
+    Barrier, BarrierBuilder, BarrierTurn, Event, Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard,
+};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

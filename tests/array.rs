@@ -53,7 +53,7 @@ fn out_of_range_names_index_and_length() {
     assert_eq!(array.set(3, 0), Err(refused.clone()));
     assert_eq!(
         array.try_get(usize::MAX).unwrap_err().to_string(),
-        "index 18446744073709551615 is out of range for an array of length 3"
+        "index 18446744073709551615 is out of range for a length of 3"
     );
     assert_eq!(array.set_timeout(3, 0, Duration::ZERO), Err(refused));
     assert_eq!(array.to_vec(), [1, 2, 3]);

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use common::watchdog;
-use crossproc::{Lock, Name, Queue, Value, names};
+use crossproc::{Lock, Name, Queue, ShareableList, SharedMemory, Value, names};
 
 crossproc::test_support!();
 
@@ -64,6 +64,12 @@ fn inspect_shows_what_the_kind_knows() {
     assert_eq!(line(&said, "lock").unwrap()[1..3], ["process", &me]);
     drop(guard);
     assert_eq!(line(&crossproc(&["inspect", &value_name]), "lock"), Some(vec!["lock", "free"]));
+
+    let memory = SharedMemory::create_named(unique("memory"), 3).unwrap();
+    memory.write_at(1, &[7]).unwrap();
+    assert_eq!(line(&crossproc(&["inspect", &unique("memory")]), "content"), Some(vec!["content", "0", "7", "0"]));
+    let _list = ShareableList::create(unique("list"), [1.into(), 2.into()]).unwrap();
+    assert_eq!(line(&crossproc(&["inspect", &unique("list")]), "items"), Some(vec!["items", "2"]));
 
     let queue = Queue::<String>::create(&queue_name, 4).unwrap();
     queue.put("one").unwrap();

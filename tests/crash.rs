@@ -9,7 +9,10 @@ mod common;
 use common::locking::{Stage, wait_for_state};
 use common::processes::dies_at;
 use common::watchdog;
-use crossproc::{Arena, Array, Error, Guard, Lock, LockError, Process, Value, unlink, unlink_abandoned};
+use crossproc::{
+    Arena, Array, Error, Guard, Lock, LockError, Process, ShareableItem, ShareableList, SharedMemory, Value, unlink,
+    unlink_abandoned,
+};
 
 crossproc::test_support!();
 
@@ -143,6 +146,47 @@ fn an_array_after_a_death_while_it_is_mended() {
     }
     assert_eq!(array.to_vec(), [OLD; 3]);
     assert_eq!(told(array.lock()), Told::Nothing);
+}
+
+#[test]
+fn bytes_after_a_death_at_each_point_of_a_write() {
+    let _watchdog = watchdog();
+    for (point, expected, death) in [
+        ("lock.claimed", b"old", Told::OwnerDied),
+        ("memory.written", b"new", Told::OwnerDied),
+        ("lock.released", b"new", Told::Nothing),
+    ] {
+        let memory = SharedMemory::create(3).unwrap();
+        memory.write_at(0, b"old").unwrap();
+        dies_at!(point, 0, |memory: SharedMemory| memory.write_at(0, b"new").unwrap(), (&memory,));
+        assert_eq!(memory.to_vec(), expected, "{point}");
+        assert_eq!(told(memory.lock()), death, "{point}");
+        memory.write_at(0, b"on!").unwrap();
+    }
+}
+
+#[test]
+fn a_list_after_a_death_at_each_point_of_a_commit() {
+    let _watchdog = watchdog();
+    let [left, old, new, right] = ["left", "old, and longer", "new", "right"].map(ShareableItem::from);
+    let set = |list: ShareableList| list.set(1, "new").unwrap();
+    let update = |list: ShareableList| drop(list.update(1, |_| "new".into()).unwrap());
+    for (point, expected) in [
+        ("lock.claimed", &old),
+        ("value.writing", &old),
+        ("value.written", &old),
+        ("value.committed", &new),
+        ("lock.released", &new),
+    ] {
+        let lists = [(); 2].map(|()| ShareableList::new([left.clone(), old.clone(), right.clone()]).unwrap());
+        dies_at!(point, 0, set, (&lists[0],));
+        dies_at!(point, 0, update, (&lists[1],));
+        for list in lists {
+            assert_eq!(list.to_vec(), Ok(vec![left.clone(), expected.clone(), right.clone()]), "{point}");
+            list.try_set(1, "next").unwrap();
+            assert_eq!(list.to_vec(), Ok(vec![left.clone(), "next".into(), right.clone()]), "{point}");
+        }
+    }
 }
 
 #[test]

@@ -131,6 +131,12 @@ fn value_array() {
     assert_eq!(run("value_array").lines, lines);
 }
 
+#[test]
+fn shared_memory() {
+    let lines = ["howdy from the child", r#"["Tea", 3, 2.5, true]"#, r#"["Coffee", 4, 2.5, None]"#];
+    assert_eq!(run("shared_memory").lines, lines);
+}
+
 /// All ten lines are there when the parent has ended, although it joins nobody.
 #[test]
 fn lock_print() {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Barrier, BarrierError, Error, Event, Lock, PipeBuilder, Process, ProcessError, Queue,
-    RawArray, RawValue, Receiver, Result, Ring, Sender, TryLockError, TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, Barrier, BarrierError, Error, Event, Kind, Lock, LockError, PipeBuilder, Process,
+    ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock, Sender, ShareableList,
+    SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -110,6 +111,22 @@ fn use_barrier(barrier: Barrier) {
     assert!(barrier.is_broken() && matches!(barrier.wait(), Err(BarrierError::Broken(_))));
 }
 
+fn use_rlock(lock: RLock) {
+    let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+    let outer = lock.try_lock().or_else(TryLockError::repair).expect("an owner that nobody is, is dead");
+    let _ = lock.try_lock();
+    drop(outer);
+    assert!(lock.try_lock().is_ok());
+}
+
+fn use_rwlock(lock: RwLock<u64>) {
+    let _ = lock.read_timeout(MOMENT).map(|guard| *guard);
+    let _ = lock.write_timeout(MOMENT).or_else(TryLockError::repair).map(|mut guard| *guard = 5);
+    assert!(lock.try_write().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
+    assert!(lock.try_read().is_ok());
+    assert!(lock.try_write().is_ok());
+}
+
 fn use_arena(arena: Arena) {
     let remaining = arena.remaining();
     match Value::new_in(&arena, 5_u8) {
@@ -164,9 +181,101 @@ fn a_barrier_with_any_byte_flipped_is_an_error_or_works() {
 }
 
 #[test]
+fn a_recursive_lock_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    every_flip(&image(&RLock::new().unwrap()), RLock::from_fd, use_rlock);
+}
+
+#[test]
+fn a_readers_writer_lock_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let image = image(&RwLock::new(1_u64).unwrap());
+    // Headers, words, the first readers' words, and the value.
+    let object = first_object();
+    let value = object + 192 + 256 * 8;
+    flips(&image, (0..object + 320).chain(value..value + 16), RwLock::from_fd, use_rwlock);
+}
+
+#[test]
 fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
+}
+
+fn use_memory(memory: SharedMemory) {
+    let _ = memory.write_at_timeout(memory.len() - 1, &[7], MOMENT);
+    let _ = memory.read_at(0, &mut [0; 5]);
+    let _ = memory.lock_timeout(MOMENT).or_else(TryLockError::repair).map(|mut guard| guard.fill(3));
+    assert_eq!(memory.to_vec().len(), memory.len());
+}
+
+fn use_list(list: ShareableList) {
+    let _ = (list.to_vec(), list.count(9), list.index("text"));
+    for index in 0..list.len().min(5) {
+        let _ = list.set_timeout(index, "other", MOMENT);
+        let _ = list.update_timeout(index, |_| 9.into(), MOMENT);
+        let _ = list.get(index);
+    }
+}
+
+#[test]
+fn bytes_with_any_byte_flipped_are_an_error_or_work() {
+    let _watchdog = watchdog();
+    let memory = SharedMemory::create(100).unwrap();
+    memory.write_at(0, &[9; 100]).unwrap();
+    every_flip(&image(&memory), SharedMemory::from_fd, use_memory);
+}
+
+#[test]
+fn a_list_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let list = ShareableList::new(["text".into(), b"bytes".into(), 1.into(), true.into()]).unwrap();
+    list.set(0, "longer").unwrap();
+    every_flip(&image(&list), ShareableList::from_fd, use_list);
+}
+
+/// What no flip of a single byte makes of a list: each is an error that says where, and the other items are there.
+#[test]
+fn an_item_that_stands_for_nothing_is_an_error() {
+    let list = ShareableList::new(["text".into(), 1.into()]).unwrap();
+    let image = image(&list);
+    let (count, place) = (first_object() + 128 + 8, first_object() + 128 + 64 + 8);
+    let head = place + 8 + 16 + 16; // of the copy that was written first: the second
+    let put = |offset: usize, number: u64| {
+        let mut image = image.clone();
+        image[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
+        ShareableList::from_fd(file(&image, SEALS))
+    };
+    for wrong in [u64::MAX, u64::MAX << 32, 4, 1 << 32 | 11, 2 << 32 | 9, 4 << 32 | 0xffff_ffff] {
+        let list = put(place, wrong).unwrap();
+        let corrupted = Error::Corrupted { object: Kind::ShareableList, position: 0, found: wrong };
+        assert_eq!((list.get(0), list.set(0, 1)), (Err(corrupted.clone()), Err(corrupted)));
+        assert_eq!(list.get(1), Ok(1.into()));
+    }
+    for wrong in [6, 4 | 9 << 8, 1 | 7 << 8, 5 | u64::MAX << 8] {
+        let list = put(head, wrong).unwrap();
+        let corrupted = Error::Corrupted { object: Kind::ShareableList, position: 0, found: wrong };
+        assert_eq!((list.get(0), list.to_vec()), (Err(corrupted.clone()), Err(corrupted.clone())));
+        assert_eq!(list.update(0, |item| item), Err(corrupted));
+        assert_eq!((list.index(1), list.get(1)), (Some(1), Ok(1.into())));
+        assert_eq!((list.set(0, 5), list.get(0)), (Ok(()), Ok(5.into())), "it can be mended");
+    }
+    let list = put(head + 8, 0xff).unwrap();
+    assert!(matches!(list.get(0), Err(Error::Decode { .. })), "a text that is not UTF-8");
+    for wrong in [7, 1 << 32, u64::MAX] {
+        assert!(matches!(attach_error(put(count, wrong)), AttachError::WrongLength { found, .. } if found == wrong));
+    }
+}
+
+#[test]
+fn bytes_of_an_impossible_length_are_refused() {
+    let image = image(&SharedMemory::create(100).unwrap());
+    for wrong in [0, 64, 193, 1 << 40, isize::MAX as u64, u64::MAX] {
+        let mut image = image.clone();
+        image[first_object() + 32..first_object() + 40].copy_from_slice(&wrong.to_le_bytes());
+        let found = attach_error(SharedMemory::from_fd(file(&image, SEALS)));
+        assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
+    }
 }
 
 /// Everything that can be done with a ring, none of it for ever. What it finds is nobody's promise.
@@ -419,6 +528,40 @@ fn an_owner_that_never_was_does_not_keep_the_lock() {
     bytes[word..word + 4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
     let lock = Lock::from_fd(file(&bytes, SEALS)).unwrap();
     assert!(matches!(lock.lock(), Err(crossproc::LockError::OwnerDied(_))));
+}
+
+/// Words of which a peer that does not follow the protocol says that this very process owns them, so often.
+#[test]
+fn counts_that_cannot_be_are_errors() {
+    let _watchdog = watchdog();
+    fn store(handle: &impl AsFd, offset: usize, word: u64) {
+        let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+        let file = File::options().write(true).open(path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &word.to_le_bytes(), offset as u64).unwrap();
+    }
+    let body = first_object() + 128;
+    let rlock = RLock::new().unwrap();
+    for depth in [0, u64::MAX] {
+        let guard = rlock.lock().unwrap();
+        store(&rlock, body + 8, depth);
+        match rlock.lock() {
+            Err(LockError::Failed(Error::Corrupted { found, .. })) => assert_eq!(found, depth),
+            other => panic!("{other:?}"),
+        }
+        store(&rlock, body + 8, 0);
+        drop(guard);
+        assert!(rlock.try_lock().is_ok());
+    }
+    let rwlock = RwLock::new(1).unwrap();
+    let count = 1 << 42 | 0xffff_ffff; // place 0, generation 1
+    store(&rwlock, body + 64, count);
+    match rwlock.read() {
+        Err(LockError::Failed(Error::Corrupted { object: Kind::RwLock, position: 0, found })) => {
+            assert_eq!(found, count);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(rwlock.write_timeout(MOMENT), Err(TryLockError::Held)));
 }
 
 /// Header and 256 places for peers.

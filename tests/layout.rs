@@ -5,7 +5,10 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
-use crossproc::{Arena, Array, Barrier, Event, Lock, PipeBuilder, Queue, RawArray, RawValue, Ring, Value};
+use crossproc::{
+    Arena, Array, Barrier, Event, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, ShareableItem,
+    ShareableList, SharedMemory, Value,
+};
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
 fn words(handle: &impl AsFd) -> Vec<(usize, u64)> {
@@ -102,6 +105,76 @@ fn an_array_is_laid_out_as_ever() {
 }
 
 #[test]
+fn bytes_are_laid_out_as_ever() {
+    let memory = SharedMemory::create(70).unwrap();
+    memory.write_at(1, b"first").unwrap();
+    memory.write_at(69, &[7]).unwrap();
+    let mut golden = header(OBJECT + 384);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 17 | 1 << 32),
+        (OBJECT + 16, 0x090c_0807_b5a4_3a2d),
+        (OBJECT + 24, 384),
+        (OBJECT + 32, 70),
+        (OBJECT + 40, 1),
+        (OBJECT + 48, 0x08c4_8207_b567_53d8),
+        (OBJECT + 56, text("u8")),
+        (OBJECT + 128 + 64, text("\0first")),
+        (OBJECT + 128 + 64 + 64, 7 << 40),
+    ]);
+    assert_eq!(words(&memory), golden);
+}
+
+#[test]
+fn a_list_is_laid_out_as_ever() {
+    let items = ["a text".into(), b"bytes too".into(), (-1).into(), 0.5.into(), true.into(), ShareableItem::None];
+    let list = ShareableList::new(items).unwrap();
+    list.set(2, b"once").unwrap();
+    const WORDS: usize = 6 * 2 + 5 * 2 * 2 + 2 * 3;
+    let mut golden = header(OBJECT + 512);
+    let [entries, copies] = [OBJECT + 128 + 64, OBJECT + 128 + 64 + 6 * 16];
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 18 | 8 << 32),
+        (OBJECT + 16, 0x6723_4acf_ddbc_10ef),
+        (OBJECT + 24, 512),
+        (OBJECT + 32, WORDS as u64),
+        (OBJECT + 40, 8),
+        (OBJECT + 48, 0x4d35_d319_3e8d_66f2),
+        (OBJECT + 56, text("u64")),
+        (OBJECT + 128 + 8, 6), // items
+        // For each, how many commits, and where its copies are.
+        (entries, 1),
+        (entries + 8, 2 << 32 | 12),
+        (entries + 16, 1),
+        (entries + 24, 3 << 32 | 16),
+        (entries + 32, 2),
+        (entries + 40, 2 << 32 | 22),
+        (entries + 48, 1),
+        (entries + 56, 2 << 32 | 26),
+        (entries + 64, 1),
+        (entries + 72, 2 << 32 | 30),
+        (entries + 80, 1),
+        (entries + 88, 2 << 32 | 34),
+        // The second copy of each is the first that was written.
+        (copies + 16, 6 << 8 | 4),
+        (copies + 24, text("a text")),
+        (copies + 56, 9 << 8 | 5),
+        (copies + 64, text("bytes to")),
+        (copies + 72, text("o")),
+        (copies + 80, 4 << 8 | 5),
+        (copies + 88, text("once")),
+        (copies + 96, 8 << 8 | 1),
+        (copies + 104, u64::MAX),
+        (copies + 128, 8 << 8 | 2),
+        (copies + 136, 0.5_f64.to_bits()),
+        (copies + 160, 8 << 8 | 3),
+        (copies + 168, 1),
+    ]);
+    assert_eq!(words(&list), golden);
+}
+
+#[test]
 fn a_held_lock_is_laid_out_as_ever() {
     let lock = Lock::new().unwrap();
     let _guard = lock.lock().unwrap();
@@ -112,6 +185,40 @@ fn a_held_lock_is_laid_out_as_ever() {
     let mut golden = header(OBJECT + 256);
     golden.extend(arena_or_lock(6, 0xaf63_c54c_8601_c577, 256));
     assert_eq!(found, golden);
+}
+
+#[test]
+fn a_recursive_lock_is_laid_out_as_ever() {
+    let lock = RLock::new().unwrap();
+    let _guards = [lock.lock().unwrap(), lock.lock().unwrap()];
+    let mut found = words(&lock);
+    assert_eq!(found.pop(), Some((OBJECT + 128 + 8, 2)), "the depth");
+    let (offset, word) = found.pop().unwrap();
+    assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
+    let mut golden = header(OBJECT + 256);
+    golden.extend(arena_or_lock(10, 0xaf63_cd4c_8601_d30f, 256));
+    assert_eq!(found, golden);
+}
+
+#[test]
+fn a_readers_writer_lock_is_laid_out_as_ever() {
+    let lock = RwLock::new(7_u64).unwrap();
+    let _guards = [lock.read().unwrap(), lock.read().unwrap()];
+    const BYTES: usize = 128 + 64 + 256 * 8 + 64;
+    let mut golden = header_of(8192, 8192, OBJECT + BYTES);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 11 | 8 << 32),
+        (OBJECT + 16, 0x03fd_4219_a653_efef),
+        (OBJECT + 24, BYTES as u64),
+        (OBJECT + 32, 1),
+        (OBJECT + 40, 8),
+        (OBJECT + 48, 0x4d35_d319_3e8d_66f2),
+        (OBJECT + 56, text("u64")),
+        (OBJECT + 192, OWNER << 32 | 2), // readers of place 0
+        (OBJECT + 192 + 256 * 8, 7),
+    ]);
+    assert_eq!(words(&lock), golden);
 }
 
 #[test]

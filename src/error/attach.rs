@@ -32,10 +32,18 @@ pub enum Kind {
     Queue = 8,
     /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
     Channel = 9,
+    /// An [`RLock`](crate::RLock).
+    RLock = 10,
+    /// An [`RwLock`](crate::RwLock).
+    RwLock = 11,
     /// An [`Event`](crate::Event).
     Event = 15,
     /// A [`Barrier`](crate::Barrier).
     Barrier = 16,
+    /// A [`SharedMemory`](crate::SharedMemory).
+    SharedMemory = 17,
+    /// A [`ShareableList`](crate::ShareableList).
+    ShareableList = 18,
 }
 
 impl fmt::Display for Kind {
@@ -50,8 +58,12 @@ impl fmt::Display for Kind {
             Kind::Ring => "a Ring",
             Kind::Queue => "a Queue",
             Kind::Channel => "a channel",
+            Kind::RLock => "an RLock",
+            Kind::RwLock => "an RwLock",
             Kind::Event => "an Event",
             Kind::Barrier => "a Barrier",
+            Kind::SharedMemory => "a SharedMemory",
+            Kind::ShareableList => "a ShareableList",
         })
     }
 }

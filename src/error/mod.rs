@@ -97,6 +97,13 @@ pub enum Error {
         name: String,
     },
 
+    /// An object's name was to be removed through a handle that came without one.
+    #[error("this process has neither made {object} under a name nor opened it by one")]
+    Nameless {
+        /// The kind of object.
+        object: Kind,
+    },
+
     /// A shared object belongs to another user, or others than its user can write to it.
     #[error("{name:?} may not be used: {found}, expected {expected}")]
     PermissionDenied {
@@ -150,13 +157,35 @@ pub enum Error {
         object: Kind,
     },
 
-    /// An index past the end of an array.
-    #[error("index {index} is out of range for an array of length {length}")]
+    /// An index past the end of an array or a list.
+    #[error("index {index} is out of range for a length of {length}")]
     OutOfRange {
         /// The index asked for.
         index: usize,
-        /// The array's length.
+        /// The number of elements.
         length: usize,
+    },
+
+    /// Bytes past the end of a [`SharedMemory`](crate::SharedMemory).
+    #[error("{count} bytes from {offset} are out of range for a SharedMemory of {length} bytes")]
+    BytesOutOfRange {
+        /// Where they begin.
+        offset: usize,
+        /// How many were asked for.
+        count: usize,
+        /// The object's length.
+        length: usize,
+    },
+
+    /// An item of a [`ShareableList`](crate::ShareableList) is longer than the first one in its place.
+    #[error("an item of {needed} bytes does not fit into the {space} that item {index} was given")]
+    ExceedsSpace {
+        /// Which item.
+        index: usize,
+        /// Bytes of the new item.
+        needed: usize,
+        /// Bytes that there is room for.
+        space: usize,
     },
 
     /// There is no room for a message, and there was none until the time was up.
@@ -201,7 +230,7 @@ pub enum Error {
     Capacity {
         /// The kind of object.
         object: Kind,
-        /// Messages asked for.
+        /// Messages, or bytes, asked for.
         capacity: usize,
         /// The most that it can have.
         most: usize,

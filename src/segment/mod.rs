@@ -64,6 +64,8 @@ pub(crate) struct Segment {
     hold: Mutex<Option<Hold>>,
     /// Where this process has given it its name.
     link: OnceLock<Link>,
+    /// Where this process has given it its name, or found it by that.
+    name: OnceLock<Name>,
 }
 
 /// The segments of this process, so that each file is attached once. Locked only while forks are excluded.
@@ -107,6 +109,7 @@ impl Segment {
     fn link(&self, name: &Name) -> Result<bool> {
         let Some(link) = Link::make(self.liveness.file(), name)? else { return Ok(false) };
         fork::fill(&self.link, link);
+        fork::fill(&self.name, name.clone());
         Ok(true)
     }
 
@@ -153,6 +156,7 @@ impl Segment {
             identity: AtomicU64::new(identity(id)),
             hold: Mutex::new(Some(hold)),
             link: OnceLock::new(),
+            name: OnceLock::new(),
         });
         attached(forks).insert(segment.liveness.key(), Arc::downgrade(&segment));
         Ok(segment)

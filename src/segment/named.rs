@@ -283,6 +283,17 @@ pub fn unlink(name: impl Into<Name>) -> Result<()> {
     }
 }
 
+/// Removes the name of the object at `offset`, if this process has made that under one, or opened it by one.
+pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Result<()> {
+    let name = segment.name.get().filter(|_| offset == segment.first_object()).ok_or(Error::Nameless { object })?;
+    let (file, key) = (segment.liveness.file(), segment.liveness.key());
+    let facts = file.facts()?;
+    if facts.owner != user() {
+        return Err(not_ours(name.as_str(), &facts));
+    }
+    if remove(file, key, &name.entry()?)? { Ok(()) } else { Err(Error::NoSuchName { name: name.to_string() }) }
+}
+
 /// Removes the names of this user's shared objects that nobody is attached to: what killed creators have left, and what
 /// was to [persist](Name::persist). Which ones.
 ///
@@ -385,6 +396,7 @@ impl Segment {
                 Ok(segment) => {
                     crash_point!("open.attached");
                     if segment.liveness.file().facts()?.links > 0 {
+                        fork::fill(&segment.name, name.clone());
                         return Ok(segment);
                     }
                 }

@@ -170,8 +170,12 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Ring,
         Kind::Queue,
         Kind::Channel,
+        Kind::RLock,
+        Kind::RwLock,
         Kind::Event,
         Kind::Barrier,
+        Kind::SharedMemory,
+        Kind::ShareableList,
     ];
     KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }

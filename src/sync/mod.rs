@@ -5,6 +5,8 @@ mod event;
 #[cfg(feature = "compat-raw-sync")]
 mod event_at;
 mod lock;
+mod rlock;
+mod rwlock;
 
 pub(crate) use barrier::describe as describe_barrier;
 pub use barrier::{Barrier, BarrierBuilder, BarrierTurn};
@@ -14,3 +16,7 @@ pub(crate) use event::describe as describe_event;
 pub use event_at::EventAt;
 pub(crate) use lock::describe as describe_lock;
 pub use lock::{Lock, LockGuard};
+pub(crate) use rlock::describe as describe_rlock;
+pub use rlock::{RLock, RLockGuard};
+pub(crate) use rwlock::describe as describe_rwlock;
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};

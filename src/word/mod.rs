@@ -13,6 +13,8 @@ pub(crate) mod meeting;
 pub(crate) mod models;
 pub(crate) mod parties;
 pub(crate) mod peers;
+pub(crate) mod rlock;
+pub(crate) mod rwlock;
 pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crossproc::{
-    Arena, Array, AttachError, Error, Kind, Lock, Name, Process, Queue, RawArray, RawValue, Ring, Value, abandoned, gc,
-    names, unlink, unlink_abandoned,
+    Arena, Array, AttachError, Error, Kind, Lock, Name, Process, Queue, RawArray, RawValue, Ring, ShareableList,
+    SharedMemory, Value, abandoned, gc, names, unlink, unlink_abandoned,
 };
 
 use super::common::processes::forked;
@@ -33,6 +33,16 @@ fn each_kind_can_be_made_and_opened() {
     let made = RawArray::<AtomicU64>::create(name, 2).unwrap();
     RawArray::<AtomicU64>::open(name).unwrap()[1].store(4, SeqCst);
     assert_eq!(made[1].load(SeqCst), 4);
+    drop(made);
+
+    let made = SharedMemory::create_named(name, 3).unwrap();
+    SharedMemory::open(name).unwrap().write_at(1, &[9]).unwrap();
+    assert_eq!(made.to_vec(), [0, 9, 0]);
+    drop(made);
+
+    let made = ShareableList::create(name, [1.into(), "text".into()]).unwrap();
+    ShareableList::open(name).unwrap().set(1, 2).unwrap();
+    assert_eq!(made.to_vec().unwrap(), [1.into(), 2.into()]);
     drop(made);
 
     let made = Lock::create(name).unwrap();

@@ -22,7 +22,7 @@ impl<T: Shared> Array<T> {
     /// ```
     /// let array = crossproc::Array::from_iter([10, 20])?;
     /// assert_eq!(array.get(1)?, 20);
-    /// assert_eq!(array.get(2).unwrap_err().to_string(), "index 2 is out of range for an array of length 2");
+    /// assert_eq!(array.get(2).unwrap_err().to_string(), "index 2 is out of range for a length of 2");
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get(&self, index: usize) -> Result<T> {
