@@ -47,10 +47,10 @@ fn main() -> Result<()> {
     let (_mutex, used) = unsafe { Mutex::new(address(&place, MUTEX), address(&place, NUMBER)) }.unwrap();
     assert!(used <= 8 * (NUMBER - MUTEX));
 
-    let children = [0; 3].map(|_| Process::spawn(count, (&place,)));
-    for child in children {
-        event.set(EventState::Signaled).unwrap();
-        child?.join()?;
+    for _ in 0..3 {
+        let child = Process::spawn(count, (&place,))?;
+        event.set(EventState::Signaled).unwrap(); // before the child waits or after
+        child.join()?;
     }
     let late = event.wait(Timeout::Val(Duration::from_millis(10))).unwrap_err();
     println!("{late}");
