@@ -85,6 +85,8 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Queue) => queue::describe_queue(&mut facts)?,
         Ok(Kind::RLock) => sync::describe_rlock(&mut facts)?,
         Ok(Kind::RwLock) => sync::describe_rwlock(&mut facts)?,
+        Ok(Kind::Event) => sync::describe_event(&mut facts)?,
+        Ok(Kind::Barrier) => sync::describe_barrier(&mut facts)?,
         Ok(Kind::SharedMemory) => cell::describe_memory(&mut facts)?,
         Ok(Kind::ShareableList) => cell::describe_list(&mut facts)?,
         Ok(Kind::Channel) | Err(_) => {} // channels have no names

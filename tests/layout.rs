@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, BoundedSemaphore, Condvar, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock,
-    Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
+    Arena, Array, Barrier, BoundedSemaphore, Condvar, Event, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring,
+    RwLock, Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -49,7 +49,7 @@ fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     ]
 }
 
-/// The header of an arena, or of a lock, which have neither length nor type.
+/// The header of an arena, a lock or the like, which have neither length nor type.
 fn arena_or_lock(kind: u64, stamp: u64, bytes: u64) -> [(usize, u64); 6] {
     [
         (OBJECT, text("object  ")),
@@ -439,4 +439,35 @@ fn a_queue_is_laid_out_as_ever() {
     golden.extend((1..25).map(|word| (extent + word * 8, 0x0202_0202_0202_0202)));
     golden.extend([(extent + 200, 0x0202)]);
     assert_eq!(words(&queue.memory_fd()), golden);
+}
+
+#[test]
+fn an_event_is_laid_out_as_ever() {
+    let event = Event::new().unwrap();
+    event.set();
+    event.clear();
+    event.set();
+    let mut golden = header(OBJECT + 256);
+    golden.extend(arena_or_lock(15, 0xaf63_c54c_8601_c577, 256));
+    golden.push((OBJECT + 128, 1 << 2 | 1)); // cleared once, set
+    assert_eq!(words(&event), golden);
+}
+
+#[test]
+fn a_barrier_is_laid_out_as_ever() {
+    const BYTES: u64 = (128_u64 + 64 + 256 * 8).next_multiple_of(128);
+    let barrier = Barrier::builder().parties(2).timeout(std::time::Duration::from_nanos(5)).build().unwrap();
+    let _again = barrier.clone();
+    barrier.abort();
+    barrier.reset();
+    barrier.abort();
+    let mut golden = header_of(8192, 8192, OBJECT + BYTES as usize);
+    golden.extend(arena_or_lock(16, 0x0390_aa19_a5f7_cec7, BYTES));
+    golden.insert(golden.len() - 2, (OBJECT + 32, 2)); // parties
+    golden.extend([
+        (OBJECT + 128, 1 << 48 | 2 << 32 | 1 << 3 | 2 << 1), // one was broken; aborted; generation 1; BROKEN
+        (OBJECT + 136, 6),                                   // 5 ns
+        (OBJECT + 128 + 64, OWNER << 32 | 2),                // two handles of peer 0
+    ]);
+    assert_eq!(words(&barrier), golden);
 }

@@ -12,10 +12,13 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
+use std::time::Duration;
 
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
 use common::watchdog;
-use crossproc::{Arena, Array, Guard, Lock, Queue, Ring, Semaphore, TryLockError, Value};
+use crossproc::{
+    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Guard, Lock, Queue, Ring, Semaphore, TryLockError, Value,
+};
 
 /// A forked child that executes one instruction at a time.
 struct Stepped {
@@ -262,6 +265,31 @@ fn a_half_set_element_is_put_back_by_the_last_survivor() {
         |array| (told(array.try_lock()), array.to_vec()),
     );
     assert_eq!(sights, [(Nothing, vec![OLD; 2])]);
+}
+
+#[test]
+fn an_event_whose_setter_was_killed_is_set_or_not() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Event::new().unwrap(),
+        |event| event.clear(),
+        |event| event.set(),
+        |event| (event.is_set(), event.wait_timeout(Duration::ZERO)),
+    );
+    assert_eq!(sights, [(false, false), (true, true)]);
+}
+
+/// It has not come, or was killed in its action, or has passed.
+#[test]
+fn a_barrier_whose_last_party_was_killed_is_whole_or_broken_by_the_death() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Barrier::new(1).unwrap(),
+        |barrier| drop(barrier.wait()),
+        |barrier| drop(barrier.wait_with(|| ())),
+        |barrier| barrier.wait_timeout(Duration::ZERO).map(|turn| turn.index()),
+    );
+    assert_eq!(sights, [Ok(0), Err(BarrierError::Broken(BrokenBy::Death)), Ok(0)]);
 }
 
 /// The survivors attach, too: a forked child would know its parent's attachment.

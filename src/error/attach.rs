@@ -42,6 +42,10 @@ pub enum Kind {
     BoundedSemaphore = 13,
     /// A [`Condvar`](crate::Condvar).
     Condvar = 14,
+    /// An [`Event`](crate::Event).
+    Event = 15,
+    /// A [`Barrier`](crate::Barrier).
+    Barrier = 16,
     /// A [`SharedMemory`](crate::SharedMemory).
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
@@ -65,6 +69,8 @@ impl fmt::Display for Kind {
             Kind::Semaphore => "a Semaphore",
             Kind::BoundedSemaphore => "a BoundedSemaphore",
             Kind::Condvar => "a Condvar",
+            Kind::Event => "an Event",
+            Kind::Barrier => "a Barrier",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
         })
@@ -133,6 +139,13 @@ pub enum AttachError {
         found: u64,
         /// crossproc's.
         expected: u64,
+    },
+
+    /// The file was to become a segment, and holds something else.
+    #[error("a byte at offset {offset} that is not 0, expected an empty file")]
+    NotEmpty {
+        /// Of the first such byte.
+        offset: u64,
     },
 
     /// The segment was laid out by another version of crossproc.

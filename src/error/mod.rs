@@ -5,6 +5,7 @@
 //! short forms of `Value` and `Array` give nothing back and so fail with [`Error`] itself.
 
 mod attach;
+mod barrier;
 mod lock;
 mod os;
 mod pipe;
@@ -18,6 +19,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use attach::{AttachError, Kind, TypeStamp};
+pub use barrier::{BarrierError, BrokenBy};
 pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
 pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
@@ -264,6 +266,13 @@ pub enum Error {
     EndOfFile {
         /// The kind of object.
         object: Kind,
+    },
+
+    /// The parties of a barrier did not all come; whoever comes is told so until somebody resets it.
+    #[error("the barrier is broken: {by}")]
+    BrokenBarrier {
+        /// What has broken it.
+        by: BrokenBy,
     },
 
     /// A message is longer than the buffer for it.

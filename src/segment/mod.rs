@@ -17,6 +17,8 @@ mod ownership;
 pub(crate) mod place;
 mod region;
 mod shared;
+#[cfg(feature = "compat-shared-memory")]
+mod shmem;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

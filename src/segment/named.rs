@@ -152,7 +152,7 @@ impl Link {
 
 /// Removes a name, if it stands for this file.
 fn remove(file: &MemoryFile, key: FileKey, entry: &str) -> Result<bool> {
-    let lock = wait_for_name(file, key)?;
+    let lock = wait_for_name(file, key, "remove a shared object's name")?;
     remove_locked(&lock, key, entry)
 }
 
@@ -166,18 +166,18 @@ fn remove_locked(_lock: &NameLock, key: FileKey, entry: &str) -> Result<bool> {
     Ok(true) // (N2)
 }
 
-/// How long somebody who removes a name is waited for, which takes a few system calls, unless it was stopped. A guess.
+/// How long somebody who has a name byte is waited for, which takes a few system calls, unless it was stopped. A guess.
 fn patience() -> Deadline {
     Deadline::after(10 * futex::BOUND)
 }
 
-fn wait_for_name(file: &MemoryFile, key: FileKey) -> Result<NameLock> {
+pub(super) fn wait_for_name(file: &MemoryFile, key: FileKey, attempt: &'static str) -> Result<NameLock> {
     let deadline = patience();
     loop {
         match NameLock::take(file, key)? {
             Some(lock) => return Ok(lock),
             None if deadline.has_passed() => {
-                return Err(Error::os("remove a shared object's name", OsError::from_code(libc::EBUSY)));
+                return Err(Error::os(attempt, OsError::from_code(libc::EBUSY)));
             }
             None => thread::yield_now(),
         }
@@ -186,11 +186,15 @@ fn wait_for_name(file: &MemoryFile, key: FileKey) -> Result<NameLock> {
 
 /// The file of a name, if this process may open it.
 pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
-    let entry = name.entry()?;
-    let file = directory::open(&entry).map_err(|error| match error.raw_os_error() {
+    find_entry(&name.entry()?, name.as_str())
+}
+
+/// The file of a name that its user knows as `name`.
+pub(super) fn find_entry(entry: &str, name: &str) -> Result<(MemoryFile, FileFacts)> {
+    let file = directory::open(entry).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOENT) => Error::NoSuchName { name: name.to_string() },
         Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => AttachError::NotAFile.into(),
-        Some(libc::EACCES | libc::EPERM) => match directory::look_at(&entry) {
+        Some(libc::EACCES | libc::EPERM) => match directory::look_at(entry) {
             Ok(facts) => not_ours(name, &facts),
             Err(missing) if missing.kind() == ErrorKind::NotFound => Error::NoSuchName { name: name.to_string() },
             Err(_) => Error::os(format!("open {name}"), error),
@@ -208,17 +212,17 @@ pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
 fn find_ours(name: &Name) -> Result<(MemoryFile, FileFacts)> {
     let (file, facts) = find(name)?;
     if facts.owner != user() {
-        return Err(not_ours(name, &facts));
+        return Err(not_ours(name.as_str(), &facts));
     }
     header::check(&file.first_bytes()?, file.size()?)?; // of another format, nobody here knows who uses it
     Ok((file, facts))
 }
 
-fn not_ours(name: &Name, facts: &FileFacts) -> Error {
+pub(super) fn not_ours(name: &str, facts: &FileFacts) -> Error {
     denied(name, facts, format!("owned by user {}", user()))
 }
 
-fn denied(name: &Name, facts: &FileFacts, expected: String) -> Error {
+pub(super) fn denied(name: &str, facts: &FileFacts, expected: String) -> Error {
     Error::PermissionDenied { name: name.to_string(), found: facts.to_string(), expected }
 }
 
@@ -287,7 +291,7 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
     let (file, key) = (segment.liveness.file(), segment.liveness.key());
     let facts = file.facts()?;
     if facts.owner != user() {
-        return Err(not_ours(name, &facts));
+        return Err(not_ours(name.as_str(), &facts));
     }
     if remove(file, key, &name.entry()?)? { Ok(()) } else { Err(Error::NoSuchName { name: name.to_string() }) }
 }
@@ -386,10 +390,10 @@ impl Segment {
             let (file, facts) = find(name)?;
             let others = name.bits() & OTHERS_WRITE;
             if facts.owner != user() && others == 0 {
-                return Err(not_ours(name, &facts));
+                return Err(not_ours(name.as_str(), &facts));
             }
             if facts.mode & OTHERS_WRITE & !others != 0 {
-                return Err(denied(name, &facts, format!("mode {:04o} at most", name.bits())));
+                return Err(denied(name.as_str(), &facts, format!("mode {:04o} at most", name.bits())));
             }
             match Segment::attach_file(file, others) {
                 Ok(segment) => {

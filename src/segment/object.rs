@@ -175,6 +175,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Semaphore,
         Kind::BoundedSemaphore,
         Kind::Condvar,
+        Kind::Event,
+        Kind::Barrier,
         Kind::SharedMemory,
         Kind::ShareableList,
     ];

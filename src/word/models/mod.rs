@@ -12,7 +12,11 @@ macro_rules! deaths {
 pub(crate) use deaths;
 
 #[cfg(not(shuttle))]
+mod barrier;
+#[cfg(not(shuttle))]
 mod condvar;
+#[cfg(not(shuttle))]
+mod event;
 #[cfg(not(shuttle))]
 mod eventcount;
 #[cfg(not(shuttle))]
