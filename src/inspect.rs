@@ -80,6 +80,8 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Lock) => sync::describe_lock(&mut facts)?,
         Ok(Kind::Ring) => queue::describe_ring(&mut facts)?,
         Ok(Kind::Queue) => queue::describe_queue(&mut facts)?,
+        Ok(Kind::RLock) => sync::describe_rlock(&mut facts)?,
+        Ok(Kind::RwLock) => sync::describe_rwlock(&mut facts)?,
         Ok(Kind::SharedMemory) => cell::describe_memory(&mut facts)?,
         Ok(Kind::ShareableList) => cell::describe_list(&mut facts)?,
         Ok(Kind::Channel) | Err(_) => {} // channels have no names

@@ -8,6 +8,8 @@
 //! | [`SharedMemory`] | bytes under a robust lock |
 //! | [`ShareableList`] | a fixed row of numbers, texts and bytes ([`ShareableItem`]), never seen half written |
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
+//! | [`RLock`] | the same, for a thread that may lock it again |
+//! | [`RwLock`] | a value with many readers or one writer at a time, in place |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -90,6 +92,7 @@
 //! | `ShareableList(['a', 1, None])`, `ShareableList(items, name=n)`, `ShareableList(name=n)` | `ShareableList::new(["a".into(), 1.into(), ShareableItem::None])?`, `ShareableList::create(n, items)?`, `ShareableList::open(n)?` |
 //! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -169,6 +172,6 @@ pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard};
+pub use sync::{Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Error, Kind, Lock, PipeBuilder, Process, ProcessError, Queue, RawArray, RawValue,
-    Receiver, Result, Ring, Sender, ShareableList, SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, Error, Kind, Lock, LockError, PipeBuilder, Process, ProcessError, Queue, RLock,
+    RawArray, RawValue, Receiver, Result, Ring, RwLock, Sender, ShareableList, SharedMemory, TryLockError,
+    TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -92,6 +93,22 @@ fn use_lock(lock: Lock) {
     assert!(lock.try_lock().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
 }
 
+fn use_rlock(lock: RLock) {
+    let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+    let outer = lock.try_lock().or_else(TryLockError::repair).expect("an owner that nobody is, is dead");
+    let _ = lock.try_lock();
+    drop(outer);
+    assert!(lock.try_lock().is_ok());
+}
+
+fn use_rwlock(lock: RwLock<u64>) {
+    let _ = lock.read_timeout(MOMENT).map(|guard| *guard);
+    let _ = lock.write_timeout(MOMENT).or_else(TryLockError::repair).map(|mut guard| *guard = 5);
+    assert!(lock.try_write().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
+    assert!(lock.try_read().is_ok());
+    assert!(lock.try_write().is_ok());
+}
+
 fn use_arena(arena: Arena) {
     let remaining = arena.remaining();
     match Value::new_in(&arena, 5_u8) {
@@ -117,6 +134,22 @@ fn an_array_with_any_byte_flipped_is_an_error_or_works() {
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+}
+
+#[test]
+fn a_recursive_lock_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    every_flip(&image(&RLock::new().unwrap()), RLock::from_fd, use_rlock);
+}
+
+#[test]
+fn a_readers_writer_lock_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let image = image(&RwLock::new(1_u64).unwrap());
+    // Headers, words, the first readers' words, and the value.
+    let object = first_object();
+    let value = object + 192 + 256 * 8;
+    flips(&image, (0..object + 320).chain(value..value + 16), RwLock::from_fd, use_rwlock);
 }
 
 #[test]
@@ -451,6 +484,40 @@ fn an_owner_that_never_was_does_not_keep_the_lock() {
     bytes[word..word + 4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
     let lock = Lock::from_fd(file(&bytes, SEALS)).unwrap();
     assert!(matches!(lock.lock(), Err(crossproc::LockError::OwnerDied(_))));
+}
+
+/// Words of which a peer that does not follow the protocol says that this very process owns them, so often.
+#[test]
+fn counts_that_cannot_be_are_errors() {
+    let _watchdog = watchdog();
+    fn store(handle: &impl AsFd, offset: usize, word: u64) {
+        let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+        let file = File::options().write(true).open(path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &word.to_le_bytes(), offset as u64).unwrap();
+    }
+    let body = first_object() + 128;
+    let rlock = RLock::new().unwrap();
+    for depth in [0, u64::MAX] {
+        let guard = rlock.lock().unwrap();
+        store(&rlock, body + 8, depth);
+        match rlock.lock() {
+            Err(LockError::Failed(Error::Corrupted { found, .. })) => assert_eq!(found, depth),
+            other => panic!("{other:?}"),
+        }
+        store(&rlock, body + 8, 0);
+        drop(guard);
+        assert!(rlock.try_lock().is_ok());
+    }
+    let rwlock = RwLock::new(1).unwrap();
+    let count = 1 << 42 | 0xffff_ffff; // place 0, generation 1
+    store(&rwlock, body + 64, count);
+    match rwlock.read() {
+        Err(LockError::Failed(Error::Corrupted { object: Kind::RwLock, position: 0, found })) => {
+            assert_eq!(found, count);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(rwlock.write_timeout(MOMENT), Err(TryLockError::Held)));
 }
 
 /// Header and 256 places for peers.

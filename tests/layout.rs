@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, Lock, PipeBuilder, Queue, RawArray, RawValue, Ring, ShareableItem, ShareableList, SharedMemory, Value,
+    Arena, Array, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, ShareableItem, ShareableList,
+    SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -184,6 +185,40 @@ fn a_held_lock_is_laid_out_as_ever() {
     let mut golden = header(OBJECT + 256);
     golden.extend(arena_or_lock(6, 0xaf63_c54c_8601_c577, 256));
     assert_eq!(found, golden);
+}
+
+#[test]
+fn a_recursive_lock_is_laid_out_as_ever() {
+    let lock = RLock::new().unwrap();
+    let _guards = [lock.lock().unwrap(), lock.lock().unwrap()];
+    let mut found = words(&lock);
+    assert_eq!(found.pop(), Some((OBJECT + 128 + 8, 2)), "the depth");
+    let (offset, word) = found.pop().unwrap();
+    assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
+    let mut golden = header(OBJECT + 256);
+    golden.extend(arena_or_lock(10, 0xaf63_cd4c_8601_d30f, 256));
+    assert_eq!(found, golden);
+}
+
+#[test]
+fn a_readers_writer_lock_is_laid_out_as_ever() {
+    let lock = RwLock::new(7_u64).unwrap();
+    let _guards = [lock.read().unwrap(), lock.read().unwrap()];
+    const BYTES: usize = 128 + 64 + 256 * 8 + 64;
+    let mut golden = header_of(8192, 8192, OBJECT + BYTES);
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 11 | 8 << 32),
+        (OBJECT + 16, 0x03fd_4219_a653_efef),
+        (OBJECT + 24, BYTES as u64),
+        (OBJECT + 32, 1),
+        (OBJECT + 40, 8),
+        (OBJECT + 48, 0x4d35_d319_3e8d_66f2),
+        (OBJECT + 56, text("u64")),
+        (OBJECT + 192, OWNER << 32 | 2), // readers of place 0
+        (OBJECT + 192 + 256 * 8, 7),
+    ]);
+    assert_eq!(words(&lock), golden);
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! The rival of every lock: the C library's mutex between processes, plain and robust.
+//! The rivals of every lock: the C library's mutex between processes, plain, robust and recursive, and its readers-writer lock.
 
 use std::mem;
 use std::ptr::NonNull;
 
 use super::mapping::{APART, Mapping};
 
-/// Whether the mutex survives its owner.
+/// Whether the mutex survives its owner, or may be locked again by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Plain,
     Robust,
+    Recursive,
 }
 
 /// A process-shared mutex in a part of a mapping.
@@ -83,9 +84,74 @@ pub(crate) unsafe fn init(mutex: NonNull<libc::pthread_mutex_t>, kind: Kind) -> 
         // SAFETY: initialised attributes.
         unsafe { libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST) };
     }
+    if kind == Kind::Recursive {
+        // SAFETY: initialised attributes.
+        unsafe { libc::pthread_mutexattr_settype(attributes, libc::PTHREAD_MUTEX_RECURSIVE) };
+    }
     // SAFETY: the caller's promise, and initialised attributes.
     let answer = unsafe { libc::pthread_mutex_init(mutex.as_ptr(), attributes) };
     // SAFETY: initialised attributes, not used again.
     unsafe { libc::pthread_mutexattr_destroy(attributes) };
     answer
+}
+
+/// A process-shared readers-writer lock in a part of a mapping.
+pub(crate) struct RwLock<'a> {
+    mapping: &'a Mapping,
+    part: usize,
+}
+
+/// Unlocks when dropped.
+pub(crate) struct RwHeld<'a>(NonNull<libc::pthread_rwlock_t>, #[expect(dead_code, reason = "a borrow")] &'a Mapping);
+
+const _: () = assert!(size_of::<libc::pthread_rwlock_t>() <= APART);
+
+impl<'a> RwLock<'a> {
+    /// A new lock; nobody may use one that is there already.
+    pub(crate) fn new(mapping: &'a Mapping, part: usize) -> Self {
+        let lock = RwLock::at(mapping, part);
+        // SAFETY: room for what the next call initialises.
+        let mut attributes: libc::pthread_rwlockattr_t = unsafe { mem::zeroed() };
+        // SAFETY: live attributes.
+        unsafe { libc::pthread_rwlockattr_init(&raw mut attributes) };
+        // SAFETY: initialised attributes.
+        unsafe { libc::pthread_rwlockattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED) };
+        // SAFETY: room for a lock within the mapping, which nobody uses yet, and initialised attributes.
+        let answer = unsafe { libc::pthread_rwlock_init(lock.address().as_ptr(), &raw const attributes) };
+        assert_eq!(answer, 0);
+        lock
+    }
+
+    /// The lock that another process has made there.
+    pub(crate) fn at(mapping: &'a Mapping, part: usize) -> Self {
+        RwLock { mapping, part }
+    }
+
+    fn address(&self) -> NonNull<libc::pthread_rwlock_t> {
+        self.mapping.part(self.part).cast()
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> RwHeld<'a> {
+        let address = self.address();
+        // SAFETY: an initialised lock, in a mapping that outlives the guard.
+        assert_eq!(unsafe { libc::pthread_rwlock_rdlock(address.as_ptr()) }, 0);
+        RwHeld(address, self.mapping)
+    }
+
+    #[inline]
+    pub(crate) fn write(&self) -> RwHeld<'a> {
+        let address = self.address();
+        // SAFETY: as in `read`.
+        assert_eq!(unsafe { libc::pthread_rwlock_wrlock(address.as_ptr()) }, 0);
+        RwHeld(address, self.mapping)
+    }
+}
+
+impl Drop for RwHeld<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: locked by `read` or `write`, on this thread.
+        unsafe { libc::pthread_rwlock_unlock(self.0.as_ptr()) };
+    }
 }

@@ -32,6 +32,10 @@ pub enum Kind {
     Queue = 8,
     /// One direction of a [`channel`](crate::channel()) or a [`pipe`](crate::pipe()).
     Channel = 9,
+    /// An [`RLock`](crate::RLock).
+    RLock = 10,
+    /// An [`RwLock`](crate::RwLock).
+    RwLock = 11,
     /// A [`SharedMemory`](crate::SharedMemory).
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
@@ -50,6 +54,8 @@ impl fmt::Display for Kind {
             Kind::Ring => "a Ring",
             Kind::Queue => "a Queue",
             Kind::Channel => "a channel",
+            Kind::RLock => "an RLock",
+            Kind::RwLock => "an RwLock",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
         })

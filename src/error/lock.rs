@@ -66,7 +66,8 @@ pub enum LockError<G> {
     OwnerDied(G),
     /// This thread holds the lock already: waiting would never end.
     AlreadyHeld,
-    /// This process is a forked copy and could not become a peer of its own.
+    /// This process is a forked copy and could not become a peer of its own; or somebody who does not follow the protocol has
+    /// written how often it has an [`RLock`](crate::RLock) or an [`RwLock`](crate::RwLock).
     Failed(Error),
 }
 

@@ -170,6 +170,8 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Ring,
         Kind::Queue,
         Kind::Channel,
+        Kind::RLock,
+        Kind::RwLock,
         Kind::SharedMemory,
         Kind::ShareableList,
     ];

@@ -77,8 +77,7 @@ impl<'a> Ownership<'a> {
                 is_dirty: acquired == Acquired::Dirty,
                 _thread: PhantomData,
             }),
-            Err(Refused::Held) => Err(Failure::Held),
-            Err(Refused::AlreadyHeld) => Err(Failure::AlreadyHeld),
+            Err(refused) => Err(refused.into()),
         }
     }
 
@@ -103,6 +102,15 @@ impl Drop for Ownership<'_> {
     fn drop(&mut self) {
         if self.is_ours() {
             self.word.release(self.is_dirty);
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Held => Failure::Held,
+            Refused::AlreadyHeld => Failure::AlreadyHeld,
         }
     }
 }

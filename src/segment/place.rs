@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::carve::{Geometry, OBJECT_ALIGN, is_inside};
 use super::header::Header;
 use super::object::{Facts, ObjectHeader};
-use super::{Atomics, Name, Region, Segment};
+use super::{Atomics, Name, PEERS, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::fault::crash_point;
 use crate::sys::map::Mapping;
@@ -91,6 +91,14 @@ pub(crate) enum Home<'a> {
 impl<'a> Home<'a> {
     pub(crate) fn name(self) -> Option<&'a Name> {
         if let Home::Named(name) = self { Some(name) } else { None }
+    }
+
+    /// How many places the segment's table of peers has.
+    pub(crate) fn peers(self) -> u32 {
+        match self {
+            Home::Own | Home::Named(_) => PEERS,
+            Home::In(segment) | Home::At(segment, _) => segment.peers(),
+        }
     }
 }
 

@@ -49,6 +49,16 @@ pub(crate) fn light() {
     }
 }
 
+/// A fence right behind a read-modify-write; on x86-64 that was one already, whatever its ordering.
+#[inline]
+pub(crate) fn after_change() {
+    if cfg!(target_arch = "x86_64") {
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
 /// The half for whoever is about to sleep.
 pub(crate) fn heavy() {
     fence(Ordering::SeqCst);

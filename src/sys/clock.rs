@@ -18,6 +18,12 @@ impl Deadline {
         Deadline { at: Instant::now().checked_add(timeout) }
     }
 
+    /// This moment, or `limit` from now if that is sooner.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        let latest = Deadline::after(limit);
+        Deadline { at: self.at.into_iter().chain(latest.at).min() }
+    }
+
     pub(crate) fn has_passed(self) -> bool {
         self.at.is_some_and(|at| Instant::now() >= at)
     }

@@ -8,6 +8,7 @@
 //! |--------------------------|---------------------------------------------------------------------------|
 //! | free (owner = 0)         | anyone: CAS to (me, WAITERS if announced, DIRTY kept)                      |
 //! | owned                    | its owner: swap to free, DIRTY unless repaired; a sleeper: CAS to WAITERS  |
+//! |                          | its owner: WHOLE or DIRTY off, by an addition                             |
 //! | owned by a dead peer     | anyone: CAS from exactly this word to (me, WAITERS, DIRTY if it was set or WHOLE was not) |
 //!
 //! I1. One compare-exchange claims the lock and says who did: there is no instant at which it is taken by nobody.
@@ -30,11 +31,13 @@
 //! Source: the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), section 5, with the owner in the word
 //! instead of the "locked" state.
 
+use std::sync::atomic::compiler_fence;
+
 use super::PeerId;
 use crate::fault::crash_point;
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
@@ -95,6 +98,10 @@ impl Word {
     /// Whether the next owner has to be told, if this owner is dead.
     fn leaves_dirt(self) -> bool {
         self.is_dirty() || self.0 & Self::WHOLE == 0
+    }
+
+    fn acquired(self) -> Acquired {
+        if self.is_dirty() { Acquired::Dirty } else { Acquired::Clean }
     }
 
     fn futex_half(self) -> u32 {
@@ -186,6 +193,61 @@ impl LockWord {
         spin: &Spin,
     ) -> Result<Acquired, Refused> {
         self.acquire_clean(claim).or_else(|_| self.acquire_slow(claim, liveness, deadline, spin))
+    }
+
+    /// Takes the lock over from a dead owner. One that is free is left alone.
+    #[cold]
+    pub(crate) fn inherit(&self, claim: Claim, liveness: &Liveness) -> Result<Acquired, Refused> {
+        let word = Word(self.0.load(Relaxed));
+        if word.is_held_by(claim) {
+            return Err(Refused::AlreadyHeld);
+        }
+        if word.is_free() || !liveness.is_dead(word.owner()) {
+            return Err(Refused::Held);
+        }
+        self.take(word, claim, true).ok_or(Refused::Held)
+    }
+
+    /// Whether nobody has the lock. Stale at once.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        Word(self.0.load(Relaxed)).is_free()
+    }
+
+    /// How the lock would be got, if nobody has it; what its last owner published can then be seen.
+    #[inline]
+    #[track_caller] // for the models: it is the caller's ordering
+    pub(crate) fn if_free(&self) -> Option<Acquired> {
+        let word = Word(self.0.load(Acquire)); // pairs with the Release in `release`
+        word.is_free().then(|| word.acquired())
+    }
+
+    /// Whether the claim's thread holds the lock. Exact for that thread.
+    #[inline]
+    pub(crate) fn is_held_by(&self, claim: Claim) -> bool {
+        Word(self.0.load(Relaxed)).is_held_by(claim)
+    }
+
+    /// How its owner got the lock, or that it has repaired since; its owner only.
+    pub(crate) fn acquired(&self) -> Acquired {
+        Word(self.0.load(Relaxed)).acquired()
+    }
+
+    /// Takes back that the owner leaves everything whole, as it said when it took the lock; its owner only, once.
+    ///
+    /// Relaxed, and an addition, as others may set WAITERS meanwhile: it has to be ordered against nothing but the owner's own
+    /// changes, which the compiler must not move before it. What a killed owner has done is a beginning of its program.
+    #[inline]
+    pub(crate) fn expose(&self) {
+        self.0.fetch_add(Word::WHOLE.wrapping_neg(), Relaxed);
+        compiler_fence(SeqCst);
+    }
+
+    /// Says that nothing is half done any more; its owner only.
+    pub(crate) fn repair(&self) {
+        if self.acquired() == Acquired::Dirty {
+            self.0.fetch_add(Word::DIRTY, Relaxed); // the highest bit: only its own carry, which is lost
+        }
     }
 
     /// Gives the lock back; its owner only. `dirty`: it was got dirty, and its owner has not repaired.

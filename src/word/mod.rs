@@ -9,6 +9,8 @@ pub(crate) mod lock;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 pub(crate) mod peers;
+pub(crate) mod rlock;
+pub(crate) mod rwlock;
 pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

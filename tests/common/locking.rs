@@ -1,4 +1,4 @@
-//! What holds for everything that has a lock: `Lock`, `Value`, `Array`.
+//! What holds for everything that has a lock: `Lock`, `RLock`, `Value`, `Array`, the writers of an `RwLock`.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -43,9 +43,24 @@ pub(crate) fn wait_for_state(pid: u32, state: char) {
     }
 }
 
-/// The tests of a type with `lock`, `try_lock` and `lock_timeout`; `$make` makes one.
+/// The tests of a type with `lock`, `try_lock` and `lock_timeout`; `$make` makes one. `$relocking`: what is to be seen when the
+/// owner locks again, if that is not an error.
 macro_rules! locking_tests {
     ($type:ty, $make:expr) => {
+        locking_tests!($type, $make, {
+            #[test]
+            fn relocking_is_an_error() {
+                let it = $make;
+                let guard = it.lock().unwrap();
+                assert!(matches!(it.lock(), Err(LockError::AlreadyHeld)));
+                assert!(matches!(it.clone().try_lock(), Err(TryLockError::AlreadyHeld)));
+                assert!(matches!(it.lock_timeout(MOMENT), Err(TryLockError::AlreadyHeld)));
+                drop(guard);
+                assert!(it.lock().is_ok());
+            }
+        });
+    };
+    ($type:ty, $make:expr, { $($relocking:item)* }) => {
         mod locking {
             use std::panic::{self, AssertUnwindSafe};
             use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -189,16 +204,7 @@ macro_rules! locking_tests {
                 owner.join().unwrap();
             }
 
-            #[test]
-            fn relocking_is_an_error() {
-                let it = $make;
-                let guard = it.lock().unwrap();
-                assert!(matches!(it.lock(), Err(LockError::AlreadyHeld)));
-                assert!(matches!(it.clone().try_lock(), Err(TryLockError::AlreadyHeld)));
-                assert!(matches!(it.lock_timeout(MOMENT), Err(TryLockError::AlreadyHeld)));
-                drop(guard);
-                assert!(it.lock().is_ok());
-            }
+            $($relocking)*
 
             #[test]
             fn try_lock_does_not_wait_and_a_timeout_is_never_early() {

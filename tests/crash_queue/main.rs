@@ -132,7 +132,8 @@ fn points_in(text: &str) -> impl Iterator<Item = &str> {
 fn somebody_dies_at_every_point() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tests = rust_files(&package.join("tests/crash_queue"));
-    tests.extend(["tests/crash.rs", "tests/crash_pipe.rs"].map(|test| package.join(test)));
+    tests
+        .extend(["tests/crash.rs", "tests/crash_pipe.rs", "tests/crash_sync_rwlock.rs"].map(|test| package.join(test)));
     let code: String = tests.iter().map(|test| fs::read_to_string(test).unwrap()).collect();
     let mut found = 0;
     for folder in ["src/word", "src/segment", "src/cell", "src/ring", "src/queue", "src/pipe"] {

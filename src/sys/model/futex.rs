@@ -7,6 +7,8 @@ use super::atomic::AtomicU64;
 use super::clock::Deadline;
 use super::{Change, DEATHS_SEEN, Kernel, Sleeping, engine, is_changed, step, with_kernel};
 
+pub(crate) const BOUND: std::time::Duration = std::time::Duration::ZERO;
+
 /// One wait, which may take several sleeps.
 pub(crate) struct Sleeper;
 

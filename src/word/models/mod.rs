@@ -19,6 +19,10 @@ mod flip;
 mod lock;
 #[cfg(not(shuttle))]
 mod peers;
+#[cfg(not(shuttle))]
+mod rlock;
+#[cfg(not(shuttle))]
+mod rwlock;
 
 use std::panic;
 use std::sync::Once;
