@@ -17,7 +17,8 @@ use std::time::Duration;
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
 use common::watchdog;
 use crossproc::{
-    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Guard, Lock, Queue, Ring, Semaphore, TryLockError, Value,
+    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Guard, Lock, Queue, Ring, Semaphore, ShareableList,
+    SharedMemory, TryLockError, Value,
 };
 
 /// A forked child that executes one instruction at a time.
@@ -228,6 +229,33 @@ fn a_value_whose_guard_was_killed_is_old_or_new_and_the_death_told() {
         |value| (value.get(), told(value.try_lock())),
     );
     assert_eq!(sights, [(OLD, Nothing), (OLD, OwnerDied), (NEW, OwnerDied), (NEW, Nothing)]);
+}
+
+#[test]
+fn an_item_whose_setter_was_killed_is_old_or_new_and_its_neighbours_stay() {
+    let _watchdog = watchdog();
+    let items = |item: &str| crossproc::Result::Ok(vec![1.into(), item.into(), 2.into()]);
+    let sights = after_each_effect(
+        || ShareableList::new(items("old, and longer").unwrap()).unwrap(),
+        |list| list.set(1, "older").unwrap(),
+        |list| list.set(1, "new").unwrap(),
+        |list| (list.to_vec(), list.try_set(0, 3), list.to_vec().map(|items| items.len())),
+    );
+    assert_eq!(sights, [(items("older"), Ok(()), Ok(3)), (items("new"), Ok(()), Ok(3))]);
+}
+
+#[test]
+fn bytes_whose_writer_was_killed_are_told_of() {
+    let _watchdog = watchdog();
+    let [old, new] = [[1; 8], [2; 8]];
+    let sights = after_each_effect(
+        || SharedMemory::create(8).unwrap(),
+        |memory| memory.write_at(0, &old).unwrap(),
+        |memory| memory.write_at(0, &new).unwrap(),
+        |memory| (memory.to_vec(), told(memory.try_lock())),
+    );
+    let expected = [(old, Nothing), (old, OwnerDied), (new, OwnerDied), (new, Nothing)];
+    assert_eq!(sights, expected.map(|(bytes, told)| (bytes.to_vec(), told)));
 }
 
 #[test]
