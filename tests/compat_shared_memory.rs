@@ -253,20 +253,6 @@ fn what_is_half_made_is_made_anew() {
     assert!(Lock::new_in(&arena).unwrap().lock().is_ok());
 }
 
-#[cfg(crash_points)]
-#[test]
-fn a_death_at_each_point_of_the_making_is_survived() {
-    let _watchdog = watchdog();
-    for point in ["shmem.begun", "shmem.laid_out"] {
-        let shmem = shmem(1 << 14);
-        common::processes::dies_at!(point, |id: String| drop(Arena::in_shmem(&same(&id))), (shmem.get_os_id(),));
-        assert_eq!(&content(&shmem)[..8], b"crosspr-", "{point}");
-        let arena = Arena::in_shmem(&shmem).unwrap();
-        assert_eq!(arena.remaining(), (1 << 14) - LEAST, "{point}");
-        assert!(Lock::new_in(&arena).unwrap().lock().is_ok());
-    }
-}
-
 /// One who is stopped between two instructions holds the others up for half a second, and not for ever.
 #[test]
 fn a_stopped_maker_is_not_waited_for_for_ever() {

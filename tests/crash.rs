@@ -35,6 +35,14 @@ const OLD: [u64; 4] = [1; 4];
 const NEW: [u64; 4] = [2; 4];
 
 #[test]
+fn a_child_dies_at_the_crash_point_asked_for() {
+    let _watchdog = watchdog();
+    dies_at!("process.called", 0, || (), ());
+    let process = Process::builder().crash_at_nth("process.called", 1).spawn(|| (), ()).unwrap();
+    assert_eq!(process.join(), Ok(()));
+}
+
+#[test]
 fn a_lock_after_a_death_at_each_point() {
     let _watchdog = watchdog();
     for (point, expected) in [("lock.claimed", Told::OwnerDied), ("lock.released", Told::Nothing)] {
@@ -197,6 +205,25 @@ fn an_arena_after_a_death_while_an_object_is_made() {
     dies_at!("create.allocated", 0, |arena: Arena| drop(Lock::new_in(&arena)), (&arena,));
     assert_eq!(before - arena.remaining(), 256, "the room of that one object is lost, and no more");
     assert!(Lock::new_in(&arena).unwrap().lock().is_ok());
+}
+
+#[cfg(feature = "compat-shared-memory")]
+#[test]
+fn an_arena_in_a_shmem_after_a_death_at_each_point_of_its_making() {
+    use shared_memory::ShmemConf;
+
+    const BYTES: usize = 1 << 14;
+    let _watchdog = watchdog();
+    let make = |id: String| drop(Arena::in_shmem(&ShmemConf::new().os_id(id).open().unwrap()));
+    for point in ["shmem.begun", "shmem.laid_out"] {
+        let id = format!("test-crossproc-{}", std::process::id());
+        let shmem = ShmemConf::new().os_id(&id).size(BYTES).create().unwrap();
+        dies_at!(point, 0, make, (&id,));
+        assert_eq!(&std::fs::read(format!("/dev/shm/{id}")).unwrap()[..8], b"crosspr-", "{point}");
+        let arena = Arena::in_shmem(&shmem).unwrap();
+        assert_eq!(arena.remaining(), BYTES - (128 + 256 * 8 + 128), "{point}: all but headers and peers");
+        assert!(Lock::new_in(&arena).unwrap().lock().is_ok(), "{point}");
+    }
 }
 
 /// More deaths than places: a dead peer's place is given away again, wherever it died.
