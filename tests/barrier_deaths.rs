@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::{self, Stage, wait_for_state};
 use common::processes::{forked, signal};
 use common::watchdog;
 use crossproc::{
@@ -44,15 +44,11 @@ fn keeper(barrier: &Barrier) -> Process<()> {
 
 /// A process that waits, and whom the kernel has found asleep there.
 fn asleep(barrier: &Barrier) -> Process<bool> {
-    let stage = Stage::new();
     let wait = |barrier: Barrier, stage: Stage| {
         stage.advance();
         is_told_of_a_death(barrier)
     };
-    let process = Process::spawn(wait, (barrier, &stage)).unwrap();
-    stage.wait_for(1);
-    wait_for_state(process.pid(), 'S');
-    process
+    locking::asleep!(wait, barrier)
 }
 
 fn kill<R: serde::de::DeserializeOwned + std::fmt::Debug>(process: Process<R>) {

@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::{self, Stage};
 use common::watchdog;
 use crossproc::{Arena, AttachError, Error, EventAt, Process, RawArray, RawValue};
 use raw_sync::Timeout;
@@ -43,17 +43,13 @@ fn is_set(event: &dyn EventImpl) -> bool {
 
 /// A process that waits, and whom the kernel has found asleep there. It counts when it is through.
 fn asleep(place: &Place, through: &RawValue<AtomicU32>) -> Process<()> {
-    let stage = Stage::new();
-    let wait = |place: Place, stage: Stage, through: RawValue<AtomicU32>| {
+    let wait = |place: Place, through: RawValue<AtomicU32>, stage: Stage| {
         let event = find(&place);
         stage.advance();
         event.wait(Timeout::Infinite).unwrap();
         through.fetch_add(1, SeqCst);
     };
-    let process = Process::spawn(wait, (place, &stage, through)).unwrap();
-    stage.wait_for(1);
-    wait_for_state(process.pid(), 'S');
-    process
+    locking::asleep!(wait, place, through)
 }
 
 fn counter() -> RawValue<AtomicU32> {

@@ -6,30 +6,14 @@
 
 mod common;
 
-use common::locking::{Stage, wait_for_state};
-use common::processes::dies_at;
+use common::locking::{Stage, Told, asleep, told};
+use common::processes::{dies_at, is_killed};
 use common::watchdog;
 use crossproc::{
-    Arena, Array, Error, Guard, Lock, LockError, Process, ShareableItem, ShareableList, SharedMemory, Value, unlink,
-    unlink_abandoned,
+    Arena, Array, Error, Lock, Process, ShareableItem, ShareableList, SharedMemory, Value, unlink, unlink_abandoned,
 };
 
 crossproc::test_support!();
-
-/// What the next owner is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Nothing,
-    OwnerDied,
-}
-
-fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
-    match locked {
-        Ok(_) => Told::Nothing,
-        Err(LockError::OwnerDied(_)) => Told::OwnerDied,
-        Err(other) => panic!("{other}"),
-    }
-}
 
 const OLD: [u64; 4] = [1; 4];
 const NEW: [u64; 4] = [2; 4];
@@ -66,11 +50,13 @@ fn a_lock_after_a_death_at_each_point_of_an_owner_with_waiters() {
         };
         let owner = Process::builder().crash_at_nth(point, passes).spawn(own, (&lock, &stage)).unwrap();
         stage.wait_for(1);
-        let wait = |lock: Lock| told(lock.lock()) == Told::OwnerDied;
-        let waiter = Process::spawn(wait, (&lock,)).unwrap();
-        wait_for_state(waiter.pid(), 'S');
+        let wait = |lock: Lock, stage: Stage| {
+            stage.advance();
+            told(lock.lock()) == Told::OwnerDied
+        };
+        let waiter = asleep!(wait, &lock);
         stage.advance();
-        assert!(owner.join().is_err());
+        is_killed(point, owner);
         let waiter_was_told = waiter.join().unwrap();
         assert!(expected == Told::OwnerDied || !waiter_was_told, "{point}");
         // The waiter may have come in between the owner's two turns; whoever is next learns what is true.

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::{self, Stage};
 use common::processes::dies_at;
 use common::watchdog;
 use crossproc::{Barrier, BarrierError, BarrierTurn, BrokenBy, Event, Process};
@@ -22,10 +22,8 @@ fn wait_for(event: Event, stage: Stage) {
 #[test]
 fn an_event_after_the_death_of_its_setter() {
     let _watchdog = watchdog();
-    let (event, stage) = (Event::new().unwrap(), Stage::new());
-    let sleepers = [0; 2].map(|_| Process::spawn(wait_for, (&event, &stage)).unwrap());
-    stage.wait_for(2);
-    sleepers.iter().for_each(|sleeper| wait_for_state(sleeper.pid(), 'S'));
+    let event = Event::new().unwrap();
+    let sleepers = [0; 2].map(|_| locking::asleep!(wait_for, &event));
     // It is set, and nobody is woken.
     dies_at!("event.set", 0, |event: Event| event.set(), (&event,));
     assert!(event.is_set());
@@ -37,11 +35,9 @@ fn an_event_after_the_death_of_its_setter() {
 #[test]
 fn an_event_after_the_death_of_a_waiter() {
     let _watchdog = watchdog();
-    let (event, stage) = (Event::new().unwrap(), Stage::new());
-    dies_at!("event.waiting", 0, wait_for, (&event, &stage));
-    let sleeper = Process::spawn(wait_for, (&event, &stage)).unwrap();
-    stage.wait_for(2);
-    wait_for_state(sleeper.pid(), 'S');
+    let event = Event::new().unwrap();
+    dies_at!("event.waiting", 0, wait_for, (&event, &Stage::new()));
+    let sleeper = locking::asleep!(wait_for, &event);
     event.set();
     sleeper.join().unwrap();
 }
@@ -58,7 +54,8 @@ fn act(barrier: Barrier) {
 }
 
 /// Why the other did not pass.
-fn told(barrier: Barrier) -> Option<BrokenBy> {
+fn told(barrier: Barrier, stage: Stage) -> Option<BrokenBy> {
+    stage.advance();
     match barrier.wait() {
         Ok(_) => None,
         Err(BarrierError::Broken(by)) => Some(by),
@@ -68,12 +65,7 @@ fn told(barrier: Barrier) -> Option<BrokenBy> {
 
 /// A process that waits, and whom the kernel has found asleep there.
 fn asleep(barrier: &Barrier) -> Process<Option<BrokenBy>> {
-    let process = Process::spawn(told, (barrier,)).unwrap();
-    while barrier.n_waiting() == 0 {
-        std::thread::yield_now();
-    }
-    wait_for_state(process.pid(), 'S');
-    process
+    locking::asleep!(told, barrier)
 }
 
 fn passes(barrier: Barrier) -> bool {

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::{self, Stage};
 use common::processes::{dies_at, is_killed};
 use common::watchdog;
 use crossproc::{BoundedSemaphore, Process, Semaphore};
@@ -42,9 +42,11 @@ fn look(it: Semaphore) {
 }
 
 fn asleep(it: &Semaphore) -> Process<()> {
-    let waiter = Process::spawn(acquire, (it,)).unwrap();
-    wait_for_state(waiter.pid(), 'S');
-    waiter
+    let wait = |it: Semaphore, stage: Stage| {
+        stage.advance();
+        acquire(it);
+    };
+    locking::asleep!(wait, it)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::locking::{Stage, wait_for_state};
+use common::locking::{self, Stage, wait_for_state};
 use common::processes::{forked, signal};
 use common::system_calls::system_calls;
 use common::watchdog;
@@ -30,15 +30,11 @@ fn pulse(event: Event) {
 
 /// A process that waits, and whom the kernel has found asleep there.
 fn asleep(event: &Event) -> Process<()> {
-    let stage = Stage::new();
     let wait = |event: Event, stage: Stage| {
         stage.advance();
         event.wait();
     };
-    let process = Process::spawn(wait, (event, &stage)).unwrap();
-    stage.wait_for(1);
-    wait_for_state(process.pid(), 'S');
-    process
+    locking::asleep!(wait, event)
 }
 
 #[test]

@@ -15,10 +15,12 @@ use std::ptr;
 use std::time::Duration;
 
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
+use common::locking::Told::{Nothing, OwnerDied};
+use common::locking::told;
 use common::watchdog;
 use crossproc::{
-    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Guard, Lock, Queue, Ring, Semaphore, ShareableList,
-    SharedMemory, TryLockError, Value,
+    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Lock, Queue, Ring, Semaphore, ShareableList, SharedMemory,
+    Value,
 };
 
 /// A forked child that executes one instruction at a time.
@@ -145,23 +147,6 @@ fn after_each_effect<S: AsFd, R: PartialEq>(
 fn image<H: AsFd>(handle: &H) -> impl Fn() -> Vec<u8> + use<H> {
     let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
     move || fs::read(&path).unwrap()
-}
-
-/// What the next owner is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Nothing,
-    OwnerDied,
-}
-use Told::{Nothing, OwnerDied};
-
-/// `locked`: what `try_lock` gave after a death. The lock can be had, whatever the dead one was about.
-fn told<G: Guard>(locked: Result<G, TryLockError<G>>) -> Told {
-    match locked {
-        Ok(_) => Nothing,
-        Err(TryLockError::OwnerDied(_)) => OwnerDied,
-        Err(other) => panic!("{other}"),
-    }
 }
 
 const OLD: [u64; 3] = [1; 3];

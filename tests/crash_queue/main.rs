@@ -64,18 +64,6 @@ fn at_place<C: Channel>(place: u64) -> C {
     it
 }
 
-/// A process that is about to wait in `f`, and whom the kernel has found asleep there.
-macro_rules! asleep {
-    ($f:expr, $it:expr) => {{
-        let stage = $crate::common::locking::Stage::new();
-        let process = crossproc::Process::spawn($f, ($it, &stage)).unwrap();
-        stage.wait_for(1);
-        $crate::common::locking::wait_for_state(process.pid(), 'S');
-        process
-    }};
-}
-pub(crate) use asleep;
-
 fn put<C: Channel>(it: C, number: u64) -> bool {
     it.put(number)
 }
