@@ -101,17 +101,17 @@
 //! | `ShareableList(['a', 1, None])`, `ShareableList(items, name=n)`, `ShareableList(name=n)` | `ShareableList::new(["a".into(), 1.into(), ShareableItem::None])?`, `ShareableList::create(n, items)?`, `ShareableList::open(n)?` |
 //! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
+//! | `RLock()` | `RLock::new()?`; each guard is one level |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
+//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
+//! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `e.set()`, `e.clear()`, `e.is_set()` | the same |
 //! | `e.wait()`, `e.wait(t)` | `e.wait()`, `e.wait_timeout(t)` |
 //! | `b = Barrier(n, timeout=t)` | `Barrier::builder().parties(n).timeout(t).build()?`, or `Barrier::new(n)?` |
 //! | `b.wait()`, `b.wait(t)`, `BrokenBarrierError` | `b.wait()?.index()`, `b.wait_timeout(t)`, [`BarrierError::Broken`] |
 //! | `Barrier(n, action)` | `b.wait_with(action)`, in each party |
 //! | `b.broken`, `b.abort()`, `b.reset()` | `b.is_broken()`, the same |
-//! | `RLock()` | `RLock::new()?`; each guard is one level |
-//! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
-//! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
-//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
-//! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
