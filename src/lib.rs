@@ -10,6 +10,10 @@
 //! | [`Lock`] | mutual exclusion that survives the death of its owner |
 //! | [`RLock`] | the same, for a thread that may lock it again |
 //! | [`RwLock`] | a value with many readers or one writer at a time, in place |
+//! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time; the permits of the dead come back |
+//! | [`Condvar`] | waiting, without the lock, until somebody says that what it guards has changed |
+//! | [`Event`] | a flag to set, clear and wait for |
+//! | [`Barrier`] | a number of parties that wait for each other; a death breaks it for the others |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
@@ -76,6 +80,11 @@
 //! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
 //! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues.
 //!
+//! # Features
+//!
+//! None by default. `cli`: the command line. `compat-shared-memory`: `Arena::in_shmem`, an arena in memory that the crate
+//! `shared_memory` has made. `compat-raw-sync`: `EventAt`, an event behind the traits of the crate `raw_sync`.
+//!
 //! # From Python
 //!
 //! | Python | crossproc |
@@ -93,6 +102,16 @@
 //! | `l[0]`, `l[0] = 'b'`, `list(l)`, `l.count(x)`, `l.index(x)` | `l.get(0)?`, `l.set(0, "b")?` ([`Error::ExceedsSpace`] if it is too long), `l.to_vec()?`, `l.count(x)`, `l.index(x)` |
 //! | `with lock:` | `let _guard = lock.lock()?;` |
 //! | `RLock()` | `RLock::new()?`; each guard is one level |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
+//! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
+//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
+//! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
+//! | `e.set()`, `e.clear()`, `e.is_set()` | the same |
+//! | `e.wait()`, `e.wait(t)` | `e.wait()`, `e.wait_timeout(t)` |
+//! | `b = Barrier(n, timeout=t)` | `Barrier::builder().parties(n).timeout(t).build()?`, or `Barrier::new(n)?` |
+//! | `b.wait()`, `b.wait(t)`, `BrokenBarrierError` | `b.wait()?.index()`, `b.wait_timeout(t)`, [`BarrierError::Broken`] |
+//! | `Barrier(n, action)` | `b.wait_with(action)`, in each party |
+//! | `b.broken`, `b.abort()`, `b.reset()` | `b.is_broken()`, the same |
 //! | `q = Queue(n)`, `JoinableQueue(n)` | `Queue::new(n)?`, or `Ring::new(n)?` for plain data; always bounded |
 //! | `q.put(x)`, `q.get()` | `q.put(&x)?`, `q.get()?` |
 //! | `q.put_nowait(x)`, `q.get(timeout=t)`, `Full`, `Empty` | `q.try_put(x)`, `q.get_timeout(t)`, [`TryPutError::Full`], [`TryGetError::Empty`] |
@@ -149,9 +168,9 @@ pub use cell::{
     ValueGuard,
 };
 pub use error::{
-    AttachError, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError, ProcessError, PutError,
-    RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError, TryRecvError,
-    TryRecvIntoError, TrySendError, TypeStamp,
+    AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
+    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError,
+    TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};
@@ -170,8 +189,13 @@ pub use process::{Constructor as __Constructor, enter_test_binary as __enter_tes
 #[cfg(not(all(test, loom)))]
 pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
 #[cfg(not(all(test, loom)))]
-pub use segment::{Arena, Atomics, Name, Peer, Shared, abandoned, gc, names, unlink, unlink_abandoned};
+pub use segment::{Arena, Atomics, Name, Peer, Relock, Shared, abandoned, gc, names, unlink, unlink_abandoned};
+#[cfg(all(feature = "compat-raw-sync", not(all(test, loom))))]
+pub use sync::EventAt;
 #[cfg(not(all(test, loom)))]
-pub use sync::{Lock, LockGuard, RLock, RLockGuard, ReadGuard, RwLock, WriteGuard};
+pub use sync::{
+    Barrier, BarrierBuilder, BarrierTurn, BoundedSemaphore, Condvar, Event, Lock, LockGuard, Permit, RLock, RLockGuard,
+    ReadGuard, RwLock, Semaphore, SemaphoreBuilder, WriteGuard,
+};
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;

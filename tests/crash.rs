@@ -6,33 +6,25 @@
 
 mod common;
 
-use common::locking::{Stage, wait_for_state};
-use common::processes::dies_at;
+use common::locking::{Stage, Told, asleep, told};
+use common::processes::{dies_at, is_killed};
 use common::watchdog;
 use crossproc::{
-    Arena, Array, Error, Guard, Lock, LockError, Process, ShareableItem, ShareableList, SharedMemory, Value, unlink,
-    unlink_abandoned,
+    Arena, Array, Error, Lock, Process, ShareableItem, ShareableList, SharedMemory, Value, unlink, unlink_abandoned,
 };
 
 crossproc::test_support!();
 
-/// What the next owner is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Nothing,
-    OwnerDied,
-}
-
-fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
-    match locked {
-        Ok(_) => Told::Nothing,
-        Err(LockError::OwnerDied(_)) => Told::OwnerDied,
-        Err(other) => panic!("{other}"),
-    }
-}
-
 const OLD: [u64; 4] = [1; 4];
 const NEW: [u64; 4] = [2; 4];
+
+#[test]
+fn a_child_dies_at_the_crash_point_asked_for() {
+    let _watchdog = watchdog();
+    dies_at!("process.called", 0, || (), ());
+    let process = Process::builder().crash_at_nth("process.called", 1).spawn(|| (), ()).unwrap();
+    assert_eq!(process.join(), Ok(()));
+}
 
 #[test]
 fn a_lock_after_a_death_at_each_point() {
@@ -58,11 +50,13 @@ fn a_lock_after_a_death_at_each_point_of_an_owner_with_waiters() {
         };
         let owner = Process::builder().crash_at_nth(point, passes).spawn(own, (&lock, &stage)).unwrap();
         stage.wait_for(1);
-        let wait = |lock: Lock| told(lock.lock()) == Told::OwnerDied;
-        let waiter = Process::spawn(wait, (&lock,)).unwrap();
-        wait_for_state(waiter.pid(), 'S');
+        let wait = |lock: Lock, stage: Stage| {
+            stage.advance();
+            told(lock.lock()) == Told::OwnerDied
+        };
+        let waiter = asleep!(wait, &lock);
         stage.advance();
-        assert!(owner.join().is_err());
+        is_killed(point, owner);
         let waiter_was_told = waiter.join().unwrap();
         assert!(expected == Told::OwnerDied || !waiter_was_told, "{point}");
         // The waiter may have come in between the owner's two turns; whoever is next learns what is true.
@@ -197,6 +191,25 @@ fn an_arena_after_a_death_while_an_object_is_made() {
     dies_at!("create.allocated", 0, |arena: Arena| drop(Lock::new_in(&arena)), (&arena,));
     assert_eq!(before - arena.remaining(), 256, "the room of that one object is lost, and no more");
     assert!(Lock::new_in(&arena).unwrap().lock().is_ok());
+}
+
+#[cfg(feature = "compat-shared-memory")]
+#[test]
+fn an_arena_in_a_shmem_after_a_death_at_each_point_of_its_making() {
+    use shared_memory::ShmemConf;
+
+    const BYTES: usize = 1 << 14;
+    let _watchdog = watchdog();
+    let make = |id: String| drop(Arena::in_shmem(&ShmemConf::new().os_id(id).open().unwrap()));
+    for point in ["shmem.begun", "shmem.laid_out"] {
+        let id = format!("test-crossproc-{}", std::process::id());
+        let shmem = ShmemConf::new().os_id(&id).size(BYTES).create().unwrap();
+        dies_at!(point, 0, make, (&id,));
+        assert_eq!(&std::fs::read(format!("/dev/shm/{id}")).unwrap()[..8], b"crosspr-", "{point}");
+        let arena = Arena::in_shmem(&shmem).unwrap();
+        assert_eq!(arena.remaining(), BYTES - (128 + 256 * 8 + 128), "{point}: all but headers and peers");
+        assert!(Lock::new_in(&arena).unwrap().lock().is_ok(), "{point}");
+    }
 }
 
 /// More deaths than places: a dead peer's place is given away again, wherever it died.

@@ -9,28 +9,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::locking::{Stage, wait_for_state};
-use common::processes::dies_at;
+use common::locking::Told::{Nothing, OwnerDied};
+use common::locking::{Stage, Told, asleep, told};
+use common::processes::{dies_at, is_killed};
 use common::watchdog;
-use crossproc::{Guard, LockError, Process, RLock, RwLock, TryLockError};
+use crossproc::{LockError, Process, RLock, RwLock, TryLockError};
 
 crossproc::test_support!();
-
-/// What the next one is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Nothing,
-    OwnerDied,
-}
-use Told::{Nothing, OwnerDied};
-
-fn told<G: Guard>(locked: Result<G, LockError<G>>) -> Told {
-    match locked {
-        Ok(_) => Nothing,
-        Err(LockError::OwnerDied(_)) => OwnerDied,
-        Err(other) => panic!("{other}"),
-    }
-}
 
 type Pair = RwLock<[u64; 2]>;
 
@@ -138,14 +123,15 @@ fn those_who_wait_find_out_about_a_waker_that_died() {
     };
     for point in ["lock.released", "event.notified", "event.cleared"] {
         let (lock, stage) = (pair(), Stage::new());
-        let owner = Process::builder().crash_at_nth(point, 0).spawn(hold, (&lock, &stage)).unwrap();
+        let owner = Process::builder().crash_at(point).spawn(hold, (&lock, &stage)).unwrap();
         stage.wait_for(1);
-        let waiters = [0; 2].map(|_| Process::spawn(read, (&lock,)).unwrap());
-        for waiter in &waiters {
-            wait_for_state(waiter.pid(), 'S');
-        }
+        let wait = |lock: Pair, stage: Stage| {
+            stage.advance();
+            read(lock);
+        };
+        let waiters = [0; 2].map(|_| asleep!(wait, &lock));
         stage.advance();
-        assert!(owner.join().is_err(), "{point}");
+        is_killed(point, owner);
         for waiter in waiters {
             waiter.join().unwrap();
         }

@@ -220,3 +220,16 @@ fn save_load() {
     let mapping = r#"{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}"#;
     assert_eq!(run("save_load").lines, [mapping, mapping]);
 }
+
+#[cfg(feature = "compat-shared-memory")]
+#[test]
+fn from_shared_memory() {
+    assert_eq!(run("from_shared_memory").lines, ["5050"]);
+}
+
+#[cfg(feature = "compat-raw-sync")]
+#[test]
+fn from_raw_sync() {
+    let late = "cannot wait for an event any longer";
+    assert_eq!(run("from_raw_sync").lines, ["1", "2", "3", late]);
+}

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, AttachError, Error, Kind, Lock, LockError, PipeBuilder, Process, ProcessError, Queue, RLock,
-    RawArray, RawValue, Receiver, Result, Ring, RwLock, Sender, ShareableList, SharedMemory, TryLockError,
-    TryRecvError, TrySendError, Value,
+    Arena, Array, AttachError, Barrier, BarrierError, BoundedSemaphore, Condvar, Error, Event, Kind, Lock, LockError,
+    Permit, PipeBuilder, Process, ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock,
+    Semaphore, Sender, ShareableList, SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -93,6 +93,34 @@ fn use_lock(lock: Lock) {
     assert!(lock.try_lock().or_else(TryLockError::repair).is_ok(), "an owner that nobody is, is dead");
 }
 
+fn use_condvar(changed: Condvar) {
+    let lock = Lock::new().unwrap();
+    changed.notify(2);
+    changed.notify_all();
+    // A waiter may be taken for notified, but is not kept for longer than it wants.
+    let (guard, _) = changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap();
+    let _ = changed.wait_while_timeout(guard, |_| true, MOMENT / 10).unwrap();
+    changed.notify_all();
+}
+
+fn use_event(event: Event) {
+    let _ = event.wait_timeout(MOMENT);
+    event.set();
+    assert!(event.is_set() && event.wait_timeout(MOMENT));
+    event.clear();
+    assert!(!event.is_set() && !event.wait_timeout(MOMENT));
+}
+
+fn use_barrier(barrier: Barrier) {
+    let _ = (barrier.try_wait(), barrier.n_waiting(), format!("{barrier:?}"));
+    let _ = (barrier.wait_timeout(MOMENT), barrier.try_wait_with(|| ()));
+    barrier.reset();
+    assert!(matches!(barrier.clone().wait_with_timeout(MOMENT, || ()), Err(BarrierError::Broken(_))));
+    barrier.reset();
+    barrier.abort();
+    assert!(barrier.is_broken() && matches!(barrier.wait(), Err(BarrierError::Broken(_))));
+}
+
 fn use_rlock(lock: RLock) {
     let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
     let outer = lock.try_lock().or_else(TryLockError::repair).expect("an owner that nobody is, is dead");
@@ -134,6 +162,81 @@ fn an_array_with_any_byte_flipped_is_an_error_or_works() {
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+}
+
+macro_rules! use_semaphore {
+    ($type:ty) => {
+        |semaphore: $type| {
+            assert!(semaphore.value() <= semaphore.capacity());
+            let permits = [semaphore.try_acquire(), semaphore.acquire_timeout(MOMENT), semaphore.try_acquire()];
+            let _ = (semaphore.release(1), semaphore.release(2), semaphore.release(usize::MAX));
+            for permit in permits {
+                let _ = permit.map(Permit::forget);
+            }
+            assert!(semaphore.release(semaphore.capacity() + 1).is_err());
+            assert!(semaphore.value() <= semaphore.capacity());
+        }
+    };
+}
+
+#[test]
+fn a_semaphore_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let semaphore = Semaphore::builder().permits(2).max(5).build().unwrap();
+    let _permit = semaphore.acquire().unwrap();
+    semaphore.release(1).unwrap();
+    every_flip(&image(&semaphore), Semaphore::from_fd, use_semaphore!(Semaphore));
+    let bounded = BoundedSemaphore::new(3).unwrap();
+    bounded.acquire().unwrap().forget();
+    every_flip(&image(&bounded), BoundedSemaphore::from_fd, use_semaphore!(BoundedSemaphore));
+}
+
+/// An owner that nobody is, is dead, whatever the number.
+#[test]
+fn a_permit_of_nobody_comes_back() {
+    for owner in [1, 1 << 10, 7 << 10 | 3, 1 << 31, u32::MAX - 1] {
+        let mut image = image(&BoundedSemaphore::new(1).unwrap());
+        let word = first_object() + 128 + 64;
+        image[word..word + 4].copy_from_slice(&u32::to_le_bytes(owner));
+        let semaphore = BoundedSemaphore::from_fd(file(&image, SEALS)).unwrap();
+        assert!(semaphore.try_acquire().is_ok(), "{owner:#x}");
+    }
+}
+
+#[test]
+fn a_condvar_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let changed = Condvar::new().unwrap();
+    let lock = Lock::new().unwrap();
+    // Somebody has waited, so that not all is zero; some of the words that nobody has used yet are enough.
+    drop(changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap());
+    flips(&image(&changed), 0..2_560, Condvar::from_fd, use_condvar);
+}
+
+#[test]
+fn an_event_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let event = Event::new().unwrap();
+    event.set();
+    every_flip(&image(&event), Event::from_fd, use_event);
+}
+
+/// Its places are as many as peers and all alike: every byte of the rest, of the first places and of the last ones.
+#[test]
+fn a_barrier_with_any_byte_flipped_is_an_error_or_works() {
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(4).unwrap();
+    let again = barrier.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(|| again.wait());
+        while barrier.n_waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let places = first_object() + 128 + 64;
+        let offsets = (0..128 + 64).chain(first_object()..places + 64).chain(places + 256 * 8 - 64..places + 256 * 8);
+        flips(&image(&barrier), offsets, Barrier::from_fd, use_barrier);
+        barrier.abort();
+    });
 }
 
 #[test]
@@ -325,6 +428,11 @@ fn an_impossible_capacity_or_limit_is_refused() {
         ] {
             assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
         }
+    }
+    let semaphore = image(&BoundedSemaphore::new(3).unwrap());
+    for wrong in [0, 17, 1 << 30, (1 << 30) + 1, 1 << 32, (1 << 32) + 3, 1 << 62, u64::MAX] {
+        let found = attach_error(BoundedSemaphore::from_fd(put(semaphore.clone(), length, wrong)));
+        assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
     }
     for wrong in [(1 << 20) + 1, 1 << 40, 1 << 63, u64::MAX - 4_095, u64::MAX] {
         for (offset, wrong) in [(limit, wrong), (extents, wrong)] {
@@ -587,12 +695,9 @@ fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
     }
 }
 
-/// A word that changes for ever keeps no `try_lock` and no timeout.
-#[test]
-fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
-    let _watchdog = watchdog();
-    let lock = Lock::new().unwrap();
-    let map = memmap2::MmapOptions::new().map_raw(&File::from(lock.as_fd().try_clone_to_owned().unwrap())).unwrap();
+/// Has a peer change the first word of an object for ever while `work` is done.
+fn while_its_word_never_rests(object: &impl AsFd, mut work: impl FnMut()) {
+    let map = memmap2::MmapOptions::new().map_raw(&File::from(object.as_fd().try_clone_to_owned().unwrap())).unwrap();
     // SAFETY: the word lies within the mapping, aligned, and is used as an atomic by all.
     let word = unsafe { map.as_mut_ptr().add(first_object() + 128) }.cast::<u64>();
     // SAFETY: as above; the mapping outlives the scope below.
@@ -608,10 +713,36 @@ fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
             }
         });
         for _ in 0..200 {
-            let _ = lock.try_lock().or_else(TryLockError::repair);
-            let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+            work();
         }
         stop.store(1, Relaxed);
+    });
+}
+
+/// A word that changes for ever keeps no `try_lock` and no timeout.
+#[test]
+fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
+    let _watchdog = watchdog();
+    let lock = Lock::new().unwrap();
+    while_its_word_never_rests(&lock, || {
+        let _ = lock.try_lock().or_else(TryLockError::repair);
+        let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
+    });
+}
+
+#[test]
+fn an_event_and_a_barrier_that_never_rest_keep_nobody() {
+    let _watchdog = watchdog();
+    let (event, barrier) = (Event::new().unwrap(), Barrier::new(3).unwrap());
+    while_its_word_never_rests(&event, || {
+        let _ = event.wait_timeout(MOMENT);
+        event.set();
+        event.clear();
+    });
+    while_its_word_never_rests(&barrier, || {
+        let _ = (barrier.try_wait(), barrier.wait_timeout(MOMENT), barrier.wait_with_timeout(MOMENT, || ()));
+        barrier.abort();
+        barrier.reset();
     });
 }
 

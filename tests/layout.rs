@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring, RwLock, ShareableItem, ShareableList,
-    SharedMemory, Value,
+    Arena, Array, Barrier, BoundedSemaphore, Condvar, Event, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring,
+    RwLock, Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -49,7 +49,7 @@ fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     ]
 }
 
-/// The header of an arena, or of a lock, which have no type; that of an arena has a length besides.
+/// The header of an arena, a lock or the like, which have no type; that of an arena has a length besides.
 fn arena_or_lock(kind: u64, stamp: u64, bytes: u64) -> [(usize, u64); 6] {
     [
         (OBJECT, text("object  ")),
@@ -188,6 +188,40 @@ fn a_held_lock_is_laid_out_as_ever() {
 }
 
 #[test]
+fn a_condvar_is_laid_out_as_ever() {
+    let (lock, changed) = (Lock::new().unwrap(), Condvar::new().unwrap());
+    let read = std::thread::scope(|scope| {
+        let waiters = [(); 2].map(|()| scope.spawn(|| drop(changed.wait(lock.lock().unwrap()).unwrap())));
+        while words(&changed).last().is_none_or(|&(offset, _)| offset < OBJECT + 128 + 136) {
+            std::thread::yield_now();
+        }
+        let guard = lock.lock().unwrap();
+        assert!(changed.notify_one());
+        let read = words(&changed);
+        drop(guard);
+        assert!(changed.notify_one());
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        read
+    });
+    let bytes = 128 + 128 + 8 * 1_024;
+    let mut golden = header_of(12_288, 12_288, OBJECT + bytes);
+    let body = OBJECT + 128;
+    golden.extend([
+        (OBJECT, text("object  ")),
+        (OBJECT + 8, 14 | 1 << 32),
+        (OBJECT + 16, 0x9d26_0807_59f8_bded),
+        (OBJECT + 24, bytes as u64),
+        (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+        (OBJECT + 56, text("()")),
+        (body, 2),                     // arrivals
+        (body + 16, 2),                // used
+        (body + 128, OWNER | 1 << 31), // the first is notified
+        (body + 136, OWNER | 1 << 32), // the second waits
+    ]);
+    assert_eq!(read, golden);
+}
+
+#[test]
 fn a_recursive_lock_is_laid_out_as_ever() {
     let lock = RLock::new().unwrap();
     let _guards = [lock.lock().unwrap(), lock.lock().unwrap()];
@@ -219,6 +253,40 @@ fn a_readers_writer_lock_is_laid_out_as_ever() {
         (OBJECT + 192 + 256 * 8, 7),
     ]);
     assert_eq!(words(&lock), golden);
+}
+
+#[test]
+fn a_semaphore_is_laid_out_as_ever() {
+    let semaphore = Semaphore::builder().permits(2).max(5).build().unwrap();
+    let _permit = semaphore.acquire().unwrap();
+    semaphore.acquire().unwrap().forget();
+    semaphore.release(2).unwrap();
+    semaphore.acquire().unwrap().forget();
+    let bounded = BoundedSemaphore::new(5).unwrap();
+    let header = |kind: u64| {
+        let mut golden = header(OBJECT + 256);
+        golden.extend([
+            (OBJECT, text("object  ")),
+            (OBJECT + 8, kind | 1 << 32),
+            (OBJECT + 16, 0x0869_2807_b51a_0f3d), // stamp
+            (OBJECT + 24, 256),
+            (OBJECT + 32, 5), // permits that there can be
+            (OBJECT + 48, 0x07e1_1f07_b4a6_665a),
+            (OBJECT + 56, text("()")),
+        ]);
+        golden
+    };
+    let mut golden = header(12);
+    golden.extend([
+        (OBJECT + 128 + 8, 3 | 2 << 32), // three words used; two became ABSENT again
+        (OBJECT + 128 + 64, 1 << 10 | 0xffff_ffff << 32), // peer 0 of generation 1; ABSENT
+        (OBJECT + 128 + 72, 0xffff_ffff << 32), // free, ABSENT
+        (OBJECT + 128 + 80, 0xffff_ffff),
+    ]);
+    assert_eq!(words(&semaphore), golden);
+    let mut golden = header(13);
+    golden.push((OBJECT + 128 + 8, 5));
+    assert_eq!(words(&bounded), golden);
 }
 
 #[test]
@@ -373,4 +441,35 @@ fn a_queue_is_laid_out_as_ever() {
     golden.extend((1..25).map(|word| (extent + word * 8, 0x0202_0202_0202_0202)));
     golden.extend([(extent + 200, 0x0202)]);
     assert_eq!(words(&queue.memory_fd()), golden);
+}
+
+#[test]
+fn an_event_is_laid_out_as_ever() {
+    let event = Event::new().unwrap();
+    event.set();
+    event.clear();
+    event.set();
+    let mut golden = header(OBJECT + 256);
+    golden.extend(arena_or_lock(15, 0xaf63_c54c_8601_c577, 256));
+    golden.push((OBJECT + 128, 1 << 2 | 1)); // cleared once, set
+    assert_eq!(words(&event), golden);
+}
+
+#[test]
+fn a_barrier_is_laid_out_as_ever() {
+    const BYTES: u64 = (128_u64 + 64 + 256 * 8).next_multiple_of(128);
+    let barrier = Barrier::builder().parties(2).timeout(std::time::Duration::from_nanos(5)).build().unwrap();
+    let _again = barrier.clone();
+    barrier.abort();
+    barrier.reset();
+    barrier.abort();
+    let mut golden = header_of(8192, 8192, OBJECT + BYTES as usize);
+    golden.extend(arena_or_lock(16, 0x0390_aa19_a5f7_cec7, BYTES));
+    golden.insert(golden.len() - 2, (OBJECT + 32, 2)); // parties
+    golden.extend([
+        (OBJECT + 128, 1 << 48 | 2 << 32 | 1 << 3 | 2 << 1), // one was broken; aborted; generation 1; BROKEN
+        (OBJECT + 136, 6),                                   // 5 ns
+        (OBJECT + 128 + 64, OWNER << 32 | 2),                // two handles of peer 0
+    ]);
+    assert_eq!(words(&barrier), golden);
 }

@@ -392,13 +392,3 @@ fn a_child_inherits_niceness_and_modesty_of_the_thread_that_starts_it() {
     assert_eq!(start().join().unwrap(), [(7, true); 2]);
     assert_eq!(plain().join().unwrap(), attributes());
 }
-
-#[cfg(crash_points)]
-#[test]
-fn a_child_dies_at_the_crash_point_asked_for() {
-    let _watchdog = watchdog();
-    let process = Process::builder().crash_at("process.called").spawn(|| (), ()).unwrap();
-    assert!(matches!(process.join(), Err(ProcessError::Ended { exit: Exit::Signal(libc::SIGKILL), .. })));
-    let process = Process::builder().crash_at_nth("process.called", 1).spawn(|| (), ()).unwrap();
-    assert_eq!(process.join(), Ok(()));
-}

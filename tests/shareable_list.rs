@@ -196,7 +196,13 @@ fn telling(number: u8) -> ShareableItem {
 }
 
 fn is_whole(item: &ShareableItem) -> bool {
-    (0..=255).any(|number| telling(number) == *item)
+    let number = match item {
+        ShareableItem::Bytes(bytes) => bytes[0],
+        ShareableItem::Text(text) => (text.len() - 500) as u8,
+        ShareableItem::Int(number) => *number as u8,
+        _ => 3,
+    };
+    telling(number) == *item
 }
 
 #[test]
@@ -211,7 +217,7 @@ fn a_reader_never_sees_a_torn_item() {
         stage.advance();
     };
     list.set(1, telling(0)).unwrap();
-    let rounds = if cfg!(debug_assertions) { 500_usize } else { 5_000 };
+    let rounds = 20_000_usize;
     let writers = [0; 2].map(|_| Process::spawn(write, (&list, &stage, rounds)).unwrap());
     while !stage.has_reached(2) {
         let seen = list.get(1).unwrap();

@@ -12,10 +12,16 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
+use std::time::Duration;
 
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
+use common::locking::Told::{Nothing, OwnerDied};
+use common::locking::told;
 use common::watchdog;
-use crossproc::{Arena, Array, Guard, Lock, Queue, Ring, TryLockError, Value};
+use crossproc::{
+    Arena, Array, Barrier, BarrierError, BrokenBy, Event, Lock, Queue, Ring, Semaphore, ShareableList, SharedMemory,
+    Value,
+};
 
 /// A forked child that executes one instruction at a time.
 struct Stepped {
@@ -143,23 +149,6 @@ fn image<H: AsFd>(handle: &H) -> impl Fn() -> Vec<u8> + use<H> {
     move || fs::read(&path).unwrap()
 }
 
-/// What the next owner is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Nothing,
-    OwnerDied,
-}
-use Told::{Nothing, OwnerDied};
-
-/// `locked`: what `try_lock` gave after a death. The lock can be had, whatever the dead one was about.
-fn told<G: Guard>(locked: Result<G, TryLockError<G>>) -> Told {
-    match locked {
-        Ok(_) => Nothing,
-        Err(TryLockError::OwnerDied(_)) => OwnerDied,
-        Err(other) => panic!("{other}"),
-    }
-}
-
 const OLD: [u64; 3] = [1; 3];
 const NEW: [u64; 3] = [2; 3];
 
@@ -188,6 +177,22 @@ fn a_lock_taken_over_from_one_dead_owner_by_another_stays_marked() {
 }
 
 #[test]
+fn permits_of_who_was_killed_are_back_forgotten_or_released() {
+    let _watchdog = watchdog();
+    let use_one = |semaphore: &Semaphore| drop(semaphore.acquire());
+    let values_after = |operation: fn(&Semaphore)| {
+        let of_two = || Semaphore::builder().permits(2).max(4).build().unwrap();
+        after_each_effect(of_two, use_one, operation, |semaphore| semaphore.value())
+    };
+    assert_eq!(values_after(use_one), [2]);
+    assert_eq!(values_after(|semaphore| semaphore.acquire().unwrap().forget()), [2, 1]);
+    assert_eq!(values_after(|semaphore| semaphore.release(1).unwrap()), [2, 3]);
+    assert_eq!(values_after(|semaphore| semaphore.release(2).unwrap()), [2, 3, 4]);
+    let refused = values_after(|semaphore| assert!(semaphore.release(3).is_err()));
+    assert_eq!(refused, [2, 3, 4, 3, 2]);
+}
+
+#[test]
 fn a_value_whose_setter_was_killed_is_old_or_new_and_nobody_is_told() {
     let _watchdog = watchdog();
     let sights = after_each_effect(
@@ -209,6 +214,33 @@ fn a_value_whose_guard_was_killed_is_old_or_new_and_the_death_told() {
         |value| (value.get(), told(value.try_lock())),
     );
     assert_eq!(sights, [(OLD, Nothing), (OLD, OwnerDied), (NEW, OwnerDied), (NEW, Nothing)]);
+}
+
+#[test]
+fn an_item_whose_setter_was_killed_is_old_or_new_and_its_neighbours_stay() {
+    let _watchdog = watchdog();
+    let items = |item: &str| crossproc::Result::Ok(vec![1.into(), item.into(), 2.into()]);
+    let sights = after_each_effect(
+        || ShareableList::new(items("old, and longer").unwrap()).unwrap(),
+        |list| list.set(1, "older").unwrap(),
+        |list| list.set(1, "new").unwrap(),
+        |list| (list.to_vec(), list.try_set(0, 3), list.to_vec().map(|items| items.len())),
+    );
+    assert_eq!(sights, [(items("older"), Ok(()), Ok(3)), (items("new"), Ok(()), Ok(3))]);
+}
+
+#[test]
+fn bytes_whose_writer_was_killed_are_told_of() {
+    let _watchdog = watchdog();
+    let [old, new] = [[1; 8], [2; 8]];
+    let sights = after_each_effect(
+        || SharedMemory::create(8).unwrap(),
+        |memory| memory.write_at(0, &old).unwrap(),
+        |memory| memory.write_at(0, &new).unwrap(),
+        |memory| (memory.to_vec(), told(memory.try_lock())),
+    );
+    let expected = [(old, Nothing), (old, OwnerDied), (new, OwnerDied), (new, Nothing)];
+    assert_eq!(sights, expected.map(|(bytes, told)| (bytes.to_vec(), told)));
 }
 
 #[test]
@@ -246,6 +278,31 @@ fn a_half_set_element_is_put_back_by_the_last_survivor() {
         |array| (told(array.try_lock()), array.to_vec()),
     );
     assert_eq!(sights, [(Nothing, vec![OLD; 2])]);
+}
+
+#[test]
+fn an_event_whose_setter_was_killed_is_set_or_not() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Event::new().unwrap(),
+        |event| event.clear(),
+        |event| event.set(),
+        |event| (event.is_set(), event.wait_timeout(Duration::ZERO)),
+    );
+    assert_eq!(sights, [(false, false), (true, true)]);
+}
+
+/// It has not come, or was killed in its action, or has passed.
+#[test]
+fn a_barrier_whose_last_party_was_killed_is_whole_or_broken_by_the_death() {
+    let _watchdog = watchdog();
+    let sights = after_each_effect(
+        || Barrier::new(1).unwrap(),
+        |barrier| drop(barrier.wait()),
+        |barrier| drop(barrier.wait_with(|| ())),
+        |barrier| barrier.wait_timeout(Duration::ZERO).map(|turn| turn.index()),
+    );
+    assert_eq!(sights, [Ok(0), Err(BarrierError::Broken(BrokenBy::Death)), Ok(0)]);
 }
 
 /// The survivors attach, too: a forked child would know its parent's attachment.

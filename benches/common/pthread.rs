@@ -1,4 +1,5 @@
-//! The rivals of every lock: the C library's mutex between processes, plain, robust and recursive, and its readers-writer lock.
+//! The rivals of every lock: the C library's mutex between processes, plain, robust and recursive, and its readers-writer lock;
+//! and its condition variable.
 
 use std::mem;
 use std::ptr::NonNull;
@@ -56,6 +57,53 @@ impl<'a> Mutex<'a> {
             error => panic!("{}", std::io::Error::from_raw_os_error(error)),
         }
         Held(address, self.mutex)
+    }
+}
+
+/// A process-shared condition variable in a part of a mapping.
+pub(crate) struct Cond<'a> {
+    cond: &'a Mapping,
+    part: usize,
+}
+
+const _: () = assert!(size_of::<libc::pthread_cond_t>() <= APART);
+
+impl<'a> Cond<'a> {
+    /// A new one; nobody may use one that is there already.
+    pub(crate) fn new(mapping: &'a Mapping, part: usize) -> Self {
+        let cond = Cond::at(mapping, part);
+        // SAFETY: room for what the next call initialises.
+        let mut attributes: libc::pthread_condattr_t = unsafe { mem::zeroed() };
+        let attributes = &raw mut attributes;
+        // SAFETY: live attributes.
+        unsafe { libc::pthread_condattr_init(attributes) };
+        // SAFETY: initialised attributes.
+        unsafe { libc::pthread_condattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED) };
+        // SAFETY: room within the mapping that nobody uses yet, and initialised attributes.
+        assert_eq!(unsafe { libc::pthread_cond_init(cond.address(), attributes) }, 0);
+        // SAFETY: initialised attributes, not used again.
+        unsafe { libc::pthread_condattr_destroy(attributes) };
+        cond
+    }
+
+    /// The one that another process has made there.
+    pub(crate) fn at(mapping: &'a Mapping, part: usize) -> Self {
+        Cond { cond: mapping, part }
+    }
+
+    fn address(&self) -> *mut libc::pthread_cond_t {
+        self.cond.part(self.part).cast().as_ptr()
+    }
+
+    pub(crate) fn wait(&self, held: &mut Held<'_>) {
+        // SAFETY: both are initialised, in mappings that live, and the mutex is locked by this thread.
+        assert_eq!(unsafe { libc::pthread_cond_wait(self.address(), held.0.as_ptr()) }, 0);
+    }
+
+    #[inline]
+    pub(crate) fn signal(&self) {
+        // SAFETY: initialised, in a mapping that lives.
+        unsafe { libc::pthread_cond_signal(self.address()) };
     }
 }
 

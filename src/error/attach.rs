@@ -36,6 +36,16 @@ pub enum Kind {
     RLock = 10,
     /// An [`RwLock`](crate::RwLock).
     RwLock = 11,
+    /// A [`Semaphore`](crate::Semaphore).
+    Semaphore = 12,
+    /// A [`BoundedSemaphore`](crate::BoundedSemaphore).
+    BoundedSemaphore = 13,
+    /// A [`Condvar`](crate::Condvar).
+    Condvar = 14,
+    /// An [`Event`](crate::Event).
+    Event = 15,
+    /// A [`Barrier`](crate::Barrier).
+    Barrier = 16,
     /// A [`SharedMemory`](crate::SharedMemory).
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
@@ -56,6 +66,11 @@ impl fmt::Display for Kind {
             Kind::Channel => "a channel",
             Kind::RLock => "an RLock",
             Kind::RwLock => "an RwLock",
+            Kind::Semaphore => "a Semaphore",
+            Kind::BoundedSemaphore => "a BoundedSemaphore",
+            Kind::Condvar => "a Condvar",
+            Kind::Event => "an Event",
+            Kind::Barrier => "a Barrier",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
         })
@@ -124,6 +139,13 @@ pub enum AttachError {
         found: u64,
         /// crossproc's.
         expected: u64,
+    },
+
+    /// The file was to become a segment, and holds something else.
+    #[error("a byte at offset {offset} that is not 0, expected an empty file")]
+    NotEmpty {
+        /// Of the first such byte.
+        offset: u64,
     },
 
     /// The segment was laid out by another version of crossproc.

@@ -31,6 +31,15 @@ pub trait Guard {
     fn repair(&mut self);
 }
 
+/// A guard, and whether its owner was notified: what [`Condvar::wait_timeout`](crate::Condvar::wait_timeout) gives.
+impl<G: Guard> Guard for (G, bool) {
+    const KIND: Kind = G::KIND;
+
+    fn repair(&mut self) {
+        self.0.repair();
+    }
+}
+
 /// Why [`lock`](crate::Lock::lock) did not simply give a guard.
 ///
 /// In a function that returns this crate's [`Result`](crate::Result), `?` makes an [`Error`] of it. In one that returns a
@@ -66,8 +75,9 @@ pub enum LockError<G> {
     OwnerDied(G),
     /// This thread holds the lock already: waiting would never end.
     AlreadyHeld,
-    /// This process is a forked copy and could not become a peer of its own; or somebody who does not follow the protocol has
-    /// written how often it has an [`RLock`](crate::RLock) or an [`RwLock`](crate::RwLock).
+    /// This process is a forked copy and could not become a peer of its own; somebody who does not follow the protocol has
+    /// written how often it has an [`RLock`](crate::RLock) or an [`RwLock`](crate::RwLock); or why a
+    /// [`Condvar`](crate::Condvar) could not wait.
     Failed(Error),
 }
 
@@ -119,6 +129,17 @@ impl<G: Guard> LockError<G> {
                 Ok(guard)
             }
             other => Err(other.into()),
+        }
+    }
+}
+
+impl<G> LockError<G> {
+    /// The same, with another guard.
+    pub(crate) fn map<H>(self, change: impl FnOnce(G) -> H) -> LockError<H> {
+        match self {
+            LockError::OwnerDied(guard) => LockError::OwnerDied(change(guard)),
+            LockError::AlreadyHeld => LockError::AlreadyHeld,
+            LockError::Failed(error) => LockError::Failed(error),
         }
     }
 }

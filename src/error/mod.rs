@@ -5,6 +5,7 @@
 //! short forms of `Value` and `Array` give nothing back and so fail with [`Error`] itself.
 
 mod attach;
+mod barrier;
 mod lock;
 mod os;
 mod pipe;
@@ -18,6 +19,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use attach::{AttachError, Kind, TypeStamp};
+pub use barrier::{BarrierError, BrokenBy};
 pub use lock::{Guard, LockError, TryLockError};
 pub use os::OsError;
 pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
@@ -155,6 +157,13 @@ pub enum Error {
         object: Kind,
     },
 
+    /// So many threads wait at a [`Condvar`](crate::Condvar) already.
+    #[error("cannot wait: all {limit} places of the Condvar are taken")]
+    TooManyWaiters {
+        /// How many threads may wait at a time.
+        limit: u32,
+    },
+
     /// An index past the end of an array or a list.
     #[error("index {index} is out of range for a length of {length}")]
     OutOfRange {
@@ -234,6 +243,17 @@ pub enum Error {
         most: usize,
     },
 
+    /// More permits were to be free than there is room for: a release without an acquire, or a semaphore that was to begin so.
+    #[error("cannot add {permits} permits to {object} with room for {room}")]
+    TooManyPermits {
+        /// The kind of object.
+        object: Kind,
+        /// Permits asked for.
+        permits: usize,
+        /// How many more permits it could have.
+        room: usize,
+    },
+
     /// Nobody will receive what was to be sent: the receiver was closed, or its process died.
     #[error("nobody has the receiving end of {object} any more")]
     BrokenPipe {
@@ -246,6 +266,13 @@ pub enum Error {
     EndOfFile {
         /// The kind of object.
         object: Kind,
+    },
+
+    /// The parties of a barrier did not all come; whoever comes is told so until somebody resets it.
+    #[error("the barrier is broken: {by}")]
+    BrokenBarrier {
+        /// What has broken it.
+        by: BrokenBy,
     },
 
     /// A message is longer than the buffer for it.

@@ -78,6 +78,25 @@ impl Arena {
         Ok(Arena { placed })
     }
 
+    /// The least bytes of a file that is to be an arena.
+    #[cfg(feature = "compat-shared-memory")]
+    pub(super) fn least() -> Result<u64> {
+        Ok(super::first_object(super::PEERS) + Placed::<ArenaBody>::bytes(NO_TAIL)?)
+    }
+
+    /// Makes an arena the first object of a segment to which nobody is attached yet.
+    #[cfg(feature = "compat-shared-memory")]
+    pub(super) fn lay_out(mapping: &crate::sys::map::Mapping) -> Result<()> {
+        super::place::lay_out_first::<ArenaBody>(mapping, type_stamp::<()>())
+    }
+
+    /// The arena of a segment whose first object it is.
+    #[cfg(feature = "compat-shared-memory")]
+    pub(super) fn of(segment: Arc<Segment>) -> Result<Self> {
+        let offset = segment.first_object();
+        Self::attach(segment, offset)
+    }
+
     /// Bytes that no object has taken yet. Stale at once where others make objects too.
     ///
     /// # Examples

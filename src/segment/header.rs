@@ -19,13 +19,17 @@ const FORMAT: u32 = 4;
 /// "crossprc", stored when everything else is.
 const MAGIC: u64 = u64::from_le_bytes(*b"crossprc");
 
+/// "crosspr-", stored before everything else where a file was not made for a segment but becomes one.
+#[cfg(feature = "compat-shared-memory")]
+pub(super) const BEGUN: u64 = u64::from_le_bytes(*b"crosspr-");
+
 /// How many processes may be attached at a time. Asking for one's death is linear in the locks held (0.3 us for 1,
 /// 0.5 us for 64, 6.7 us for 1,000, measured), which is why it is not the most that an identity can name.
 pub(crate) const PEERS: u32 = 256;
 
 /// | offset | size | field    | meaning                                                                      |
 /// |--------|------|----------|------------------------------------------------------------------------------|
-/// | 0      | 8    | magic    | "crossprc", once all else is there                                           |
+/// | 0      | 8    | magic    | "crossprc", once all else is there; before, 0 or "crosspr-"                  |
 /// | 8      | 4    | format   | number of the layout                                                         |
 /// | 12     | 4    | peers    | places in the table of peers                                                 |
 /// | 16     | 8    | stamp    | computed from the sizes and offsets of header, peer table and object header  |
@@ -159,6 +163,13 @@ impl Origin {
 pub(crate) const FIRST: usize = 72;
 
 impl Header {
+    /// From here on, whoever finds the file half made knows by whom.
+    #[cfg(feature = "compat-shared-memory")]
+    pub(super) fn begin(&self) {
+        // Acquire: no later store is moved to before this one, since the process may be killed between them.
+        self.magic.swap(BEGUN, crate::sys::atomic::Ordering::Acquire);
+    }
+
     /// Fills in everything but the magic.
     pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32, others: u32) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -17,6 +17,8 @@ mod ownership;
 pub(crate) mod place;
 mod region;
 mod shared;
+#[cfg(feature = "compat-shared-memory")]
+mod shmem;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,7 +34,8 @@ pub use image::Peer;
 pub use name::Name;
 pub use named::{abandoned, gc, names, unlink, unlink_abandoned};
 pub(crate) use object::type_stamp;
-pub(crate) use ownership::{Failure, Ownership, Section, Wait};
+pub use ownership::Relock;
+pub(crate) use ownership::{Failure, Lend, Ownership, Section, Wait};
 pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
 

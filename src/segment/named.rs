@@ -152,7 +152,7 @@ impl Link {
 
 /// Removes a name, if it stands for this file.
 fn remove(file: &MemoryFile, key: FileKey, entry: &str) -> Result<bool> {
-    let lock = NameLock::wait(file, key)?;
+    let lock = NameLock::wait(file, key, "remove a shared object's name")?;
     remove_locked(&lock, key, entry)
 }
 
@@ -172,20 +172,24 @@ fn stands_for(entry: &str, key: FileKey) -> bool {
 
 /// The file of a name, if this process may open it.
 fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
-    find_with(name, directory::open)
+    find_entry(&name.entry()?, name.as_str(), directory::open)
 }
 
 /// The file of a name, if this process may read it.
 pub(super) fn find_to_read(name: &Name) -> Result<(MemoryFile, FileFacts)> {
-    find_with(name, directory::open_to_read)
+    find_entry(&name.entry()?, name.as_str(), directory::open_to_read)
 }
 
-fn find_with(name: &Name, open: fn(&str) -> io::Result<MemoryFile>) -> Result<(MemoryFile, FileFacts)> {
-    let entry = name.entry()?;
-    let file = open(&entry).map_err(|error| match error.raw_os_error() {
+/// The file of a name that its user knows as `name`.
+pub(super) fn find_entry(
+    entry: &str,
+    name: &str,
+    open: fn(&str) -> io::Result<MemoryFile>,
+) -> Result<(MemoryFile, FileFacts)> {
+    let file = open(entry).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOENT) => Error::NoSuchName { name: name.to_string() },
         Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => AttachError::NotAFile.into(),
-        Some(libc::EACCES | libc::EPERM) => match directory::look_at(&entry) {
+        Some(libc::EACCES | libc::EPERM) => match directory::look_at(entry) {
             Ok(facts) => not_ours(name, &facts),
             Err(missing) if missing.kind() == ErrorKind::NotFound => Error::NoSuchName { name: name.to_string() },
             Err(_) => Error::os(format!("open {name}"), error),
@@ -203,17 +207,17 @@ fn find_with(name: &Name, open: fn(&str) -> io::Result<MemoryFile>) -> Result<(M
 fn find_ours(name: &Name) -> Result<(MemoryFile, FileFacts)> {
     let (file, facts) = find(name)?;
     if !facts.is_this_users() {
-        return Err(not_ours(name, &facts));
+        return Err(not_ours(name.as_str(), &facts));
     }
     header::check(&file.first_bytes()?, file.size()?)?; // of another format, nobody here knows who uses it
     Ok((file, facts))
 }
 
-fn not_ours(name: &Name, facts: &FileFacts) -> Error {
+pub(super) fn not_ours(name: &str, facts: &FileFacts) -> Error {
     denied(name, facts, format!("owned by user {}", user()))
 }
 
-fn denied(name: &Name, facts: &FileFacts, expected: String) -> Error {
+pub(super) fn denied(name: &str, facts: &FileFacts, expected: String) -> Error {
     Error::PermissionDenied { name: name.to_string(), found: facts.to_string(), expected }
 }
 
@@ -283,7 +287,7 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
     let (file, key) = (segment.liveness.file(), segment.liveness.key());
     let facts = file.facts()?;
     if !facts.is_this_users() {
-        return Err(not_ours(name, &facts));
+        return Err(not_ours(name.as_str(), &facts));
     }
     if remove(file, key, &name.entry()?)? { Ok(()) } else { Err(Error::NoSuchName { name: name.to_string() }) }
 }
@@ -391,10 +395,10 @@ impl Segment {
             let (file, facts) = find(name)?;
             let others = name.bits() & OTHERS;
             if !facts.is_this_users() && others == 0 {
-                return Err(not_ours(name, &facts));
+                return Err(not_ours(name.as_str(), &facts));
             }
             if facts.mode & OTHERS & !others != 0 {
-                return Err(denied(name, &facts, format!("mode {:04o} at most", name.bits())));
+                return Err(denied(name.as_str(), &facts, format!("mode {:04o} at most", name.bits())));
             }
             let segment = Segment::attach_file(file, others)?;
             crash_point!("open.attached");

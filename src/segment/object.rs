@@ -172,6 +172,11 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Channel,
         Kind::RLock,
         Kind::RwLock,
+        Kind::Semaphore,
+        Kind::BoundedSemaphore,
+        Kind::Condvar,
+        Kind::Event,
+        Kind::Barrier,
         Kind::SharedMemory,
         Kind::ShareableList,
     ];

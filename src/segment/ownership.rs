@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::Segment;
-use crate::error::{Error, LockError, TryLockError};
+use crate::error::{Error, Guard, LockError, TryLockError};
 use crate::sys::clock::Deadline;
 use crate::sys::fork;
 use crate::sys::spin::Spin;
@@ -104,6 +104,31 @@ impl Drop for Ownership<'_> {
             self.word.release(self.is_dirty);
         }
     }
+}
+
+/// Guards whose lock can be given back for a while: what a [`Condvar`](crate::Condvar) waits with.
+///
+/// The guards of this crate that stand for an exclusive lock; no other type can be one.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Condvar, Error, Relock};
+///
+/// /// Waits for one notification, whatever it is that is locked.
+/// fn next_change<G: Relock>(changed: &Condvar, guard: G) -> Result<G, Error> {
+///     Ok(changed.wait(guard)?)
+/// }
+/// ```
+pub trait Relock: Guard + Lend {}
+
+/// How a [`Relock`] does it. Not nameable outside the crate, which so has the only implementations.
+pub trait Lend: Sized {
+    /// False in a forked copy of the process that took the lock.
+    fn is_ours(&self) -> bool;
+
+    /// Gives the lock back, all of it and as drop does, runs `meanwhile`, and takes as much of it again.
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>);
 }
 
 impl From<Refused> for Failure {

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use super::carve::{Geometry, OBJECT_ALIGN, is_inside};
 use super::header::Header;
+#[cfg(feature = "compat-shared-memory")]
+use super::header::first_object;
 use super::object::{Facts, ObjectHeader};
 use super::{Atomics, Name, PEERS, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
@@ -47,6 +49,19 @@ fn object_header(mapping: &Mapping, offset: u64) -> &ObjectHeader {
     let header = unsafe { mapping.start().add(offset as usize) };
     // SAFETY: S1, S2, S3, S4.
     unsafe { header.cast().as_ref() }
+}
+
+/// Lays out the first object of a segment to which nobody is attached yet: one without elements, of which all that follows
+/// the header is zero.
+#[cfg(feature = "compat-shared-memory")]
+pub(super) fn lay_out_first<B: Body>(mapping: &Mapping, element: TypeStamp) -> Result<()> {
+    let (first, bytes) = (first_object(PEERS), Placed::<B>::bytes(NO_TAIL)?);
+    let allocated = header(mapping).allocate(bytes, first, mapping.len());
+    let offset = allocated.ok_or(AttachError::WrongSize { found: mapping.len(), expected: first + bytes })?;
+    let header = object_header(mapping, offset);
+    header.initialise(&Facts { kind: B::KIND, stamp: B::STAMP, element, length: 0, bytes });
+    header.complete();
+    Ok(())
 }
 
 /// `length` bytes of a segment from `offset`, which both of its users have checked to lie within it: an object's, or bytes

@@ -8,7 +8,7 @@ use crate::error::{Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Lend, Ownership, Relock, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 
@@ -134,7 +134,7 @@ impl Lock {
     #[inline]
     pub fn lock(&self) -> Result<LockGuard<'_>, LockError<LockGuard<'_>>> {
         let turn = self.acquire(Wait::FOR_EVER).map_err(Failure::into_lock_error)?;
-        LockGuard::new(turn).map_err(LockError::OwnerDied)
+        LockGuard::new(self, turn).map_err(LockError::OwnerDied)
     }
 
     /// Takes the lock if nobody holds it, or if its owner is dead.
@@ -153,7 +153,7 @@ impl Lock {
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let turn = self.acquire(Wait::No).map_err(Failure::into_try_lock_error)?;
-        LockGuard::new(turn).map_err(TryLockError::OwnerDied)
+        LockGuard::new(self, turn).map_err(TryLockError::OwnerDied)
     }
 
     /// Waits for the lock, `timeout` at most (monotonic; never shorter). Zero is a [`try_lock`](Self::try_lock).
@@ -171,7 +171,7 @@ impl Lock {
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let turn = self.acquire(Wait::at_most(timeout)).map_err(Failure::into_try_lock_error)?;
-        LockGuard::new(turn).map_err(TryLockError::OwnerDied)
+        LockGuard::new(self, turn).map_err(TryLockError::OwnerDied)
     }
 
     #[inline]
@@ -198,14 +198,15 @@ impl_create!(Lock, (), []);
 /// ```
 #[must_use = "the lock is held only as long as its guard lives"]
 pub struct LockGuard<'a> {
+    lock: &'a Lock,
     turn: Ownership<'a>,
 }
 
 impl<'a> LockGuard<'a> {
     /// The guard, as an error if an owner died.
     #[inline]
-    fn new(turn: Ownership<'a>) -> Result<Self, Self> {
-        turn.hand_out(|turn| LockGuard { turn })
+    fn new(lock: &'a Lock, turn: Ownership<'a>) -> Result<Self, Self> {
+        turn.hand_out(|turn| LockGuard { lock, turn })
     }
 }
 
@@ -214,6 +215,20 @@ impl Guard for LockGuard<'_> {
 
     fn repair(&mut self) {
         self.turn.repair();
+    }
+}
+
+impl Relock for LockGuard<'_> {}
+
+impl Lend for LockGuard<'_> {
+    fn is_ours(&self) -> bool {
+        self.turn.is_ours()
+    }
+
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let lock = self.lock;
+        drop(self);
+        (meanwhile(), lock.lock())
     }
 }
 

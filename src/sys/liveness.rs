@@ -144,9 +144,9 @@ impl NameLock {
         Ok(lock(&description, libc::F_WRLCK, NAME)?.then_some(NameLock { description, _forks: forks }))
     }
 
-    /// As [`take`](Self::take). Waits for those who hold it.
-    pub(crate) fn wait(file: &MemoryFile, key: FileKey) -> Result<Self> {
-        patiently(|| NameLock::take(file, key))?.ok_or_else(|| busy("remove a shared object's name"))
+    /// As [`take`](Self::take). Waits for those who hold it. `attempt`: what it is wanted for.
+    pub(crate) fn wait(file: &MemoryFile, key: FileKey, attempt: &'static str) -> Result<Self> {
+        patiently(|| NameLock::take(file, key))?.ok_or_else(|| busy(attempt))
     }
 
     /// Whether nobody has an identity; so it stays as long as this lives.
@@ -167,8 +167,8 @@ fn patiently<T>(attempt: impl Fn() -> Result<Option<T>>) -> Result<Option<T>> {
     }
 }
 
-fn busy(what: &'static str) -> Error {
-    Error::os(what, OsError::from_code(libc::EBUSY))
+fn busy(attempt: &'static str) -> Error {
+    Error::os(attempt, OsError::from_code(libc::EBUSY))
 }
 
 fn of_identity(id: u32) -> i64 {

@@ -26,6 +26,11 @@ impl FileKey {
     pub(super) fn of(metadata: &Metadata) -> Self {
         FileKey { device: metadata.dev(), inode: metadata.ino() }
     }
+
+    #[cfg(feature = "compat-shared-memory")]
+    pub(super) fn new(device: u64, inode: u64) -> Self {
+        FileKey { device, inode }
+    }
 }
 
 /// A file that lives in memory, and its descriptor.
@@ -170,6 +175,24 @@ impl MemoryFile {
         let mut bytes = [0; 8];
         self.file.read_at(&mut bytes, offset).map_err(|error| Error::os("read a memory file", error))?;
         Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// Where the first byte stands that is not zero, if there is one.
+    #[cfg(feature = "compat-shared-memory")]
+    pub(crate) fn first_data(&self) -> Result<Option<u64>> {
+        let mut bytes = vec![0; 64 << 10];
+        let mut offset = 0;
+        loop {
+            let read = self.file.read_at(&mut bytes, offset);
+            let read = read.map_err(|error| Error::os("read a memory file", error))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if let Some(place) = bytes[..read].iter().position(|&byte| byte != 0) {
+                return Ok(Some(offset + place as u64));
+            }
+            offset += read as u64;
+        }
     }
 
     /// Refuses a file in huge pages, of which one page cannot be mapped.

@@ -17,6 +17,8 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod liveness;
 pub(crate) mod map;
+#[cfg(feature = "compat-shared-memory")]
+pub(crate) mod maps;
 mod memfd;
 pub(crate) mod memory;
 pub(crate) mod pidfd;

@@ -55,6 +55,12 @@ impl Spin {
         Spin { estimate: AtomicU32::new(0), habit: Habit::Answer }
     }
 
+    /// For a wait for so many others, which are busy with nothing else. More of them than processors cannot all spin: it
+    /// pays only for those who come late.
+    pub(crate) fn for_parties(parties: u32) -> Self {
+        if parties <= processors() { Spin::for_answers() } else { Spin::new() }
+    }
+
     /// Calls `done` until it gives something, or spinning longer than usual no longer promises to pay.
     ///
     /// The pauses between looks double: each look takes the cache line away from the one that is to release it, who

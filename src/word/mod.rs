@@ -2,15 +2,21 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod barrier;
+pub(crate) mod condvar;
+pub(crate) mod event;
 pub(crate) mod eventcount;
 pub(crate) mod flip;
 mod id;
 pub(crate) mod lock;
+pub(crate) mod meeting;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
+pub(crate) mod parties;
 pub(crate) mod peers;
 pub(crate) mod rlock;
 pub(crate) mod rwlock;
+pub(crate) mod semaphore;
 pub(crate) mod undo;
 
 pub(crate) use id::PeerId;

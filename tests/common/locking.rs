@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 
-use crossproc::RawValue;
+use crossproc::{Error, RawValue};
 
 /// A number that two processes count up to tell each other how far they are.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
@@ -42,6 +42,35 @@ pub(crate) fn wait_for_state(pid: u32, state: char) {
         thread::yield_now();
     }
 }
+
+/// What the next owner is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Told {
+    Nothing,
+    OwnerDied,
+}
+
+/// `locked`: what `lock`, `try_lock`, `read` ... gave after a death. The lock can be had, whatever the dead one was about.
+pub(crate) fn told<G>(locked: Result<G, impl Into<Error>>) -> Told {
+    match locked.map_err(Into::into) {
+        Ok(_) => Told::Nothing,
+        Err(Error::OwnerDied { .. }) => Told::OwnerDied,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Runs `$f` with `$arg`s and a `Stage`, which it advances when it is about to wait, in a process; and this process, when the
+/// kernel has found it asleep there.
+macro_rules! asleep {
+    ($f:expr, $($arg:expr),+) => {{
+        let stage = $crate::common::locking::Stage::new();
+        let process = crossproc::Process::spawn($f, ($($arg,)+ &stage)).unwrap();
+        stage.wait_for(1);
+        $crate::common::locking::wait_for_state(process.pid(), 'S');
+        process
+    }};
+}
+pub(crate) use asleep;
 
 /// The tests of a type with `lock`, `try_lock` and `lock_timeout`; `$make` makes one. `$relocking`: what is to be seen when the
 /// owner locks again, if that is not an error.

@@ -3,10 +3,10 @@
 use crossproc::{GetError, Process, Producer, Queue, TryGetError};
 
 use crate::common::channel::Channel;
-use crate::common::locking::Stage;
+use crate::common::locking::{Stage, asleep};
 use crate::common::processes::{dies_at, is_killed};
 use crate::common::watchdog;
-use crate::{CAPACITY, PLACES, asleep, at_place, close, for_each_channel, get, get_asleep, put, put_asleep};
+use crate::{CAPACITY, PLACES, at_place, close, for_each_channel, get, get_asleep, put, put_asleep};
 
 for_each_channel! {
     sleepers_learn_that_a_dead_process_has_closed

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crossproc::{Arena, GetError, Queue};
 
 use crate::common::channel::assert_all_slots_are_usable;
-use crate::common::locking::Stage;
+use crate::common::locking::{Stage, asleep};
 use crate::common::processes::dies_at;
 use crate::common::watchdog;
-use crate::{CAPACITY, asleep, hold};
+use crate::{CAPACITY, hold};
 
 const MOMENT: Duration = Duration::from_millis(5);
 

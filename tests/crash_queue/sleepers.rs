@@ -3,10 +3,10 @@
 use crossproc::{Process, Ring};
 
 use crate::common::channel::{Channel, Lines, assert_all_slots_are_usable, drain};
-use crate::common::locking::Stage;
+use crate::common::locking::{Stage, asleep};
 use crate::common::processes::{dies_at, is_killed};
 use crate::common::watchdog;
-use crate::{CAPACITY, PLACES, asleep, at_place, for_each_channel, get, get_asleep, put, put_asleep};
+use crate::{CAPACITY, PLACES, at_place, for_each_channel, get, get_asleep, put, put_asleep};
 
 for_each_channel! {
     a_sleeping_consumer_learns_what_a_dead_producer_did

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Array;
 use crate::error::{Guard, Kind, LockError, TryLockError};
-use crate::segment::{Failure, Ownership, Section, Shared, Wait};
+use crate::segment::{Failure, Lend, Ownership, Relock, Section, Shared, Wait};
 
 impl<T: Shared> Array<T> {
     /// Waits for the lock and keeps it until the guard is dropped. The guard derefs to `[T]`, in place.
@@ -97,6 +97,20 @@ impl<T: Shared> Guard for ArrayGuard<'_, T> {
 
     fn repair(&mut self) {
         self.turn.repair();
+    }
+}
+
+impl<T: Shared> Relock for ArrayGuard<'_, T> {}
+
+impl<T: Shared> Lend for ArrayGuard<'_, T> {
+    fn is_ours(&self) -> bool {
+        self.turn.is_ours()
+    }
+
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let array = self.array;
+        drop(self);
+        (meanwhile(), array.lock())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Value;
 use crate::error::{Guard, Kind, LockError, TryLockError};
-use crate::segment::{Failure, Ownership, Section, Shared, Wait};
+use crate::segment::{Failure, Lend, Ownership, Relock, Section, Shared, Wait};
 
 impl<T: Shared> Value<T> {
     /// Waits for its turn as a writer and keeps it until the guard is dropped.
@@ -127,6 +127,20 @@ impl<T: Shared> Guard for ValueGuard<'_, T> {
 
     fn repair(&mut self) {
         self.turn.repair();
+    }
+}
+
+impl<T: Shared> Relock for ValueGuard<'_, T> {}
+
+impl<T: Shared> Lend for ValueGuard<'_, T> {
+    fn is_ours(&self) -> bool {
+        self.turn.is_ours()
+    }
+
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let value = self.value;
+        drop(self);
+        (meanwhile(), value.lock())
     }
 }
 

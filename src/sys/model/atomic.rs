@@ -68,6 +68,18 @@ macro_rules! twin {
                 self.0.fetch_add(value, ordering(Location::caller(), order))
             }
 
+            #[track_caller]
+            pub(crate) fn fetch_max(&self, value: $number, order: Ordering) -> $number {
+                step();
+                self.0.fetch_max(value, ordering(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_or(&self, value: $number, order: Ordering) -> $number {
+                step();
+                self.0.fetch_or(value, ordering(Location::caller(), order))
+            }
+
             /// What futex(2) compares: the latest value, without ordering anything.
             pub(super) fn latest(&self) -> $number {
                 self.0.fetch_or(0, Relaxed)

@@ -12,6 +12,12 @@ macro_rules! deaths {
 pub(crate) use deaths;
 
 #[cfg(not(shuttle))]
+mod barrier;
+#[cfg(not(shuttle))]
+mod condvar;
+#[cfg(not(shuttle))]
+mod event;
+#[cfg(not(shuttle))]
 mod eventcount;
 #[cfg(not(shuttle))]
 mod flip;
@@ -23,6 +29,8 @@ mod peers;
 mod rlock;
 #[cfg(not(shuttle))]
 mod rwlock;
+#[cfg(not(shuttle))]
+mod semaphore;
 
 use std::panic;
 use std::sync::Once;
