@@ -5,8 +5,10 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use common::naming::{TestName, remover};
 use common::watchdog;
 use crossproc::{Lock, Name, Queue, ShareableList, SharedMemory, Value, names};
 
@@ -90,6 +92,34 @@ fn rm_removes_names_and_says_which_it_could_not() {
     assert_eq!((said.code, said.output), (Some(1), format!("{there}\n")));
     assert!(said.errors.contains(&missing), "{}", said.errors);
     assert!(!names().unwrap().contains(&there));
+}
+
+#[test]
+fn rm_says_why_it_could_not() {
+    let name = TestName::new();
+    drop(Value::create(Name::new(name.as_str()).persist(), 1).unwrap());
+    let _remover = remover(&name);
+    let said = crossproc(&["rm", name.as_str()]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.errors.contains(name.as_str()) && said.errors.contains("busy"), "{}", said.errors);
+}
+
+/// What belongs to others is no failure of one's own list.
+#[test]
+fn ls_lists_what_it_may_look_at() {
+    let name = TestName::new();
+    let _value = Value::create(name.as_str(), 7_u64).unwrap();
+    let program = std::env::temp_dir().join(format!("crossproc-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_crossproc"), &program).unwrap(); // to where all users come
+    let output = Command::new(&program).arg("ls").uid(65_534).output();
+    fs::remove_file(&program).unwrap();
+    let Ok(output) = output else {
+        eprintln!("not checked: this user cannot become another one");
+        return;
+    };
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains(name.as_str()) && errors.contains("owned by user"), "{errors}");
 }
 
 #[test]

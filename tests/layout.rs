@@ -40,7 +40,7 @@ fn header(used: usize) -> Vec<(usize, u64)> {
 fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     vec![
         (0, text("crossprc")),
-        (8, 3 | 256 << 32),          // format, peers
+        (8, 4 | 256 << 32),          // format, peers
         (16, 0x2475_4704_67e2_1acf), // stamp
         (24, length),
         (32, used as u64),
@@ -49,7 +49,7 @@ fn header_of(length: u64, solid: u64, used: usize) -> Vec<(usize, u64)> {
     ]
 }
 
-/// The header of an arena, a lock or the like, which have neither length nor type.
+/// The header of an arena, a lock or the like, which have no type; that of an arena has a length besides.
 fn arena_or_lock(kind: u64, stamp: u64, bytes: u64) -> [(usize, u64); 6] {
     [
         (OBJECT, text("object  ")),
@@ -298,6 +298,7 @@ fn atomics_and_arenas_are_laid_out_as_ever() {
     let [first, second] = [OBJECT + 128, OBJECT + 128 + 256];
     let mut golden = header(second + 256);
     golden.extend(arena_or_lock(1, 0xaf63_bd4c_8601_b7df, 128));
+    golden.insert(golden.len() - 2, (OBJECT + 32, 1_024)); // the bytes that were asked for
     for (object, kind, length, content) in [(first, 4, 1, (0, 9)), (second, 5, 2, (0, 4 << 32))] {
         golden.extend([
             (object, text("object  ")),
@@ -324,6 +325,7 @@ fn a_channel_is_laid_out_as_ever() {
     sender.send_bytes(b"abc").unwrap();
     let mut golden = header(OBJECT + 128 + 448 + 64);
     golden.extend(arena_or_lock(1, 0xaf63_bd4c_8601_b7df, 128));
+    golden.insert(golden.len() - 2, (OBJECT + 32, 512)); // the bytes that were asked for
     let object = OBJECT + 128;
     let (body, ring) = (object + 128, object + 128 + 256);
     golden.extend([

@@ -94,7 +94,7 @@ impl End {
             return Err(given_away());
         }
         crash_point!("channel.departed");
-        Ok(EndWire { handle: outgoing.handle(self.placed.segment(), self.placed.offset()), flight: flight.get() })
+        Ok(EndWire { handle: outgoing.handle(self.placed.segment(), self.placed.offset())?, flight: flight.get() })
     }
 
     /// Takes an end from the message that this thread unpacks.

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::ring::{Activity, Control, SlotWord};
 use crate::segment::Facts;
 
-/// More slots than this are not looked at. A guess: a second's work.
-const MOST_SLOTS: u64 = 1 << 20;
+/// More slots than this are not looked at. A guess: some ten milliseconds' work.
+const MOST_SLOTS: u64 = 1 << 16;
 
 /// What is the same for both. `control` and `slots`: offsets in the file; slots begin every `stride` bytes.
 pub(super) fn describe(facts: &mut Facts<'_>, control: u64, slots: u64, stride: usize) -> Result<()> {
@@ -21,13 +21,18 @@ pub(super) fn describe(facts: &mut Facts<'_>, control: u64, slots: u64, stride: 
         }
         facts.say("messages", format!("{} of {capacity}", activity.ready));
         for (what, owners) in [("being put", activity.writers), ("being got", activity.readers)] {
-            if !owners.is_empty() {
-                let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
-                facts.say(what, owners.iter().map(by).collect::<Vec<_>>().join(", "));
+            let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
+            let mut said: Vec<_> = owners.counted.iter().map(by).collect();
+            if owners.others > 0 {
+                said.push(format!("{} by others", owners.others));
+            }
+            if !said.is_empty() {
+                facts.say(what, said.join(", "));
             }
         }
     } else {
-        facts.say("messages", format!("not counted, of {capacity}"));
+        let depth = Control::depth(word(Control::TAIL)?, word(Control::HEAD)?, capacity);
+        facts.say("messages", format!("about {depth} of {capacity}"));
     }
     facts.say("closed", is_closed);
     facts.say("delivered again", redelivered);

@@ -78,6 +78,15 @@ impl Control {
     /// Offsets of what is said to people.
     pub(crate) const CLOSED: usize = offset_of!(Control, closed);
     pub(crate) const REDELIVERED: usize = offset_of!(Control, redelivered);
+    pub(crate) const TAIL: usize = offset_of!(Control, tail);
+    pub(crate) const HEAD: usize = offset_of!(Control, head);
+
+    /// How many messages lie between two hints of a ring with so many slots, at most.
+    pub(crate) fn depth(tail: u64, head: u64, capacity: u64) -> u64 {
+        let slots = u32::try_from(capacity).unwrap_or(u32::MAX);
+        let ordinal = |hint| Position::from_hint(hint, slots).ordinal(slots);
+        ordinal(tail).saturating_sub(ordinal(head)).min(capacity)
+    }
 
     /// From here on nothing is put: whoever claims a slot looks for this afterwards.
     pub(crate) fn close(&self) {

@@ -34,10 +34,16 @@ use crate::word::PeerId;
 #[derive(Default)]
 pub(crate) struct Activity {
     pub(crate) ready: u64,
-    /// How many slots each identity writes into.
-    pub(crate) writers: BTreeMap<u32, u64>,
-    /// And reads.
-    pub(crate) readers: BTreeMap<u32, u64>,
+    pub(crate) writers: Owners,
+    pub(crate) readers: Owners,
+}
+
+/// How many slots each of some identities has; those whom bytes name may be any.
+#[derive(Default)]
+pub(crate) struct Owners {
+    pub(crate) counted: BTreeMap<u32, u64>,
+    /// How many slots the others have.
+    pub(crate) others: u64,
 }
 
 impl Activity {
@@ -45,9 +51,23 @@ impl Activity {
         let word = Word(word);
         match word.phase() {
             Phase::Free => {}
-            Phase::Writing => *self.writers.entry(word.owner()).or_default() += 1,
+            Phase::Writing => self.writers.count(word.owner()),
             Phase::Ready => self.ready += 1,
-            Phase::Reading => *self.readers.entry(word.owner()).or_default() += 1,
+            Phase::Reading => self.readers.count(word.owner()),
+        }
+    }
+}
+
+impl Owners {
+    /// So many are told apart.
+    const MOST: usize = 16;
+
+    fn count(&mut self, owner: u32) {
+        let has_room = self.counted.len() < Self::MOST;
+        match self.counted.get_mut(&owner) {
+            Some(count) => *count += 1,
+            None if has_room => drop(self.counted.insert(owner, 1)),
+            None => self.others += 1,
         }
     }
 }

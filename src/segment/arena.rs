@@ -69,7 +69,7 @@ impl Arena {
     fn make(home: Home<'_>, bytes: usize) -> Result<Self> {
         let own = Placed::<ArenaBody>::bytes(NO_TAIL)?;
         let segment = Segment::create(own.saturating_add(bytes as u64), 0, home.name())?;
-        let placed = Placed::create(Home::In(&segment), type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
+        let placed = Placed::create(Home::In(&segment), type_stamp::<()>(), bytes as u64, NO_TAIL, |_| ())?;
         Ok(Arena { placed })
     }
 
@@ -112,6 +112,11 @@ impl Arena {
         self.placed.segment().remaining() as usize
     }
 
+    /// The bytes for which it was made.
+    fn asked_for(&self) -> usize {
+        self.placed.length()
+    }
+
     /// Takes room for more than one object, or for more than an object; its offset, for [`home_at`](Self::home_at).
     pub(crate) fn allocate(&self, bytes: u64) -> Result<u64> {
         self.placed.segment().allocate(bytes)
@@ -133,7 +138,7 @@ impl Arena {
 }
 
 impl_handle!(Arena, "Arena");
-impl_create!(Arena, (bytes: usize), []);
+impl_create!(Arena, (bytes: usize), ["bytes": bytes == asked_for]);
 
 pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
     facts.image.body::<ArenaBody>()?;

@@ -181,15 +181,18 @@ pub(crate) struct Wire {
 }
 
 impl Outgoing {
-    /// A handle to what lies at `offset`.
-    pub(crate) fn handle(&mut self, segment: &Arc<Segment>, offset: u64) -> Wire {
+    /// A handle to what lies at `offset`. What has a name is in use as long as this message is.
+    pub(crate) fn handle(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<Wire> {
+        if segment.can_have_name() {
+            self.flight(segment)?;
+        }
         let known = self.segments.iter().position(|known| Arc::ptr_eq(known, segment));
         let index = known.unwrap_or_else(|| {
             self.segments.push(Arc::clone(segment));
             self.segments.len() - 1
         });
         // A process has not got so many descriptors.
-        Wire { segment: u32::try_from(index).unwrap_or(u32::MAX), offset }
+        Ok(Wire { segment: u32::try_from(index).unwrap_or(u32::MAX), offset })
     }
 
     /// Who owns what of `segment` travels with this message.
@@ -285,7 +288,7 @@ pub(crate) fn take_out<H, E: serde::de::Error>(body: impl FnOnce(&mut Incoming) 
 
 /// What a handle's `Serialize` does.
 pub(crate) fn serialize<S: Serializer>(segment: &Arc<Segment>, offset: u64, serializer: S) -> Result<S::Ok, S::Error> {
-    stow(|outgoing| Ok(outgoing.handle(segment, offset)))?.serialize(serializer)
+    stow(|outgoing| outgoing.handle(segment, offset))?.serialize(serializer)
 }
 
 /// What a handle's `Deserialize` does; `place` finds the object in its segment.

@@ -14,7 +14,7 @@ use crate::sys::atomic::{
 use crate::word::peers::{MOST_PEERS, PeerSlot};
 
 /// The number of the layout; raised with every change of it.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// "crossprc", stored when everything else is.
 const MAGIC: u64 = u64::from_le_bytes(*b"crossprc");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::carve::{Geometry, is_inside};
 use super::header::{self, FIRST, Origin, first_object};
 use super::name::Name;
-use super::named::find;
+use super::named::find_to_read;
 use super::object::{Found, ObjectHeader};
 use super::place::Body;
 use crate::error::{AttachError, Error, Result};
@@ -51,7 +51,7 @@ pub struct Peer {
 
 impl Image {
     pub(crate) fn open(name: &Name) -> Result<Self> {
-        let (file, facts) = find(name)?;
+        let (file, facts) = find_to_read(name)?;
         let size = file.size()?;
         let (solid, peers) = header::check(&file.first_bytes::<FIRST>()?, size)?;
         let word = |offset: u64| file.word_at(offset);

@@ -41,15 +41,16 @@ pub use shared::{Atomics, Shared};
 
 pub(crate) use self::header::PEERS;
 use self::header::{FIRST, LEAST, first_object};
-use self::named::{Link, OTHERS_WRITE};
+use self::named::{Link, OTHERS};
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::directory;
 use crate::sys::fork::{self, Exclusion};
-use crate::sys::liveness::{Hold, Liveness};
+use crate::sys::liveness::{Entrance, Hold, Liveness};
 use crate::sys::map::{Mapping, page_size};
 use crate::sys::memory::{FileKey, MemoryFile, user};
-use crate::word::{PeerId, peers};
+use crate::word::PeerId;
+use crate::word::peers::{self, PeerSlot};
 
 /// One attached segment.
 pub(crate) struct Segment {
@@ -63,6 +64,8 @@ pub(crate) struct Segment {
     identity: AtomicU64,
     /// What keeps the identity alive. Locked only while forks are excluded.
     hold: Mutex<Option<Hold>>,
+    /// It was made for a name; what is anonymous never gets one.
+    can_have_name: bool,
     /// Where this process has given it its name.
     link: OnceLock<Link>,
     /// Where this process has given it its name, or found it by that.
@@ -100,10 +103,12 @@ impl Segment {
         }
         let mapping = Mapping::of(&file, length)?;
         let header = place::header(&mapping);
-        header.initialise(length, solid, user(), name.map_or(0, |name| name.bits() & OTHERS_WRITE));
+        header.initialise(length, solid, user(), name.map_or(0, |name| name.bits() & OTHERS));
         header.complete();
         fork::prepare()?;
-        Segment::join(mapping, solid, Liveness::of(file)?, PEERS, &fork::exclude())
+        let liveness = Liveness::of(file)?;
+        let entrance = liveness.enter()?;
+        Segment::join(mapping, solid, liveness, PEERS, name.is_some(), &entrance)
     }
 
     /// Gives a segment that was made for a name that name; false if it is taken.
@@ -119,18 +124,21 @@ impl Segment {
         Segment::attach_file(descriptor.into(), 0)
     }
 
-    /// The segment in a file. `others`: which bits of its mode may let others write to it, or make it another user's.
+    /// The segment in a file, of which this process is a peer then. `others`: which bits of its mode may let others at it, or
+    /// make it another user's.
     fn attach_file(file: MemoryFile, others: u32) -> Result<Arc<Self>> {
         fork::prepare()?;
         let liveness = Liveness::of(file)?;
         let known = |forks: &Exclusion| attached(forks).get(&liveness.key()).and_then(Weak::upgrade);
-        if let Some(segment) = known(&fork::exclude()) {
+        let here = known(&fork::exclude());
+        if let Some(segment) = here {
+            segment.me()?; // this may be a forked copy
             return Ok(segment);
         }
         let file = liveness.file();
         file.check_pages()?;
         let first = file.first_bytes::<FIRST>()?;
-        check_size_is_safe(file, others, header::others(&first))?;
+        let can_have_name = check_size_is_safe(file, others, header::others(&first))?;
         let size = file.size()?;
         if size < LEAST {
             return Err(AttachError::WrongSize { found: size, expected: LEAST }.into());
@@ -138,17 +146,24 @@ impl Segment {
         let (solid, peers) = header::check(&first, size)?;
         file.fill_holes(solid)?;
         let mapping = Mapping::of(file, size)?;
-        let forks = fork::exclude();
+        let entrance = liveness.enter()?;
         // Another thread may have been faster.
-        match known(&forks) {
+        match known(entrance.forks()) {
             Some(segment) => Ok(segment),
-            None => Segment::join(mapping, solid, liveness, peers, &forks),
+            None => Segment::join(mapping, solid, liveness, peers, can_have_name, &entrance),
         }
     }
 
-    /// Becomes a peer. The segment is made last: its drop needs what `forks` stands for.
-    fn join(mapping: Mapping, solid: u64, liveness: Liveness, peers: u32, forks: &Exclusion) -> Result<Arc<Self>> {
-        let (id, hold) = peers::join(place::peers(&mapping, peers), process::id(), &liveness, forks)?;
+    /// Becomes a peer. The segment is made last: its drop excludes forks, as `entrance` does.
+    fn join(
+        mapping: Mapping,
+        solid: u64,
+        liveness: Liveness,
+        peers: u32,
+        can_have_name: bool,
+        entrance: &Entrance,
+    ) -> Result<Arc<Self>> {
+        let (id, hold) = settle(place::peers(&mapping, peers), &liveness, entrance, Entrance::anchor)?;
         let segment = Arc::new(Segment {
             mapping,
             solid,
@@ -156,10 +171,11 @@ impl Segment {
             peers,
             identity: AtomicU64::new(identity(id)),
             hold: Mutex::new(Some(hold)),
+            can_have_name,
             link: OnceLock::new(),
             name: OnceLock::new(),
         });
-        attached(forks).insert(segment.liveness.key(), Arc::downgrade(&segment));
+        attached(entrance.forks()).insert(segment.liveness.key(), Arc::downgrade(&segment));
         Ok(segment)
     }
 
@@ -177,12 +193,13 @@ impl Segment {
 
     #[cold]
     fn join_as_copy(&self) -> Result<PeerId> {
-        let forks = fork::exclude();
+        let entrance = self.liveness.enter()?;
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = current(self.identity.load(Relaxed)) {
             return Ok(id);
         }
-        let (id, held) = peers::join(place::peers(&self.mapping, self.peers), process::id(), &self.liveness, &forks)?;
+        let table = place::peers(&self.mapping, self.peers);
+        let (id, held) = settle(table, &self.liveness, &entrance, Entrance::anchor)?;
         *hold = Some(held);
         self.identity.store(identity(id), Relaxed);
         Ok(id)
@@ -190,9 +207,13 @@ impl Segment {
 
     /// A new identity for what is on its way to another process: alive as long as the descriptor is open anywhere.
     pub(crate) fn depart(&self) -> Result<(PeerId, OwnedFd)> {
-        let forks = fork::exclude();
-        let hold = |id| self.liveness.hold_by_descriptor(id, &forks);
-        peers::join_by(place::peers(&self.mapping, self.peers), process::id(), &self.liveness, hold)
+        let entrance = self.liveness.enter()?;
+        settle(place::peers(&self.mapping, self.peers), &self.liveness, &entrance, Entrance::carrier)
+    }
+
+    /// Whether somebody could find it by name.
+    fn can_have_name(&self) -> bool {
+        self.can_have_name
     }
 
     /// Gives the place of an identity back that [`depart`](Self::depart) gave here or elsewhere, once nothing bears it
@@ -247,17 +268,30 @@ impl Segment {
     }
 }
 
-/// Whether nobody can cut the file off under a mapping: it is sealed, or only this user can, who could do anything to this
-/// process anyway, and those whom he trusts. `others`: the bits of its mode that say whom; `wanted`: those that the file's
-/// creator wanted, whose word counts if he is this user.
-fn check_size_is_safe(file: &MemoryFile, others: u32, wanted: u32) -> Result<()> {
-    file.check_seals().or_else(|unsealed| {
-        let facts = file.facts()?;
-        let is_ours = facts.owner == user();
-        let trusted = if is_ours { others | wanted } else { others };
-        let is_trusted = (is_ours || trusted != 0) && facts.mode & OTHERS_WRITE & !trusted == 0;
-        if is_trusted && facts.is_regular && file.is_in_memory()? { Ok(()) } else { Err(unsealed.into()) }
-    })
+/// Takes an identity, and what it hangs on.
+fn settle<H>(
+    table: &[PeerSlot],
+    liveness: &Liveness,
+    entrance: &Entrance,
+    hang: impl FnOnce(&Entrance) -> Result<H>,
+) -> Result<(PeerId, H)> {
+    let held = hang(entrance)?;
+    let id = peers::join(table, process::id(), liveness, |id| entrance.lock(id))?;
+    Ok((id, held))
+}
+
+/// Fails unless nobody can cut the file off under a mapping: it is sealed, or only this user can, who could do anything to
+/// this process anyway, and those whom he trusts. Whether it is the second, as of files that can have names.
+///
+/// `others`: the bits of its mode that say whom he trusts; `wanted`: those that the file's creator wanted, whose word counts
+/// if he is this user.
+fn check_size_is_safe(file: &MemoryFile, others: u32, wanted: u32) -> Result<bool> {
+    let Err(unsealed) = file.check_seals() else { return Ok(false) };
+    let facts = file.facts()?;
+    let is_ours = facts.is_this_users();
+    let trusted = if is_ours { others | wanted } else { others };
+    let is_trusted = (is_ours || trusted != 0) && facts.mode & OTHERS & !trusted == 0;
+    if is_trusted && facts.is_regular && file.is_in_memory()? { Ok(true) } else { Err(unsealed.into()) }
 }
 
 /// An identity and the fork generation it belongs to, in one word.
@@ -276,7 +310,7 @@ impl Drop for Segment {
     fn drop(&mut self) {
         // While we are a peer: whoever finds the name meanwhile takes nothing for abandoned.
         if let Some(link) = self.link.get() {
-            link.remove(self.liveness.file(), self.liveness.key());
+            link.remove(self.liveness.key());
         }
         let forks = fork::exclude();
         if let Some(id) = current(self.identity.load(Relaxed)) {

@@ -4,12 +4,11 @@
 //!     opens it finds it whole, and nobody takes it for abandoned.
 //! N2. Whoever removes a name holds the lock on the name byte of the file behind it, and has compared the two. Names are
 //!     given once (linkat(2) replaces nothing), so that name stands for that file until it is removed under this lock.
-//! N3. Who removes a name because nobody is attached holds the bytes of all identities, until the name is gone: nobody becomes a
-//!     peer meanwhile. Who then does finds the file without a name, and begins again.
+//! N3. Who removes a name because nobody is attached looks for that under this lock, under which nobody becomes a peer
+//!     (`sys/liveness.rs`, L5). Who then does finds that the name stands for his file no more, and begins again.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::thread;
 
 use super::name::Name;
 use super::place::Home;
@@ -19,9 +18,9 @@ use crate::fault::crash_point;
 use crate::sys::clock::Deadline;
 use crate::sys::directory;
 use crate::sys::facts::FileFacts;
-use crate::sys::liveness::NameLock;
+use crate::sys::fork;
+use crate::sys::liveness::{NameLock, PATIENCE};
 use crate::sys::memory::{FileKey, MemoryFile, user};
-use crate::sys::{fork, futex};
 
 /// A kind of handle that can be had from a name.
 pub(crate) trait Named: Sized {
@@ -142,22 +141,23 @@ impl Link {
         Ok(linked.then(|| Link { entry, persists: name.persists(), generation: fork::generation() }))
     }
 
-    /// When the creator's last handle goes. Nobody hears of a failure; `gc` finds the name.
-    pub(super) fn remove(&self, file: &MemoryFile, key: FileKey) {
+    /// When the creator's last handle goes. Nobody hears of a failure; `gc` finds the name. The file is found by its name:
+    /// the program may have closed our descriptor.
+    pub(super) fn remove(&self, key: FileKey) {
         if !self.persists && self.generation == fork::generation() {
-            let _ = remove(file, key, &self.entry);
+            let _ = directory::open(&self.entry).is_ok_and(|file| remove(&file, key, &self.entry).is_ok());
         }
     }
 }
 
 /// Removes a name, if it stands for this file.
 fn remove(file: &MemoryFile, key: FileKey, entry: &str) -> Result<bool> {
-    let lock = wait_for_name(file, key, "remove a shared object's name")?;
+    let lock = NameLock::wait(file, key, "remove a shared object's name")?;
     remove_locked(&lock, key, entry)
 }
 
 fn remove_locked(_lock: &NameLock, key: FileKey, entry: &str) -> Result<bool> {
-    if !directory::look_at(entry).is_ok_and(|facts| facts.key == key) {
+    if !stands_for(entry, key) {
         return Ok(false);
     }
     crash_point!("name.compared");
@@ -166,32 +166,27 @@ fn remove_locked(_lock: &NameLock, key: FileKey, entry: &str) -> Result<bool> {
     Ok(true) // (N2)
 }
 
-/// How long somebody who has a name byte is waited for, which takes a few system calls, unless it was stopped. A guess.
-fn patience() -> Deadline {
-    Deadline::after(10 * futex::BOUND)
-}
-
-pub(super) fn wait_for_name(file: &MemoryFile, key: FileKey, attempt: &'static str) -> Result<NameLock> {
-    let deadline = patience();
-    loop {
-        match NameLock::take(file, key)? {
-            Some(lock) => return Ok(lock),
-            None if deadline.has_passed() => {
-                return Err(Error::os(attempt, OsError::from_code(libc::EBUSY)));
-            }
-            None => thread::yield_now(),
-        }
-    }
+fn stands_for(entry: &str, key: FileKey) -> bool {
+    directory::look_at(entry).is_ok_and(|facts| facts.key == key)
 }
 
 /// The file of a name, if this process may open it.
-pub(super) fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
-    find_entry(&name.entry()?, name.as_str())
+fn find(name: &Name) -> Result<(MemoryFile, FileFacts)> {
+    find_entry(&name.entry()?, name.as_str(), directory::open)
+}
+
+/// The file of a name, if this process may read it.
+pub(super) fn find_to_read(name: &Name) -> Result<(MemoryFile, FileFacts)> {
+    find_entry(&name.entry()?, name.as_str(), directory::open_to_read)
 }
 
 /// The file of a name that its user knows as `name`.
-pub(super) fn find_entry(entry: &str, name: &str) -> Result<(MemoryFile, FileFacts)> {
-    let file = directory::open(entry).map_err(|error| match error.raw_os_error() {
+pub(super) fn find_entry(
+    entry: &str,
+    name: &str,
+    open: fn(&str) -> io::Result<MemoryFile>,
+) -> Result<(MemoryFile, FileFacts)> {
+    let file = open(entry).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOENT) => Error::NoSuchName { name: name.to_string() },
         Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => AttachError::NotAFile.into(),
         Some(libc::EACCES | libc::EPERM) => match directory::look_at(entry) {
@@ -211,7 +206,7 @@ pub(super) fn find_entry(entry: &str, name: &str) -> Result<(MemoryFile, FileFac
 /// The file of a name, if it is a segment of this user's, for who removes names.
 fn find_ours(name: &Name) -> Result<(MemoryFile, FileFacts)> {
     let (file, facts) = find(name)?;
-    if facts.owner != user() {
+    if !facts.is_this_users() {
         return Err(not_ours(name.as_str(), &facts));
     }
     header::check(&file.first_bytes()?, file.size()?)?; // of another format, nobody here knows who uses it
@@ -226,8 +221,9 @@ pub(super) fn denied(name: &str, facts: &FileFacts, expected: String) -> Error {
     Error::PermissionDenied { name: name.to_string(), found: facts.to_string(), expected }
 }
 
-/// Who can write to a file can also cut it off.
-pub(super) const OTHERS_WRITE: u32 = 0o022;
+/// The bits of a mode that are for others than the owner. Who can write to a file can also cut it off; who can read it can
+/// lock its bytes, and seem alive as somebody who is dead.
+pub(super) const OTHERS: u32 = 0o066;
 
 /// The names of all shared objects of this machine, whosever they are, in alphabetical order.
 ///
@@ -290,7 +286,7 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
     let name = segment.name.get().filter(|_| offset == segment.first_object()).ok_or(Error::Nameless { object })?;
     let (file, key) = (segment.liveness.file(), segment.liveness.key());
     let facts = file.facts()?;
-    if facts.owner != user() {
+    if !facts.is_this_users() {
         return Err(not_ours(name.as_str(), &facts));
     }
     if remove(file, key, &name.entry()?)? { Ok(()) } else { Err(Error::NoSuchName { name: name.to_string() }) }
@@ -300,12 +296,13 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 /// was to [persist](Name::persist). Which ones.
 ///
 /// It removes nothing that is in use or being made, however it races with those who make, open and remove objects; nor
-/// anything that is no shared object, or another user's. In use is what a process is attached to: an object of which all handles
-/// are on their way to other processes, or were inherited by a forked copy that has not used them, loses its name.
+/// anything that is no shared object, or another user's. In use is what a process is attached to, or what is on its way to one.
+/// A forked copy of a process is not attached by what it has inherited, until it uses that.
 ///
 /// # Errors
 ///
-/// [`Os`](Error::Os) if the directory cannot be read.
+/// [`Os`](Error::Os) or [`Unsupported`](Error::Unsupported) if it could not look at the directory, or at one of its objects;
+/// the others are looked at even so.
 ///
 /// # Examples
 ///
@@ -317,7 +314,20 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub fn gc() -> Result<Vec<String>> {
-    Ok(names()?.into_iter().filter(|name| unlink_abandoned(name).unwrap_or(false)).collect())
+    those_abandoned(|name| unlink_abandoned(name))
+}
+
+/// Those of all names of which `is_abandoned` says so; an error if it could not say it of one of this user's objects.
+fn those_abandoned(is_abandoned: impl Fn(&str) -> Result<bool>) -> Result<Vec<String>> {
+    let (mut found, mut failure) = (Vec::new(), None);
+    for name in names()? {
+        match is_abandoned(&name) {
+            Ok(true) => found.push(name),
+            Ok(false) | Err(Error::NoSuchName { .. } | Error::PermissionDenied { .. } | Error::Attach(_)) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    failure.map_or(Ok(found), Err)
 }
 
 /// What [`gc`] would remove now.
@@ -341,12 +351,7 @@ pub fn gc() -> Result<Vec<String>> {
 /// # Ok::<(), crossproc::Error>(())
 /// ```
 pub fn abandoned() -> Result<Vec<String>> {
-    let is_abandoned = |name: &String| {
-        if_abandoned(&Name::new(&**name), |_, key, entry| {
-            Ok(directory::look_at(entry).is_ok_and(|facts| facts.key == key))
-        })
-    };
-    Ok(names()?.into_iter().filter(|name| is_abandoned(name).unwrap_or(false)).collect())
+    those_abandoned(|name| if_abandoned(&name.into(), |_, key, entry| Ok(stands_for(entry, key))))
 }
 
 /// As [`unlink`], if nobody is attached to the object; whether it was so. [`gc`] for one name.
@@ -376,7 +381,7 @@ pub fn unlink_abandoned(name: impl Into<Name>) -> Result<bool> {
 fn if_abandoned(name: &Name, body: impl FnOnce(&NameLock, FileKey, &str) -> Result<bool>) -> Result<bool> {
     let (file, facts) = find_ours(name)?;
     match NameLock::take(&file, facts.key)? {
-        Some(lock) if lock.shut_out()? => body(&lock, facts.key, &name.entry()?),
+        Some(lock) if lock.nobody_is_attached()? => body(&lock, facts.key, &name.entry()?),
         _ => Ok(false),
     }
 }
@@ -384,29 +389,25 @@ fn if_abandoned(name: &Name, body: impl FnOnce(&NameLock, FileKey, &str) -> Resu
 impl Segment {
     /// The segment of a name.
     fn open(name: &Name) -> Result<Arc<Self>> {
-        // Again only if somebody removes the name, or looks whether to.
-        let deadline = patience();
+        // Again only if somebody removes the name meanwhile.
+        let deadline = Deadline::after(PATIENCE);
         loop {
             let (file, facts) = find(name)?;
-            let others = name.bits() & OTHERS_WRITE;
-            if facts.owner != user() && others == 0 {
+            let others = name.bits() & OTHERS;
+            if !facts.is_this_users() && others == 0 {
                 return Err(not_ours(name.as_str(), &facts));
             }
-            if facts.mode & OTHERS_WRITE & !others != 0 {
+            if facts.mode & OTHERS & !others != 0 {
                 return Err(denied(name.as_str(), &facts, format!("mode {:04o} at most", name.bits())));
             }
-            match Segment::attach_file(file, others) {
-                Ok(segment) => {
-                    crash_point!("open.attached");
-                    if segment.liveness.file().facts()?.links > 0 {
-                        fork::fill(&segment.name, name.clone());
-                        return Ok(segment);
-                    }
-                }
-                Err(Error::Os { source, .. }) if source.code() == libc::EBUSY && !deadline.has_passed() => {
-                    thread::yield_now();
-                }
-                Err(error) => return Err(error),
+            let segment = Segment::attach_file(file, others)?;
+            crash_point!("open.attached");
+            if stands_for(&name.entry()?, facts.key) {
+                fork::fill(&segment.name, name.clone());
+                return Ok(segment);
+            }
+            if deadline.has_passed() {
+                return Err(Error::os(format!("open {name}"), OsError::from_code(libc::EBUSY)));
             }
         }
     }

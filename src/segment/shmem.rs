@@ -10,13 +10,14 @@ use shared_memory::Shmem;
 
 use super::header::BEGUN;
 use super::name::Name;
-use super::named::{OTHERS_WRITE, denied, find_entry, not_ours, wait_for_name};
+use super::named::{OTHERS, denied, find_entry, not_ours};
 use super::{Arena, Segment, check_size_is_safe, place};
 use crate::error::{AttachError, Error, Result};
 use crate::fault::crash_point;
+use crate::sys::liveness::NameLock;
 use crate::sys::map::Mapping;
 use crate::sys::memory::{MemoryFile, user};
-use crate::sys::{fork, maps};
+use crate::sys::{directory, fork, maps};
 
 impl Arena {
     /// The arena in shared memory that the crate `shared_memory` has made. It takes all of it; whoever comes first lays it out.
@@ -35,7 +36,7 @@ impl Arena {
     /// # Errors
     ///
     /// [`Attach`](Error::Attach) if the memory holds anything but zeros or an arena, which then stays as it is, or is too
-    /// small; [`PermissionDenied`](Error::PermissionDenied) if it is another user's, or others can write to it;
+    /// small; [`PermissionDenied`](Error::PermissionDenied) if it is another user's, or others can read it or write to it;
     /// [`NoSuchName`](Error::NoSuchName) if its name has been removed, also if something else is called so by now;
     /// [`NoSpace`](Error::NoSpace) if there is not as much memory as the `Shmem` is long;
     /// [`InvalidName`](Error::InvalidName) if its id is that of one of crossproc's own objects; and those of
@@ -70,15 +71,15 @@ fn find(shmem: &Shmem) -> Result<MemoryFile> {
         let reason = "the file of one of crossproc's own objects, which is opened by that object's name".into();
         return Err(Error::InvalidName { name: id.into(), reason });
     }
-    let (file, facts) = find_entry(entry, id)?;
+    let (file, facts) = find_entry(entry, id, directory::open)?;
     if maps::file_at(shmem.as_ptr().addr())? != Some(facts.key) {
         return Err(Error::NoSuchName { name: id.into() });
     }
-    if facts.owner != user() {
+    if !facts.is_this_users() {
         return Err(not_ours(id, &facts));
     }
-    if facts.mode & OTHERS_WRITE != 0 {
-        return Err(denied(id, &facts, "a mode by which nobody else can write".into()));
+    if facts.mode & OTHERS != 0 {
+        return Err(denied(id, &facts, "a mode that is for nobody else".into()));
     }
     Ok(file)
 }
@@ -102,7 +103,7 @@ fn lay_out(file: &MemoryFile) -> Result<()> {
     }
     file.fill_holes(size)?; // before the lock: it takes its time
     let mapping = Mapping::of(file, size)?;
-    let _lock = wait_for_name(file, file.key()?, "lay out an arena")?; // (H1)
+    let _lock = NameLock::wait(file, file.key()?, "lay out an arena")?; // (H1)
     if !can_begin(file)? {
         return Ok(());
     }

@@ -23,12 +23,20 @@ pub(crate) fn nameless(mode: u32) -> Result<MemoryFile> {
         Some(libc::ENOENT | libc::ENOTDIR | libc::EOPNOTSUPP | libc::EISDIR) => {
             Error::Unsupported { what: format!("a system without nameless files in {DIRECTORY}").into() }
         }
+        Some(libc::ENOSPC) => NO_MORE_FILES,
         _ => Error::os(format!("create a file in {DIRECTORY}"), error),
     })?;
     // As asked for, whatever the process's umask is.
     file.set_permissions(Permissions::from_mode(mode)).map_err(|error| Error::os("set a file's mode", error))?;
-    Ok(OwnedFd::from(file).into())
+    let file = MemoryFile::from(OwnedFd::from(file));
+    if !file.is_in_memory()? {
+        return Err(Error::Unsupported { what: format!("a system whose {DIRECTORY} lies on a disk").into() });
+    }
+    Ok(file)
 }
+
+/// The file system has none left, however small.
+const NO_MORE_FILES: Error = Error::NoSpace { needed: 1, available: 0 };
 
 /// linkat(2): gives a nameless file its name; false if that is taken.
 pub(crate) fn link(file: &MemoryFile, entry: &str) -> Result<bool> {
@@ -41,6 +49,7 @@ pub(crate) fn link(file: &MemoryFile, entry: &str) -> Result<bool> {
     match (linked, OsError::last()) {
         (0, _) => Ok(true),
         (_, error) if error.code() == libc::EEXIST => Ok(false),
+        (_, error) if error.code() == libc::ENOSPC => Err(NO_MORE_FILES),
         (_, error) => Err(Error::os("give a shared object its name", error)),
     }
 }
@@ -49,6 +58,13 @@ pub(crate) fn link(file: &MemoryFile, entry: &str) -> Result<bool> {
 pub(crate) fn open(entry: &str) -> io::Result<MemoryFile> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = File::options().read(true).write(true).custom_flags(flags).open(path(entry))?;
+    Ok(OwnedFd::from(file).into())
+}
+
+/// As [`open`], to read it and no more.
+pub(crate) fn open_to_read(entry: &str) -> io::Result<MemoryFile> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags).open(path(entry))?;
     Ok(OwnedFd::from(file).into())
 }
 

@@ -10,8 +10,10 @@
 //! L3. A verdict "dead" is given only by the file itself: if the program has closed our descriptor, or put another file
 //!     in its place, everybody counts as alive.
 //!
-//! L4. The one exception to L1 and L2 is an identity that travels (`hold_by_descriptor`): it belongs to a message, and so
+//! L4. The one exception to L1 and L2 is an identity that travels ([`Entrance::carrier`]): it belongs to a message, and so
 //!     hangs on a descriptor that the message carries.
+//! L5. Identities are locked under a read lock on the name byte (an [`Entrance`]). So whoever has the write lock on it (a
+//!     [`NameLock`]) and finds no identity locked knows that nobody becomes a peer until it lets go.
 //!
 //! A `vfork`ed child that is stopped before its exec shares the address space, page included: its killed parent looks
 //! alive until it goes on. A delay, never a wrong verdict.
@@ -21,7 +23,10 @@
 use std::ffi::c_void;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::thread;
+use std::time::Duration;
 
+use super::clock::Deadline;
 use super::fork::{self, Exclusion};
 use super::map;
 use super::memory::{FileKey, MemoryFile};
@@ -33,8 +38,12 @@ const BASE: i64 = 1 << 40;
 /// How many identities there can be.
 const IDENTITIES: i64 = 1 << 31;
 
-/// The byte that whoever removes the file's name holds.
+/// The byte that whoever removes the file's name holds, and for a moment whoever becomes a peer.
 const NAME: i64 = BASE - 1;
+
+/// How long others are waited for who hold the name byte, which takes them a few system calls, unless they are stopped.
+/// A guess.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A segment's file as the register of who is alive.
 pub(crate) struct Liveness {
@@ -56,43 +65,75 @@ impl Liveness {
         self.key
     }
 
-    /// F_OFD_GETLK: whether the owner of identity `id` can no longer run. Final for an identity that has been ACTIVE (see
+    /// Whether the owner of identity `id` can no longer run. Final for an identity that has been ACTIVE (see
     /// `word/peers.rs`, I3).
     pub(crate) fn is_dead(&self, id: u32) -> bool {
-        let mut lock = write_lock(of_identity(id), 1);
-        // SAFETY: `lock` is a live flock; if the descriptor is closed the call fails.
-        let asked = unsafe { libc::fcntl(self.file.as_fd().as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
-        let unlocked = asked == 0 && i32::from(lock.l_type) == libc::F_UNLCK;
-        unlocked && self.file.key().is_ok_and(|key| key == self.key) // (L3)
+        let is_free = is_free(self.file.as_fd(), of_identity(id), 1).unwrap_or(false);
+        is_free && self.file.key().is_ok_and(|key| key == self.key) // (L3)
     }
 
-    /// Marks identity `id` alive for as long as the result lives; `None` if somebody else holds its byte.
-    pub(crate) fn hold(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<Hold>> {
-        let description = self.file.reopen(self.key)?;
-        let page = map::anchor_page(description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
+    /// The way in for a new peer. Waits for those who are removing the file's name.
+    pub(crate) fn enter(&self) -> Result<Entrance> {
+        let attempt = || {
+            let forks = fork::exclude();
+            let description = self.file.reopen(self.key)?;
+            Ok(lock(&description, libc::F_RDLCK, NAME)?.then_some(Entrance { description, forks }))
+        };
+        patiently(attempt)?.ok_or_else(|| busy("attach to a shared object whose name somebody removes"))
+    }
+}
+
+/// A new open file description of a segment's file, for a new peer's identity. As long as it lives, nobody removes the
+/// file's name for want of peers (L5).
+pub(crate) struct Entrance {
+    description: OwnedFd,
+    /// A copy of the process would have the description, too. Dropped last.
+    forks: Exclusion,
+}
+
+impl Entrance {
+    pub(crate) fn forks(&self) -> &Exclusion {
+        &self.forks
+    }
+
+    /// What the identities that are [locked](Self::lock) here hang on: they are alive as long as it lives.
+    pub(crate) fn anchor(&self) -> Result<Hold> {
+        let page = map::anchor_page(self.description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
         let hold = Hold { page, generation: fork::generation() };
         // SAFETY: the page was just mapped.
         if unsafe { libc::madvise(page.as_ptr(), map::page_size(), libc::MADV_DONTFORK) } != 0 {
             return Err(Error::last_os("keep a page from forked children"));
         }
-        Ok(lock(&description, of_identity(id), 1)?.then_some(hold))
+        Ok(hold)
     }
 
-    /// Marks identity `id` alive for as long as the result is open anywhere: here, in a message, or in the process that
-    /// received it. `None` if somebody else holds its byte.
+    /// As [`anchor`](Self::anchor): alive as long as this is open anywhere: here, in a message, or in the process that received
+    /// it (L4).
     ///
     /// A plain fork meanwhile copies the descriptor, and then the copy has to go, too.
-    pub(crate) fn hold_by_descriptor(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<OwnedFd>> {
-        let description = self.file.reopen(self.key)?;
-        Ok(lock(&description, of_identity(id), 1)?.then_some(description))
+    pub(crate) fn carrier(&self) -> Result<OwnedFd> {
+        self.description.try_clone().map_err(|error| Error::os("duplicate a descriptor", error))
+    }
+
+    /// Marks identity `id` alive, unless somebody else holds its byte.
+    pub(crate) fn lock(&self, id: u32) -> Result<bool> {
+        lock(&self.description, libc::F_WRLCK, of_identity(id))
     }
 }
 
-/// The name byte of a file, held by an open file description of its own.
+impl Drop for Entrance {
+    /// The description may live on, but the name is free again.
+    fn drop(&mut self) {
+        let _ = lock(&self.description, libc::F_UNLCK, NAME);
+    }
+}
+
+/// The name byte of a file, held by an open file description of its own: nobody else removes its name, and nobody becomes
+/// a peer (L5).
 pub(crate) struct NameLock {
     description: OwnedFd,
     /// A copy of the process would hold it, too. Dropped last.
-    _forks_excluded: Exclusion,
+    _forks: Exclusion,
 }
 
 impl NameLock {
@@ -100,22 +141,43 @@ impl NameLock {
     pub(crate) fn take(file: &MemoryFile, key: FileKey) -> Result<Option<Self>> {
         let forks = fork::exclude();
         let description = file.reopen(key)?;
-        Ok(lock(&description, NAME, 1)?.then_some(NameLock { description, _forks_excluded: forks }))
+        Ok(lock(&description, libc::F_WRLCK, NAME)?.then_some(NameLock { description, _forks: forks }))
     }
 
-    /// Whether nobody has an identity, and nobody can get one as long as this lives.
-    pub(crate) fn shut_out(&self) -> Result<bool> {
-        lock(&self.description, BASE, IDENTITIES)
+    /// As [`take`](Self::take). Waits for those who hold it. `attempt`: what it is wanted for.
+    pub(crate) fn wait(file: &MemoryFile, key: FileKey, attempt: &'static str) -> Result<Self> {
+        patiently(|| NameLock::take(file, key))?.ok_or_else(|| busy(attempt))
     }
+
+    /// Whether nobody has an identity; so it stays as long as this lives.
+    pub(crate) fn nobody_is_attached(&self) -> Result<bool> {
+        is_free(self.description.as_fd(), BASE, IDENTITIES)
+    }
+}
+
+/// What `attempt` gives in the end; `None` if it has given none for too long.
+fn patiently<T>(attempt: impl Fn() -> Result<Option<T>>) -> Result<Option<T>> {
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        let outcome = attempt()?;
+        if outcome.is_some() || deadline.has_passed() {
+            return Ok(outcome);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn busy(attempt: &'static str) -> Error {
+    Error::os(attempt, OsError::from_code(libc::EBUSY))
 }
 
 fn of_identity(id: u32) -> i64 {
     BASE + i64::from(id)
 }
 
-/// F_OFD_SETLK: whether these bytes are now this open file description's.
-fn lock(description: &OwnedFd, start: i64, length: i64) -> Result<bool> {
-    let lock = write_lock(start, length);
+/// F_OFD_SETLK: whether this byte is now this open file description's, with a lock of this kind.
+fn lock(description: &OwnedFd, kind: libc::c_int, byte: i64) -> Result<bool> {
+    let lock = flock(kind, byte, 1);
     // SAFETY: `lock` is a live flock and the descriptor is open.
     if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
         return Ok(true);
@@ -126,19 +188,29 @@ fn lock(description: &OwnedFd, start: i64, length: i64) -> Result<bool> {
     }
 }
 
-impl AsFd for Liveness {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+/// F_OFD_GETLK: whether no other open file description has a lock on any of these bytes.
+fn is_free(description: BorrowedFd<'_>, start: i64, length: i64) -> Result<bool> {
+    let mut lock = flock(libc::F_WRLCK, start, length);
+    // SAFETY: `lock` is a live flock; if the descriptor is closed the call fails.
+    if unsafe { libc::fcntl(description.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) } != 0 {
+        return Err(Error::last_os("look at the locks of a segment"));
     }
+    Ok(libc::c_int::from(lock.l_type) == libc::F_UNLCK)
 }
 
-fn write_lock(start: i64, length: i64) -> libc::flock {
+fn flock(kind: libc::c_int, start: i64, length: i64) -> libc::flock {
     libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: start,
         l_len: length,
         l_pid: 0, // required of OFD locks
+    }
+}
+
+impl AsFd for Liveness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

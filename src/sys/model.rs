@@ -277,10 +277,7 @@ pub(crate) mod fork {
 }
 
 pub(crate) mod liveness {
-    use super::fork::Exclusion;
     use super::{step, with_kernel};
-    use crate::error::Result;
-
     /// The kernel's byte locks on a segment's file.
     pub(crate) struct Liveness;
 
@@ -291,15 +288,21 @@ pub(crate) mod liveness {
             with_kernel(|kernel| !kernel.held.contains(&id))
         }
 
-        pub(crate) fn hold(&self, id: u32, _forks_excluded: &Exclusion) -> Result<Option<Hold>> {
+        pub(crate) fn hold(&self, id: u32) -> Option<Hold> {
             step();
-            Ok(with_kernel(|kernel| kernel.held.insert(id)).then_some(Hold { id }))
+            with_kernel(|kernel| kernel.held.insert(id)).then_some(Hold { id })
         }
     }
 
     /// Dropped by the unwinding that stands for a kill, as the kernel drops the lock.
     pub(crate) struct Hold {
         id: u32,
+    }
+
+    impl Hold {
+        pub(crate) fn id(&self) -> u32 {
+            self.id
+        }
     }
 
     impl Drop for Hold {

@@ -23,8 +23,7 @@ use super::PeerId;
 use crate::error::{Error, OsError, Result};
 use crate::fault::crash_point;
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sys::fork::Exclusion;
-use crate::sys::liveness::{Hold, Liveness};
+use crate::sys::liveness::Liveness;
 
 /// The most peers that a segment can have: what the slot field of an identity can name.
 pub(crate) const MOST_PEERS: u32 = 1 << PeerId::SLOT_BITS;
@@ -81,20 +80,16 @@ impl Word {
     }
 }
 
-/// Takes a place in the table and the byte that goes with it.
-pub(crate) fn join(slots: &[PeerSlot], pid: u32, liveness: &Liveness, forks: &Exclusion) -> Result<(PeerId, Hold)> {
-    join_by(slots, pid, liveness, |id| liveness.hold(id, forks))
-}
-
-/// As [`join`]; `hold` locks the byte of an identity, unless somebody else has.
+/// Takes a place in the table and the byte that goes with it: `hold` locks the byte of an identity, unless somebody else
+/// has.
 ///
 /// Free places first: asking whether the owner of a taken one is dead is a system call.
-pub(crate) fn join_by<H>(
+pub(crate) fn join(
     slots: &[PeerSlot],
     pid: u32,
     liveness: &Liveness,
-    hold: impl Fn(u32) -> Result<Option<H>>,
-) -> Result<(PeerId, H)> {
+    hold: impl Fn(u32) -> Result<bool>,
+) -> Result<PeerId> {
     let is_free = |_: usize, word: Word| word.is_free();
     let is_abandoned =
         |slot: usize, word: Word| !word.is_free() && liveness.is_dead(PeerId::new(slot, word.generation()).get());
@@ -108,12 +103,12 @@ pub(crate) fn join_by<H>(
         let claimed = Word::new(id.generation(), State::Claiming);
         let held = hold(id.get());
         crash_point!("attach.held");
-        let state = if matches!(held, Ok(Some(_))) { State::Active } else { State::Free };
+        let state = if matches!(held, Ok(true)) { State::Active } else { State::Free };
         let settled = slot.word.compare_exchange(claimed.0, Word::new(id.generation(), state).0, Relaxed, Relaxed);
-        if let (Some(hold), Ok(_)) = (held?, settled) {
+        if held? && settled.is_ok() {
             slot.pid.store(pid, Relaxed);
             crash_point!("attach.active");
-            return Ok((id, hold));
+            return Ok(id);
         }
         // Somebody else holds the byte, or took us for dead while we were stopped (I2): this identity is spent.
     }

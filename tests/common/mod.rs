@@ -5,6 +5,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod locking;
+pub(crate) mod naming;
 pub(crate) mod piping;
 pub(crate) mod processes;
 pub(crate) mod queueing;

@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use crossproc::{AttachError, Error, Name, Process, Queue, Ring, Value, abandoned, inspect, unlink, unlink_abandoned};
 
 use super::common::watchdog;
-use super::{TestName, in_own_directory, is_missing};
+use super::{TestName, is_missing};
 
 fn mode_of(name: &TestName) -> u32 {
     fs::metadata(name.path()).unwrap().permissions().mode() & 0o777
@@ -23,6 +23,18 @@ fn the_mode_is_that_asked_for_whatever_the_umask() {
         (mode_of(&plain), mode_of(&open))
     };
     assert_eq!(Process::spawn(modes, ()).unwrap().join(), Ok((0o600, 0o666)));
+}
+
+/// Who can read a file can lock its bytes, and so seem to be somebody who is dead.
+#[test]
+fn what_others_can_read_is_refused_unless_asked_for() {
+    let name = TestName::new();
+    let made = Value::create(Name::new(name.as_str()).mode(0o644), 1_u64).unwrap();
+    let opened = Value::<u64>::open(name.as_str());
+    assert!(matches!(opened, Err(Error::PermissionDenied { .. })), "{opened:?}");
+    let travelled = Process::spawn(|value: Value<u64>| value.get(), (&made,)).unwrap().join();
+    assert_eq!(travelled, Ok(1), "its maker has asked for it");
+    assert_eq!(Value::<u64>::open(Name::new(name.as_str()).mode(0o644)).unwrap().get(), 1);
 }
 
 #[test]
@@ -60,6 +72,53 @@ fn as_nobody(name: String, others: bool) -> (Result<u64, Error>, Result<(), Erro
     let asked = if others { Name::new(&*name).mode(0o666) } else { Name::new(&*name) };
     let read = Value::<u64>::open(asked).map(|value| value.get());
     (read, unlink(&name), abandoned().unwrap())
+}
+
+/// `inspect` reads, and no more.
+#[test]
+fn who_may_read_may_look() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        eprintln!("not checked: this user cannot become another one");
+        return;
+    }
+    let name = TestName::new();
+    let _made = Value::create(Name::new(name.as_str()).mode(0o644), 7_u64).unwrap();
+    let look = |name: String| {
+        become_nobody();
+        inspect(name).map(|found| found.peers.len())
+    };
+    assert_eq!(Process::spawn(look, (name.as_str(),)).unwrap().join(), Ok(Ok(1)));
+}
+
+/// In a user namespace that knows no user, all files seem to belong to the same one, and so does the process.
+#[test]
+fn another_users_object_is_refused_where_all_users_look_alike() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        eprintln!("not checked: this user cannot become another one");
+        return;
+    }
+    let name = TestName::new();
+    let make = |name: String| {
+        // SAFETY: has no preconditions; the process is one of its own.
+        assert_eq!(unsafe { libc::setuid(1_234) }, 0);
+        drop(Value::create(Name::new(&*name).mode(0o666).persist(), 5_u64).unwrap());
+    };
+    Process::spawn(make, (name.as_str(),)).unwrap().join().unwrap();
+    let open = |path: String| {
+        become_nobody();
+        // SAFETY: has no memory arguments.
+        if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
+            return None;
+        }
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        Some(Value::<u64>::from_fd(file.into()).map(|value| value.get()))
+    };
+    match Process::spawn(open, (name.path(),)).unwrap().join().unwrap() {
+        Some(opened) => assert!(matches!(opened, Err(Error::Attach(AttachError::NotSealed { .. }))), "{opened:?}"),
+        None => eprintln!("not checked: this user cannot make a user namespace"),
+    }
 }
 
 #[test]
@@ -148,30 +207,6 @@ fn what_is_no_object_is_refused_and_left_alone() {
     assert!(is_missing(&Value::<u64>::open(name.as_str())));
 }
 
-/// In a mount namespace of its own, where shared memory has one mebibyte.
-#[test]
-fn a_full_directory_is_no_space() {
-    let _watchdog = watchdog();
-    let full = || {
-        if !in_own_directory(c"size=1m") {
-            return None;
-        }
-        let refused = crossproc::Array::<u8>::create("test/large", 2 << 20).unwrap_err();
-        let fits = crossproc::Array::<u8>::create("test/first", 512 << 10);
-        let second = crossproc::Array::<u8>::create("test/second", 512 << 10).unwrap_err();
-        Some((fits.is_ok(), refused, second))
-    };
-    match Process::spawn(full, ()).unwrap().join().unwrap() {
-        Some((fits, refused, second)) => {
-            assert!(fits);
-            for error in [refused, second] {
-                assert!(matches!(error, Error::NoSpace { needed, available } if needed > available), "{error}");
-            }
-        }
-        None => eprintln!("not checked: this user cannot mount a file system"),
-    }
-}
-
 /// Whoever looks at an object from outside reads whatever anybody has written there.
 #[test]
 fn a_look_at_any_bytes_ends_in_facts_or_an_error() {
@@ -206,4 +241,20 @@ fn look_at_each_byte(name: &TestName) {
     assert!(found > 0 && failed > 0, "{found} looks, {failed} errors");
     assert!(inspect(name.as_str()).is_ok());
     unlink(name.as_str()).unwrap();
+}
+
+/// A ring whose slots all say that somebody else is at work in them.
+#[test]
+fn what_a_look_says_is_bounded() {
+    let name = TestName::new();
+    let capacity = 1 << 16;
+    let _ring = Ring::<u64>::create(name.as_str(), capacity).unwrap();
+    let file = File::options().write(true).open(name.path()).unwrap();
+    let size = file.metadata().unwrap().len();
+    let slots = size / 2..size - 8; // half of the file is nothing else
+    let words: Vec<u8> = slots.clone().step_by(8).flat_map(|at| (1 << 32 | at).to_ne_bytes()).collect();
+    file.write_all_at(&words, slots.start).unwrap();
+    let state = inspect(name.as_str()).unwrap().state;
+    assert!(state.iter().any(|(what, said)| what.starts_with("being") && said.contains("others")), "{state:?}");
+    assert!(state.iter().map(|(_, said)| said.len()).sum::<usize>() < 4_096, "{state:?}");
 }

@@ -10,10 +10,15 @@ use crossproc::{Inspection, Peer};
 use serde_json::{Value, json};
 
 use crate::complain;
+use crate::report::with_sources;
 
 /// Whether all went well, as an exit code: what did not has been said.
 fn code(is_well: bool) -> io::Result<ExitCode> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn say_why(name: &str, error: &crossproc::Error) {
+    complain(&format!("{name}: {}", with_sources(error)));
 }
 
 pub(crate) fn list(as_json: bool) -> io::Result<ExitCode> {
@@ -23,9 +28,11 @@ pub(crate) fn list(as_json: bool) -> io::Result<ExitCode> {
         match crossproc::inspect(&name) {
             Ok(inspection) => found.push(inspection),
             Err(crossproc::Error::NoSuchName { .. }) => {} // removed meanwhile
+            // Another user's business, and no failure of this list.
+            Err(error @ crossproc::Error::PermissionDenied { .. }) => say_why(&name, &error),
             Err(error) => {
                 is_well = false;
-                complain(&format!("{name}: {error}"));
+                say_why(&name, &error);
             }
         }
     }
@@ -68,7 +75,7 @@ pub(crate) fn inspect(name: &str, as_json: bool) -> io::Result<ExitCode> {
     let found = match crossproc::inspect(name) {
         Ok(found) => found,
         Err(error) => {
-            complain(&format!("{name}: {error}"));
+            say_why(name, &error);
             return code(false);
         }
     };
@@ -104,7 +111,7 @@ pub(crate) fn remove(names: &[String], as_json: bool) -> io::Result<ExitCode> {
     for name in names {
         match crossproc::unlink(name) {
             Ok(()) => removed.push(name.clone()),
-            Err(error) => complain(&format!("{name}: {error}")),
+            Err(error) => say_why(name, &error),
         }
     }
     say_removed(&removed, true, as_json)?;

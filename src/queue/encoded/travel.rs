@@ -128,7 +128,7 @@ impl<T: Serialize + DeserializeOwned> Serialize for Queue<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let role = self.presence.role;
         let stowed = handle::stow(|outgoing| {
-            let wire = outgoing.handle(self.placed.segment(), self.placed.offset());
+            let wire = outgoing.handle(self.placed.segment(), self.placed.offset())?;
             let mut flight = None;
             if self.presence.is_entered() {
                 let id = outgoing.flight(self.placed.segment())?;

@@ -6,7 +6,6 @@ use loom::thread;
 
 use crate::ring::endpoint::Endpoint;
 use crate::sys::Process;
-use crate::sys::fork::Exclusion;
 use crate::sys::liveness::{Hold, Liveness};
 use crate::word::PeerId;
 use crate::word::models::{deaths, every_mutant_fails, explore};
@@ -30,14 +29,14 @@ struct Transfer {
 impl Transfer {
     fn new() -> Arc<Self> {
         for slot in [GIVER, TAKER] {
-            std::mem::forget(Liveness.hold(peer(slot).get(), &Exclusion));
+            std::mem::forget(Liveness.hold(peer(slot).get()));
         }
         #[expect(clippy::arc_with_non_send_sync, reason = "loom runs all threads of a model on one")]
         Arc::new(Transfer { end: Endpoint::of(peer(GIVER)), done: Cell::new(0), message: Mutex::new(None) })
     }
 
     fn give(&self) {
-        let hold = Liveness.hold(peer(MESSAGE).get(), &Exclusion).unwrap();
+        let hold = Liveness.hold(peer(MESSAGE).get());
         assert!(self.end.pass(peer(GIVER), peer(MESSAGE)));
         *self.message.lock().unwrap() = hold;
         // It is another's: closing does nothing any more.

@@ -36,7 +36,7 @@ struct Transfer {
 impl Transfer {
     fn new() -> Arc<Self> {
         for slot in [GIVER, TAKER] {
-            std::mem::forget(Liveness.hold(peer(slot).get(), &Exclusion));
+            std::mem::forget(Liveness.hold(peer(slot).get()));
         }
         let transfer = Transfer {
             accounts: std::array::from_fn(|_| Account::of(0, 0, 0)),
@@ -59,7 +59,7 @@ impl Transfer {
     }
 
     fn give(&self) {
-        let hold = Liveness.hold(peer(MESSAGE).get(), &Exclusion).unwrap();
+        let hold = Liveness.hold(peer(MESSAGE).get());
         self.enter(MESSAGE);
         *self.message.lock().unwrap() = hold;
         assert!(self.accounts[GIVER].leave(Role::Putter));
@@ -186,7 +186,7 @@ impl Work {
 /// However the looks fall: nobody is told that all is done before it is.
 fn all_is_done_after(gots: u64, dones: u64) {
     let work = Work::after(gots, dones);
-    std::mem::forget(Liveness.hold(peer(WORKER).get(), &Exclusion));
+    std::mem::forget(Liveness.hold(peer(WORKER).get()));
     let joining = thread::spawn({
         let work = Arc::clone(&work);
         move || {

@@ -10,7 +10,6 @@ use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::cell::Cell;
 use crate::sys::clock::Deadline;
 use crate::sys::engine::thread::{self, JoinHandle};
-use crate::sys::fork::Exclusion;
 use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
@@ -40,7 +39,7 @@ pub(super) fn peer(slot: usize) -> PeerId {
 
 /// An identity that lives from now on, until its process ends.
 fn alive(slot: usize) -> PeerId {
-    let hold = Liveness.hold(peer(slot).get(), &Exclusion);
+    let hold = Liveness.hold(peer(slot).get());
     mem::forget(hold);
     peer(slot)
 }

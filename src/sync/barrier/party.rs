@@ -90,7 +90,7 @@ struct BarrierWire {
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stowed = handle::stow(|outgoing| {
-            let wire = outgoing.handle(self.placed.segment(), self.placed.offset());
+            let wire = outgoing.handle(self.placed.segment(), self.placed.offset())?;
             let flight = outgoing.flight(self.placed.segment())?;
             self.meeting().enter(flight, &fork::exclude());
             Ok(BarrierWire { wire, flight: flight.get() })

@@ -85,7 +85,7 @@ fn party<const N: usize, R: 'static>(
     body: impl FnOnce(&Field<N>, PeerId) -> R + 'static,
 ) -> Joined<R> {
     let id = peer(slot);
-    std::mem::forget(Liveness.hold(id.get(), &Exclusion)); // alive from here on
+    std::mem::forget(Liveness.hold(id.get())); // alive from here on
     field.enter(id);
     let field = Arc::clone(field);
     thread::spawn(move || {
@@ -223,7 +223,7 @@ fn a_successor_is_not_forgotten() {
     let victim = party(&field, 0, Some(0), |field, id| field.pass(id, Deadline::Never, false));
     assert!(victim.join().unwrap().is_none());
     let successor = PeerId::new(0, 2);
-    std::mem::forget(Liveness.hold(successor.get(), &Exclusion));
+    std::mem::forget(Liveness.hold(successor.get()));
     let entering = thread::spawn({
         let field = Arc::clone(&field);
         move || field.enter(successor)

@@ -1,19 +1,24 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use loom::thread;
 
 use super::{deaths, every_mutant_fails, explore};
 use crate::sys::Process;
-use crate::sys::fork::Exclusion;
 use crate::sys::liveness::{Hold, Liveness};
 use crate::word::PeerId;
 use crate::word::peers::{PeerSlot, join, leave};
 
 /// Joins, and is told alive by everybody for as long as it stays.
-fn join_and_check(slots: &[PeerSlot]) -> Option<(PeerId, Hold)> {
-    let (id, hold) = join(slots, 1, &Liveness, &Exclusion).ok()?;
+fn join_and_check(slots: &[PeerSlot]) -> Option<(PeerId, Vec<Hold>)> {
+    let held = RefCell::new(Vec::new()); // also those of identities that it has lost meanwhile, as of one description
+    let hold = |id| {
+        held.borrow_mut().extend(Liveness.hold(id));
+        Ok(held.borrow().last().is_some_and(|hold: &Hold| hold.id() == id))
+    };
+    let id = join(slots, 1, &Liveness, hold).ok()?;
     assert!(!Liveness.is_dead(id.get()), "a peer that has joined looks dead");
-    Some((id, hold))
+    Some((id, held.into_inner()))
 }
 
 /// Three processes and two places; the first process dies before its `step`-th step, or leaves in order.
