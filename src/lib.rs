@@ -18,7 +18,7 @@
 //! | [`Ring`] | the same for plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
-//! | [`Name`] | each of these under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
+//! | [`Name`] | all of these but channels and pipes under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |

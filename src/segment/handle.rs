@@ -331,7 +331,7 @@ macro_rules! impl_from_fd {
             /// # Errors
             ///
             /// [`NoSuchName`](crate::Error::NoSuchName) if there is none; [`PermissionDenied`](crate::Error::PermissionDenied)
-            /// if it is another user's, or others can write to it; [`InvalidName`](crate::Error::InvalidName); and those of
+            /// if it is another user's, or others can get at it; [`InvalidName`](crate::Error::InvalidName); and those of
             /// [`from_fd`](Self::from_fd), as for one of another kind or type.
             ///
             /// # Examples

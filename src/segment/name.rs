@@ -18,8 +18,9 @@ use crate::error::{Error, Result};
 /// # Who may open it
 ///
 /// The user who made it, and nobody else, unless [`mode`](Self::mode) says so. A name cannot be sealed as anonymous memory
-/// is: whoever may write to the file can also cut it off, at which this process would die of SIGBUS. So who opens an object
-/// refuses one that others could write to, or that belongs to another user.
+/// is: whoever may write to the file can also cut it off, at which this process would die of SIGBUS; whoever may read it can
+/// lock bytes of it, by which processes are known to be alive. So who opens an object refuses one that others could read or write to,
+/// or that belongs to another user.
 ///
 /// # Examples
 ///
@@ -74,7 +75,7 @@ impl Name {
     }
 
     /// The permission bits of the file, for who makes it, whatever the umask; 0600 unless told. Who opens an object accepts
-    /// no more than the bits that it says itself: with those for a group, or for all, it accepts that they can write to the
+    /// no more than the bits that it says itself: with those for a group, or for all, it accepts that they can get at the
     /// object, and other users' objects as well.
     ///
     /// The owner can always read and write; bits for executing mean nothing.
