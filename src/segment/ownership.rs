@@ -108,7 +108,8 @@ impl Drop for Ownership<'_> {
 
 /// Guards whose lock can be given back for a while: what a [`Condvar`](crate::Condvar) waits with.
 ///
-/// The guards of this crate that stand for an exclusive lock; no other type can be one.
+/// The guards of this crate that stand for an exclusive lock; no other type can be one. The [`ReadGuard`](crate::ReadGuard) of an
+/// `RwLock` does not: others have the lock as well.
 ///
 /// # Examples
 ///

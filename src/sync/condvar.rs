@@ -16,8 +16,8 @@ use crate::word::condvar::{Attendance, Tally, WaiterWord, Waiters};
 
 /// A condition variable: waiting, without the lock, until somebody in any process says that what it guards has changed.
 ///
-/// It works with the guards of [`Lock`](crate::Lock), [`Value`](crate::Value) and [`Array`](crate::Array): what is
-/// [`Relock`]. All who wait at the same time use the same lock; who notifies need not hold it, but has held it for the change.
+/// It works with the guards of [`Lock`](crate::Lock), [`RLock`](crate::RLock), [`Value`](crate::Value), [`Array`](crate::Array) and
+/// [`SharedMemory`](crate::SharedMemory), and with an [`RwLock`](crate::RwLock)'s for writing: what is [`Relock`]. All who wait at the same time use the same lock; who notifies need not hold it, but has held it for the change.
 ///
 /// # Concurrency
 ///
@@ -135,7 +135,8 @@ impl Condvar {
 
     /// Gives the guard's lock back, waits until notified, and takes the lock again.
     ///
-    /// The guard of a `Value` commits its changes, as when it is dropped, and comes back with a new copy. What was waited for may
+    /// The guard of a `Value` commits its changes, as when it is dropped, and comes back with a new copy. An `RLock` is given back
+    /// altogether, however often this thread has locked it, and comes back with as many levels. What was waited for may
     /// have changed once more before the lock could be had: [`wait_while`](Self::wait_while) looks.
     ///
     /// # Errors

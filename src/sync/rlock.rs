@@ -1,6 +1,7 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::error::{Error, Guard, Kind, LockError, Result, TryLockError};
 use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
-use crate::segment::{Arena, Facts, Failure, Segment, Wait, stamp, type_stamp};
+use crate::segment::{Arena, Facts, Failure, Lend, Relock, Segment, Wait, stamp, type_stamp};
 use crate::sys::fork;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
@@ -26,6 +27,9 @@ use crate::word::rlock::{NotLocked, RLockWords};
 ///
 /// Each guard is one level, in whatever order they are dropped. A guard stays on its thread, so that nobody can
 /// unlock what another thread has locked: Python's error for that has no counterpart.
+///
+/// A [`Condvar`](crate::Condvar) that waits with one of its guards gives the lock back altogether, with the levels of the thread's
+/// other guards, and takes it again at the same depth. So whoever calls what may wait finds changed what it guards.
 ///
 /// # Death
 ///
@@ -190,7 +194,17 @@ impl RLock {
             Wait::No => words.try_acquire(claim, segment.liveness()),
             Wait::Until(deadline) => words.acquire(claim, segment.liveness(), deadline, &self.spin),
         };
-        let guard = || RLockGuard { words, id, generation: fork::generation(), _thread: PhantomData };
+        self.guard(id, acquired)
+    }
+
+    /// The guard of what was acquired; as an error if an owner died.
+    #[inline]
+    fn guard(
+        &self,
+        id: PeerId,
+        acquired: Result<Acquired, NotLocked>,
+    ) -> Result<Result<RLockGuard<'_>, RLockGuard<'_>>, Failure> {
+        let guard = || RLockGuard { lock: self, id, generation: fork::generation(), _thread: PhantomData };
         match acquired {
             Ok(Acquired::Clean) => Ok(Ok(guard())),
             Ok(Acquired::Dirty) => Ok(Err(guard())),
@@ -220,18 +234,23 @@ impl_create!(RLock, (), []);
 /// ```
 #[must_use = "the lock is held only as long as its guard lives"]
 pub struct RLockGuard<'a> {
-    words: &'a RLockWords,
+    lock: &'a RLock,
     id: PeerId,
     /// The fork generation that acquired it.
     generation: u32,
     _thread: PhantomData<*const ()>,
 }
 
-impl RLockGuard<'_> {
+impl<'a> RLockGuard<'a> {
     /// False in a forked copy of the process that acquired it, which holds nothing.
     #[inline]
     fn is_ours(&self) -> bool {
         self.generation == fork::generation()
+    }
+
+    #[inline]
+    fn words(&self) -> &'a RLockWords {
+        &self.lock.placed.body().words
     }
 }
 
@@ -240,8 +259,28 @@ impl Guard for RLockGuard<'_> {
 
     fn repair(&mut self) {
         if self.is_ours() {
-            self.words.repair(Claim::new(self.id));
+            self.words().repair(Claim::new(self.id));
         }
+    }
+}
+
+impl Relock for RLockGuard<'_> {}
+
+impl Lend for RLockGuard<'_> {
+    fn is_ours(&self) -> bool {
+        self.is_ours()
+    }
+
+    /// The thread's other guards hold nothing meanwhile; as they give access to nothing, that harms nobody.
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let (lock, words, id) = (self.lock, self.words(), self.id);
+        mem::forget(self); // its level is given back here
+        let claim = Claim::new(id);
+        let depth = words.release_all(claim);
+        let result = meanwhile();
+        let acquired = words.acquire_all(claim, lock.placed.segment().liveness(), &lock.spin, depth);
+        let guard = lock.guard(id, acquired).map_err(Failure::into_lock_error);
+        (result, guard.and_then(|guard| guard.map_err(LockError::OwnerDied)))
     }
 }
 
@@ -249,7 +288,7 @@ impl Drop for RLockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.is_ours() {
-            self.words.release(Claim::new(self.id));
+            self.words().release(Claim::new(self.id));
         }
     }
 }

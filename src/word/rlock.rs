@@ -5,7 +5,7 @@
 //! | state          | next, by                                                                                  |
 //! |----------------|-------------------------------------------------------------------------------------------|
 //! | free           | anyone: the lock's word (`lock.rs`), then depth = 1                                        |
-//! | owned          | its owner: depth + 1; depth - 1; with a depth of 1, the lock's word to free                |
+//! | owned          | its owner: depth + 1; depth - 1; with a depth of 1, the lock's word to free; for a while, from any depth |
 //! | owned by a dead peer | anyone, as if it were free                                                           |
 //!
 //! I1. Who holds the lock is said by one word, process and thread: nobody takes another's lock for its own, whatever the depth
@@ -62,7 +62,7 @@ impl RLockWords {
         if self.word.is_held_by(claim) {
             return self.deepen();
         }
-        self.begin(self.word.try_acquire(claim, liveness))
+        self.begin(self.word.try_acquire(claim, liveness), 1)
     }
 
     /// Waits until it has the lock, or until the deadline.
@@ -77,14 +77,33 @@ impl RLockWords {
         if self.word.is_held_by(claim) {
             return self.deepen();
         }
-        self.begin(self.word.acquire(claim, liveness, deadline, spin))
+        self.begin(self.word.acquire(claim, liveness, deadline, spin), 1)
+    }
+
+    /// Gives back all levels, for the claim's thread; how many they were.
+    pub(crate) fn release_all(&self, claim: Claim) -> u64 {
+        let depth = self.depth.load(Relaxed);
+        self.depth.store(1, Relaxed);
+        self.release(claim);
+        depth
+    }
+
+    /// Waits until it has all levels again that [`release_all`](Self::release_all) has given back.
+    pub(crate) fn acquire_all(
+        &self,
+        claim: Claim,
+        liveness: &Liveness,
+        spin: &Spin,
+        depth: u64,
+    ) -> Result<Acquired, NotLocked> {
+        self.begin(self.word.acquire(claim, liveness, Deadline::NEVER, spin), depth)
     }
 
     #[inline]
-    fn begin(&self, acquired: Result<Acquired, Refused>) -> Result<Acquired, NotLocked> {
+    fn begin(&self, acquired: Result<Acquired, Refused>, depth: u64) -> Result<Acquired, NotLocked> {
         // AlreadyHeld: a peer that does not follow the protocol has put this thread into the word just now.
         let acquired = acquired.map_err(|_| NotLocked::Held)?;
-        self.depth.store(1, Relaxed);
+        self.depth.store(depth, Relaxed);
         crash_point!("rlock.begun");
         Ok(acquired)
     }

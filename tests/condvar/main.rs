@@ -4,6 +4,7 @@
 mod common;
 
 mod deaths;
+mod guards;
 mod kills;
 
 use std::thread;

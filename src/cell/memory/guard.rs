@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::SharedMemory;
 use crate::error::{Guard, Kind, LockError, TryLockError};
-use crate::segment::{Failure, Ownership, Wait};
+use crate::segment::{Failure, Lend, Ownership, Relock, Wait};
 
 impl SharedMemory {
     /// Waits for the lock and keeps it until the guard is dropped. The guard derefs to `[u8]`, in place.
@@ -103,6 +103,20 @@ impl Guard for SharedMemoryGuard<'_> {
 
     fn repair(&mut self) {
         self.turn.repair();
+    }
+}
+
+impl Relock for SharedMemoryGuard<'_> {}
+
+impl Lend for SharedMemoryGuard<'_> {
+    fn is_ours(&self) -> bool {
+        self.turn.is_ours()
+    }
+
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let memory = self.memory;
+        drop(self);
+        (meanwhile(), memory.lock())
     }
 }
 

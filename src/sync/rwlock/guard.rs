@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use super::RwLock;
-use crate::error::{Guard, Kind};
-use crate::segment::Shared;
+use crate::error::{Guard, Kind, LockError};
+use crate::segment::{Lend, Relock, Shared};
 use crate::sys::fork;
 use crate::word::PeerId;
 
@@ -89,6 +89,20 @@ impl<T: Shared> Guard for WriteGuard<'_, T> {
 
     fn repair(&mut self) {
         self.is_dirty = false;
+    }
+}
+
+impl<T: Shared> Relock for WriteGuard<'_, T> {}
+
+impl<T: Shared> Lend for WriteGuard<'_, T> {
+    fn is_ours(&self) -> bool {
+        self.is_ours()
+    }
+
+    fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>) {
+        let lock = self.lock;
+        drop(self);
+        (meanwhile(), lock.write())
     }
 }
 
