@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +131,20 @@ pub enum AttachError {
         found: u64,
         /// What was asked for.
         expected: u64,
+    },
+
+    /// An object that was to be made if there was none is there, and its waits last another time unless told.
+    #[error("{object} with {}, expected a timeout of {expected:?}", match .found {
+        Some(timeout) => format!("a timeout of {timeout:?}"),
+        None => "no timeout".to_string(),
+    })]
+    WrongTimeout {
+        /// The kind of object.
+        object: Kind,
+        /// The object's; none: its waits last for ever.
+        found: Option<Duration>,
+        /// What was asked for.
+        expected: Duration,
     },
 
     /// The file does not begin with the magic of a segment.

@@ -10,6 +10,7 @@ use crate::segment::handle::impl_handle;
 use crate::segment::named::impl_create;
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Facts, Failure, Lend, Relock, Segment, Wait, stamp, type_stamp};
+use crate::sys::clock::Deadline;
 use crate::sys::fork;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
@@ -278,7 +279,7 @@ impl Lend for RLockGuard<'_> {
         let claim = Claim::new(id);
         let depth = words.release_all(claim);
         let result = meanwhile();
-        let acquired = words.acquire_all(claim, lock.placed.segment().liveness(), &lock.spin, depth);
+        let acquired = words.acquire_all(claim, lock.placed.segment().liveness(), Deadline::NEVER, &lock.spin, depth);
         let guard = lock.guard(id, acquired).map_err(Failure::into_lock_error);
         (result, guard.and_then(|guard| guard.map_err(LockError::OwnerDied)))
     }

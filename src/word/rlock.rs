@@ -88,15 +88,16 @@ impl RLockWords {
         depth
     }
 
-    /// Waits until it has all levels again that [`release_all`](Self::release_all) has given back.
+    /// As [`acquire`](Self::acquire), with all levels that [`release_all`](Self::release_all) has given back.
     pub(crate) fn acquire_all(
         &self,
         claim: Claim,
         liveness: &Liveness,
+        deadline: Deadline,
         spin: &Spin,
         depth: u64,
     ) -> Result<Acquired, NotLocked> {
-        self.begin(self.word.acquire(claim, liveness, Deadline::NEVER, spin), depth)
+        self.begin(self.word.acquire(claim, liveness, deadline, spin), depth)
     }
 
     #[inline]

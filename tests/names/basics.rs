@@ -1,8 +1,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use crossproc::{
-    Arena, Array, AttachError, Error, Kind, Lock, Name, Process, Queue, RawArray, RawValue, Ring, ShareableList,
-    SharedMemory, Value, abandoned, gc, names, unlink, unlink_abandoned,
+    Arena, Array, AttachError, Barrier, BarrierBuilder, Error, Kind, Lock, Name, Process, Queue, QueueBuilder,
+    RawArray, RawValue, Result, Ring, Semaphore, SemaphoreBuilder, ShareableList, SharedMemory, Value, abandoned, gc,
+    names, unlink, unlink_abandoned,
 };
 
 use super::common::processes::forked;
@@ -120,6 +122,53 @@ fn another_kind_type_or_shape_is_an_error() {
     let refused = Ring::<u64>::open_or_create(name.as_str(), 5).unwrap_err();
     assert_eq!(refused.to_string(), "cannot attach: a Ring with capacity 4, expected 5");
     assert!(Ring::<u64>::open_or_create(name.as_str(), 4).is_ok());
+}
+
+/// `found`: whether it opens, or with what message it does not.
+fn opens<H>(found: Result<H>) -> std::result::Result<(), String> {
+    found.map(drop).map_err(|error| error.to_string())
+}
+
+/// What a builder was told must be so; what it was not told is as it was made.
+#[test]
+fn an_object_is_compared_with_what_was_told() {
+    let refused = |text: &str| Err(format!("cannot attach: {text}"));
+    let name = TestName::new();
+    let builder = Queue::<u8>::builder;
+    let queue = builder().capacity(3).max_message(100).end_with_producers(true).create(name.as_str()).unwrap();
+    assert_eq!(opens(Queue::<u8>::open_or_create(name.as_str(), 3)), Ok(()));
+    let open = |builder: QueueBuilder<u8>| opens(builder.open_or_create(name.as_str()));
+    assert_eq!(open(builder()), Ok(()));
+    assert_eq!(open(builder().capacity(3)), Ok(()));
+    assert_eq!(open(builder().max_message(100).end_with_producers(true).end_with_consumers(false)), Ok(()));
+    assert_eq!(open(builder().capacity(4)), refused("a Queue with capacity 3, expected 4"));
+    assert_eq!(open(builder().max_message(1 << 20)), refused("a Queue with max_message 100, expected 1048576"));
+    assert_eq!(open(builder().end_with_producers(false)), refused("a Queue with end_with_producers 1, expected 0"));
+    assert_eq!(open(builder().end_with_consumers(true)), refused("a Queue with end_with_consumers 0, expected 1"));
+    drop(queue);
+
+    let name = TestName::new();
+    let semaphore = Semaphore::builder().permits(2).max(5).create(name.as_str()).unwrap();
+    let open = |builder: SemaphoreBuilder| opens(builder.open_or_create(name.as_str()));
+    assert_eq!(opens(Semaphore::open_or_create(name.as_str(), 2)), Ok(()));
+    assert_eq!(open(Semaphore::builder().permits(2)), Ok(()));
+    assert_eq!(open(Semaphore::builder().max(5)), Ok(()));
+    assert_eq!(open(Semaphore::builder().max(6)), refused("a Semaphore with capacity 5, expected 6"));
+    drop(semaphore);
+
+    for (timeout, is) in [(None, "no timeout"), (Some(Duration::from_millis(5)), "a timeout of 5ms")] {
+        let name = TestName::new();
+        let builder = Barrier::builder().parties(3);
+        let builder = timeout.into_iter().fold(builder, BarrierBuilder::timeout);
+        let _barrier = builder.create(name.as_str()).unwrap();
+        let open = |builder: BarrierBuilder| opens(builder.open_or_create(name.as_str()));
+        assert_eq!(opens(Barrier::open_or_create(name.as_str(), 3)), Ok(()));
+        assert_eq!(open(Barrier::builder()), Ok(()));
+        assert_eq!(open(Barrier::builder().timeout(timeout.unwrap_or(Duration::MAX))), Ok(()));
+        assert_eq!(open(Barrier::builder().parties(4)), refused("a Barrier with parties 3, expected 4"));
+        let other = Barrier::builder().timeout(Duration::from_secs(1));
+        assert_eq!(open(other), refused(&format!("a Barrier with {is}, expected a timeout of 1s")));
+    }
 }
 
 #[test]

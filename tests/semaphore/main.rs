@@ -46,8 +46,15 @@ fn a_semaphore_that_cannot_be_is_refused() {
         let refused = BoundedSemaphore::new(most).unwrap_err();
         assert_eq!(refused, Error::Capacity { object: Kind::BoundedSemaphore, capacity: most, most: MOST });
     }
-    for permits in [MOST - 1_023, usize::MAX] {
-        assert!(matches!(Semaphore::new(permits), Err(Error::Capacity { .. })));
+    for permits in [MOST + 1, usize::MAX] {
+        let refused = Semaphore::new(permits).unwrap_err();
+        assert_eq!(refused, Error::Capacity { object: Kind::Semaphore, capacity: permits, most: MOST });
+    }
+    // Near the limit there is room for fewer to be added.
+    let arena = Arena::new(4_096).unwrap();
+    for permits in [MOST - 1_023, MOST] {
+        assert!(matches!(Semaphore::new_in(&arena, permits), Err(Error::NoSpace { .. })));
+        assert!(matches!(Semaphore::builder().permits(permits).build_in(&arena), Err(Error::NoSpace { .. })));
     }
 }
 

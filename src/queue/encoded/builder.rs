@@ -21,15 +21,22 @@ use crate::segment::{Arena, Name, named};
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until it is told to"]
 pub struct QueueBuilder<T> {
-    capacity: usize,
-    max_message: usize,
-    ends: Ends,
+    capacity: Option<usize>,
+    max_message: Option<usize>,
+    end_with_producers: Option<bool>,
+    end_with_consumers: Option<bool>,
     element: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     pub(super) fn new() -> Self {
-        QueueBuilder { capacity: 1024, max_message: 1 << 20, ends: Ends::default(), element: PhantomData }
+        QueueBuilder {
+            capacity: None,
+            max_message: None,
+            end_with_producers: None,
+            end_with_consumers: None,
+            element: PhantomData,
+        }
     }
 
     /// How many messages the queue holds: 1 to 2^30, 1,024 unless told.
@@ -38,7 +45,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// See [`QueueBuilder`].
     pub fn capacity(self, messages: usize) -> Self {
-        QueueBuilder { capacity: messages, ..self }
+        QueueBuilder { capacity: Some(messages), ..self }
     }
 
     /// The most encoded bytes that a message may have: 1 MiB unless told.
@@ -49,7 +56,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// See [`QueueBuilder`].
     pub fn max_message(self, bytes: usize) -> Self {
-        QueueBuilder { max_message: bytes, ..self }
+        QueueBuilder { max_message: Some(bytes), ..self }
     }
 
     /// Whether gets end with [`Disconnected`](crate::GetError::Disconnected) once the queue is empty and no handle is left,
@@ -84,7 +91,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// # }
     /// ```
     pub fn end_with_producers(self, end: bool) -> Self {
-        QueueBuilder { ends: Ends { with_producers: end, ..self.ends }, ..self }
+        QueueBuilder { end_with_producers: Some(end), ..self }
     }
 
     /// Whether puts end with [`Disconnected`](crate::PutError::Disconnected) once no handle is left, in any process, that
@@ -106,7 +113,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn end_with_consumers(self, end: bool) -> Self {
-        QueueBuilder { ends: Ends { with_consumers: end, ..self.ends }, ..self }
+        QueueBuilder { end_with_consumers: Some(end), ..self }
     }
 
     /// The queue, in memory of its own.
@@ -167,7 +174,7 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     ///
     /// # Errors
     ///
-    /// As [`Queue::open_or_create`].
+    /// As [`Queue::open_or_create`]; one that is there must have what this was told, and may have what it was not.
     ///
     /// # Examples
     ///
@@ -184,21 +191,28 @@ impl<T: Serialize + DeserializeOwned> QueueBuilder<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn open_or_create(self, name: impl Into<Name>) -> Result<Queue<T>> {
-        let (name, capacity, max_message, ends) = (name.into(), self.capacity, self.max_message, self.ends);
+        let name = name.into();
+        let told = [
+            ("capacity", self.capacity),
+            ("max_message", self.max_message),
+            ("end_with_producers", self.end_with_producers.map(usize::from)),
+            ("end_with_consumers", self.end_with_consumers.map(usize::from)),
+        ];
         let check = |found: &Queue<T>| {
-            named::check_same(Kind::Queue, "capacity", found.capacity(), capacity)?;
-            named::check_same(Kind::Queue, "max_message", found.max_message(), max_message)?;
-            named::check_same(
-                Kind::Queue,
-                "bits for its ends",
-                found.presence.ends.bits() as usize,
-                ends.bits() as usize,
-            )
+            let Ends { with_producers, with_consumers } = found.presence.ends;
+            let found = [found.capacity(), found.max_message(), with_producers.into(), with_consumers.into()];
+            told.iter().zip(found).try_for_each(|(&(what, told), found)| match told {
+                Some(told) => named::check_same(Kind::Queue, what, found, told),
+                None => Ok(()),
+            })
         };
         named::open_or_create(name.clone(), |_| self.build_at(None, Some(&name)), check)
     }
 
     pub(super) fn build_at(self, arena: Option<&Arena>, name: Option<&Name>) -> Result<Queue<T>> {
-        Queue::create_in(arena, name, self.capacity, self.max_message, self.ends)
+        let (capacity, max_message) = (self.capacity.unwrap_or(1024), self.max_message.unwrap_or(1 << 20));
+        let with_producers = self.end_with_producers.unwrap_or(false);
+        let with_consumers = self.end_with_consumers.unwrap_or(false);
+        Queue::create_in(arena, name, capacity, max_message, Ends { with_producers, with_consumers })
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Barrier, timeout_word};
-use crate::error::{Kind, Result};
+use crate::error::{AttachError, Kind, Result};
 use crate::segment::named::{self, check_same};
 use crate::segment::place::Home;
 use crate::segment::{Arena, Name};
@@ -21,13 +21,13 @@ use crate::segment::{Arena, Name};
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until it is told to"]
 pub struct BarrierBuilder {
-    parties: usize,
+    parties: Option<usize>,
     timeout: Option<Duration>,
 }
 
 impl BarrierBuilder {
     pub(super) fn new() -> Self {
-        BarrierBuilder { parties: 1, timeout: None }
+        BarrierBuilder { parties: None, timeout: None }
     }
 
     /// How many parties it takes: 1 to 65,535, 1 unless told.
@@ -36,7 +36,7 @@ impl BarrierBuilder {
     ///
     /// See [`BarrierBuilder`].
     pub fn parties(self, parties: usize) -> Self {
-        BarrierBuilder { parties, ..self }
+        BarrierBuilder { parties: Some(parties), ..self }
     }
 
     /// How long a [`wait`](Barrier::wait) lasts at most, in all processes: for ever unless told.
@@ -104,7 +104,7 @@ impl BarrierBuilder {
     ///
     /// # Errors
     ///
-    /// As [`Barrier::open_or_create`]; one that is there must have the same parties and timeout.
+    /// As [`Barrier::open_or_create`]; one that is there must have the parties and the timeout that this was told, if it was.
     ///
     /// # Examples
     ///
@@ -119,15 +119,22 @@ impl BarrierBuilder {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn open_or_create(self, name: impl Into<Name>) -> Result<Barrier> {
-        let (parties, timeout) = (self.parties, timeout_word(self.timeout) as usize);
+        let (parties, timeout) = (self.parties, self.timeout);
         let check = |found: &Barrier| {
-            check_same(Kind::Barrier, "parties", found.parties(), parties)?;
-            check_same(Kind::Barrier, "nanoseconds of timeout", timeout_word(found.timeout) as usize, timeout)
+            if let Some(parties) = parties {
+                check_same(Kind::Barrier, "parties", found.parties(), parties)?;
+            }
+            match (found.timeout, timeout) {
+                (found, Some(expected)) if timeout_word(found) != timeout_word(timeout) => {
+                    Err(AttachError::WrongTimeout { object: Kind::Barrier, found, expected }.into())
+                }
+                _ => Ok(()),
+            }
         };
         named::open_or_create(name.into(), |home| self.make(home), check)
     }
 
     pub(super) fn make(self, home: Home<'_>) -> Result<Barrier> {
-        Barrier::make_with(home, self.parties, timeout_word(self.timeout))
+        Barrier::make_with(home, self.parties.unwrap_or(1), timeout_word(self.timeout))
     }
 }

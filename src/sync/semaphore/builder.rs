@@ -1,4 +1,4 @@
-use super::{SPARE, Semaphore};
+use super::{Semaphore, most_for};
 use crate::error::{Kind, Result};
 use crate::segment::place::Home;
 use crate::segment::{Arena, Name, named};
@@ -104,7 +104,8 @@ impl SemaphoreBuilder {
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::open_or_create`] and [`build`](Self::build); one that is there must have room for as many permits.
+    /// As [`Semaphore::open_or_create`] and [`build`](Self::build); one that is there must have the most permits that this was told,
+    /// if it was.
     ///
     /// # Examples
     ///
@@ -119,8 +120,11 @@ impl SemaphoreBuilder {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn open_or_create(self, name: impl Into<Name>) -> Result<Semaphore> {
-        let most = self.most();
-        let check = |found: &Semaphore| named::check_same(Kind::Semaphore, "capacity", found.capacity(), most);
+        let max = self.max;
+        let check = |found: &Semaphore| match max {
+            Some(max) => named::check_same(Kind::Semaphore, "capacity", found.capacity(), max),
+            None => Ok(()),
+        };
         named::open_or_create(name.into(), |home| self.make(home), check)
     }
 
@@ -129,6 +133,6 @@ impl SemaphoreBuilder {
     }
 
     fn most(&self) -> usize {
-        self.max.unwrap_or(self.permits.saturating_add(SPARE))
+        self.max.unwrap_or_else(|| most_for(self.permits))
     }
 }

@@ -16,16 +16,22 @@ pub use self::builder::SemaphoreBuilder;
 pub(crate) use self::describe::describe;
 use self::methods::impl_semaphore;
 pub use self::permit::Permit;
-use self::placed::PlacedSemaphore;
+use self::placed::{MOST, PlacedSemaphore};
 
 /// Room for permits that are released without having been acquired.
 const SPARE: usize = 1024;
+
+/// The most permits of a semaphore that begins with so many, unless told. More than any can have stay as they are: that is what is
+/// refused.
+fn most_for(permits: usize) -> usize {
+    permits.max(permits.saturating_add(SPARE).min(MOST))
+}
 
 /// So many at a time, of the threads of any processes.
 ///
 /// A permit is a guard: it goes back when it is dropped. One that is to go back elsewhere is [forgotten](Permit::forget) here
 /// and [released](Self::release) there. A release without an acquire adds a permit; there is room for 1,024 more than at the
-/// beginning, or for what [`builder`](Self::builder) was told. Where that would be a mistake, use a
+/// beginning (2^30 in all at most), or for what [`builder`](Self::builder) was told. Where that would be a mistake, use a
 /// [`BoundedSemaphore`](crate::BoundedSemaphore).
 ///
 /// # Concurrency
@@ -120,7 +126,7 @@ impl Semaphore {
     }
 
     fn make(home: Home<'_>, permits: usize) -> Result<Self> {
-        Self::make_with(home, permits, permits.saturating_add(SPARE))
+        Self::make_with(home, permits, most_for(permits))
     }
 
     fn make_with(home: Home<'_>, permits: usize, most: usize) -> Result<Self> {

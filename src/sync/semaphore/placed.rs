@@ -20,7 +20,7 @@ use crate::word::semaphore::{Control, Permits};
 const LINE: usize = 64;
 
 /// The most permits that a semaphore can have: 4 GiB of words.
-const MOST: usize = 1 << 30;
+pub(super) const MOST: usize = 1 << 30;
 
 /// | offset | size  | field   | meaning                      |
 /// |--------|-------|---------|------------------------------|
