@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::segment::Name;
-use crate::segment::handle::impl_handle;
-use crate::segment::named;
+use crate::segment::impls::impl_handle;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Facts, Failure, Ownership, Region, Section, Segment, Wait, stamp, type_stamp};
+use crate::segment::{named, unlink_object};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
@@ -218,7 +218,7 @@ impl SharedMemory {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn unlink(&self) -> Result<()> {
-        named::unlink_object(self.placed.segment(), self.placed.offset(), Kind::SharedMemory)
+        unlink_object(self.placed.segment(), self.placed.offset(), Kind::SharedMemory)
     }
 
     /// The bytes, for copies.
