@@ -169,8 +169,8 @@ pub use cell::{
 };
 pub use error::{
     AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
-    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryGetError, TryLockError, TryPutError,
-    TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
+    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryAcquireError, TryGetError, TryLockError,
+    TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};

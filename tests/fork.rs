@@ -27,7 +27,7 @@ fn a_copy_made_within_an_update_commits_nothing() {
     });
     if std::process::id() != parent {
         // SAFETY: ends the copy at once.
-        unsafe { libc::_exit(i32::from(!matches!(updated, Err(Error::Held { .. })))) };
+        unsafe { libc::_exit(i32::from(!matches!(updated, Err(Error::ForkedCopy { .. })))) };
     }
     assert_eq!(updated, Ok(2));
     assert_eq!(value.get(), 2);

@@ -338,7 +338,7 @@ fn an_update_that_forks_is_its_parents() {
         if copy == 0 { 77.into() } else { add_one(item) }
     });
     if copy == 0 {
-        let refused = matches!(updated, Err(Error::Held { .. }));
+        let refused = matches!(updated, Err(Error::ForkedCopy { .. }));
         // SAFETY: ends the copy at once.
         unsafe { libc::_exit(i32::from(!refused)) }
     }

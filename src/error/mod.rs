@@ -11,6 +11,7 @@ mod os;
 mod pipe;
 mod process;
 mod queue;
+mod semaphore;
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -25,6 +26,7 @@ pub use os::OsError;
 pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
 pub use process::{Exit, ProcessError};
 pub use queue::{GetError, PutError, TryGetError, TryPutError};
+pub use semaphore::TryAcquireError;
 
 /// `std::result::Result` with this crate's [`Error`].
 ///
@@ -157,6 +159,13 @@ pub enum Error {
         object: Kind,
     },
 
+    /// What a process has in hand was to be used in a forked copy of it, which holds nothing.
+    #[error("this process is a forked copy of the one that has {object} in hand")]
+    ForkedCopy {
+        /// The kind of object.
+        object: Kind,
+    },
+
     /// So many threads wait at a [`Condvar`](crate::Condvar) already.
     #[error("cannot wait: all {limit} places of the Condvar are taken")]
     TooManyWaiters {
@@ -213,6 +222,10 @@ pub enum Error {
         /// "producer" or "consumer".
         missing: Cow<'static, str>,
     },
+
+    /// No permit is free, and none was until the time was up.
+    #[error("no permit is free")]
+    NoPermit,
 
     /// A message that would not fit if there were no other.
     #[error("a message of {size} bytes is too large for {object} of messages up to {limit} bytes")]

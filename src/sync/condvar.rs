@@ -144,7 +144,7 @@ impl Condvar {
     /// it was so, and not repaired, when this was called.
     ///
     /// [`Failed`](LockError::Failed), and the lock is given back: with [`TooManyWaiters`](crate::Error::TooManyWaiters) if 1,024
-    /// threads wait already, with [`Held`](crate::Error::Held) if the guard is a forked copy.
+    /// threads wait already, with [`ForkedCopy`](crate::Error::ForkedCopy) if the guard is one.
     ///
     /// # Examples
     ///
@@ -250,7 +250,7 @@ impl Condvar {
 
     fn wait_until<G: Relock>(&self, guard: G, deadline: Deadline) -> Result<(G, bool), LockError<(G, bool)>> {
         if !guard.is_ours() {
-            return Err(LockError::Failed(Error::Held { object: <G as Guard>::KIND }));
+            return Err(LockError::Failed(Error::ForkedCopy { object: <G as Guard>::KIND }));
         }
         let me = self.placed.segment().me().map_err(LockError::Failed)?;
         let waiters = self.waiters();

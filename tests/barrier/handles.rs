@@ -69,7 +69,7 @@ fn a_copy_made_by_an_action_lets_nobody_pass() {
         }
     });
     if std::process::id() != parent {
-        let is_refused = passed == Err(BarrierError::Failed(Error::Held { object: Kind::Barrier }));
+        let is_refused = passed == Err(BarrierError::Failed(Error::ForkedCopy { object: Kind::Barrier }));
         // SAFETY: ends the copy at once.
         unsafe { libc::_exit(i32::from(!is_refused)) };
     }

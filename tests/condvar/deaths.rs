@@ -95,7 +95,7 @@ fn a_forked_copy_waits_with_a_guard_of_its_own_only() {
     let guard = Cell::new(Some(room.lock.lock().unwrap()));
     let is_refused = forked(|| {
         let waited = room.changed.wait(guard.take().unwrap());
-        matches!(waited, Err(LockError::Failed(Error::Held { .. })))
+        matches!(waited, Err(LockError::Failed(Error::ForkedCopy { .. })))
     });
     assert!(is_refused);
     assert!(!room.changed.notify_one(), "the copy has not come to wait");

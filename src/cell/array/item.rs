@@ -124,7 +124,7 @@ impl<T: Shared> Array<T> {
         let value = change(unsafe { element.read_volatile() });
         // `change` may have forked, and this may be the copy.
         if !turn.is_ours() {
-            return Err(Error::Held { object: Kind::Array });
+            return Err(Error::ForkedCopy { object: Kind::Array });
         }
         let undo = &self.placed.body().undo;
         self.copy(index, self.len());
@@ -144,7 +144,7 @@ impl<T: Shared> Array<T> {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); [`Held`](crate::Error::Held) in a copy of the process if `change` forks.
+    /// As [`get`](Self::get); [`ForkedCopy`](crate::Error::ForkedCopy) in a copy of the process if `change` forks.
     ///
     /// # Examples
     ///

@@ -123,7 +123,7 @@ impl ShareableList {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get) and [`set`](Self::set); [`Held`](Error::Held) in a copy of the process if `change` forks.
+    /// As [`get`](Self::get) and [`set`](Self::set); [`ForkedCopy`](Error::ForkedCopy) in a copy of the process if `change` forks.
     ///
     /// # Examples
     ///
@@ -188,7 +188,7 @@ impl ShareableList {
         let item = make()?;
         // `make` may have forked, and this may be the copy.
         if !turn.is_ours() {
-            return Err(Error::Held { object: Kind::ShareableList });
+            return Err(Error::ForkedCopy { object: Kind::ShareableList });
         }
         let (bytes, room) = (item.encode(), 8 * (copies.len() / 2));
         if bytes.len() > room {

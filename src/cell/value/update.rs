@@ -91,7 +91,7 @@ impl<T: Shared> Value<T> {
     ///
     /// # Errors
     ///
-    /// As [`try_set`](Self::try_set).
+    /// As [`try_set`](Self::try_set); [`ForkedCopy`](crate::Error::ForkedCopy) in a copy of the process if `change` forks.
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl<T: Shared> Value<T> {
     ///
     /// # Errors
     ///
-    /// As [`try_set`](Self::try_set), when the time is up.
+    /// As [`try_update`](Self::try_update), when the time is up.
     ///
     /// # Examples
     ///
@@ -126,7 +126,7 @@ impl<T: Shared> Value<T> {
         let value = change(self.get_in_turn(&turn));
         // `change` may have forked, and this may be the copy.
         if !turn.is_ours() {
-            return Err(Error::Held { object: Kind::Value });
+            return Err(Error::ForkedCopy { object: Kind::Value });
         }
         self.commit(&value);
         Ok(value)

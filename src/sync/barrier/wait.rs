@@ -69,7 +69,7 @@ impl Barrier {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait); [`Held`](Error::Held) in a copy of the process if `action` forks.
+    /// As [`wait`](Self::wait); [`ForkedCopy`](Error::ForkedCopy) in a copy of the process if `action` forks.
     ///
     /// # Examples
     ///
@@ -162,7 +162,7 @@ fn act(meeting: Meeting<'_>, arrival: Arrival, action: Option<impl FnOnce()>) ->
     action();
     // A copy that the action has made of this process is not the one that runs it.
     if unfinished.generation != fork::generation() {
-        return Err(Error::Held { object: Kind::Barrier }.into());
+        return Err(Error::ForkedCopy { object: Kind::Barrier }.into());
     }
     unfinished.generation = 0;
     Ok(meeting.finish(arrival)?)

@@ -27,7 +27,7 @@ macro_rules! impl_semaphore {
             /// ```
             #[inline]
             pub fn acquire(&self) -> crate::Result<crate::Permit<'_>> {
-                self.placed.take(crate::segment::Wait::FOR_EVER)
+                Ok(self.placed.take(crate::segment::Wait::FOR_EVER)?)
             }
 
             /// Takes a permit if one is free, or its owner is dead. Where others take permits and give them back meanwhile, it
@@ -35,20 +35,21 @@ macro_rules! impl_semaphore {
             ///
             /// # Errors
             ///
-            /// [`Held`](crate::Error::Held) if it finds none; and as [`acquire`](Self::acquire).
+            /// [`NoPermit`](crate::TryAcquireError::NoPermit) if it finds none, [`Failed`](crate::TryAcquireError::Failed) as
+            /// [`acquire`](Self::acquire).
             ///
             /// # Examples
             ///
             /// ```
-            /// use crossproc::Error;
+            /// use crossproc::{Error, TryAcquireError};
             ///
             #[doc = concat!("let semaphore = crossproc::", $name, "::new(1)?;")]
             /// let _permit = semaphore.try_acquire()?;
-            /// assert!(matches!(semaphore.try_acquire(), Err(Error::Held { .. })));
+            /// assert!(matches!(semaphore.try_acquire(), Err(TryAcquireError::NoPermit)));
             /// # Ok::<(), Error>(())
             /// ```
             #[inline]
-            pub fn try_acquire(&self) -> crate::Result<crate::Permit<'_>> {
+            pub fn try_acquire(&self) -> crate::Result<crate::Permit<'_>, crate::TryAcquireError> {
                 self.placed.take(crate::segment::Wait::No)
             }
 
@@ -68,7 +69,10 @@ macro_rules! impl_semaphore {
             /// assert!(semaphore.acquire_timeout(Duration::from_millis(1)).is_err());
             /// # Ok::<(), crossproc::Error>(())
             /// ```
-            pub fn acquire_timeout(&self, timeout: std::time::Duration) -> crate::Result<crate::Permit<'_>> {
+            pub fn acquire_timeout(
+                &self,
+                timeout: std::time::Duration,
+            ) -> crate::Result<crate::Permit<'_>, crate::TryAcquireError> {
                 self.placed.take(crate::segment::Wait::at_most(timeout))
             }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::Permit;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, TryAcquireError};
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Segment, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU32;
@@ -80,7 +80,7 @@ impl<const BOUNDED: bool> PlacedSemaphore<BOUNDED> {
     }
 
     #[inline]
-    pub(super) fn take(&self, wait: Wait) -> Result<Permit<'_>> {
+    pub(super) fn take(&self, wait: Wait) -> Result<Permit<'_>, TryAcquireError> {
         let permits = Self::permits_of(&self.placed);
         let me = self.placed.segment().me()?;
         let place = match permits.take(me, self.start.get()) {
@@ -92,14 +92,14 @@ impl<const BOUNDED: bool> PlacedSemaphore<BOUNDED> {
     }
 
     #[cold]
-    fn take_slow(&self, me: PeerId, wait: Wait) -> Result<usize> {
+    fn take_slow(&self, me: PeerId, wait: Wait) -> Result<usize, TryAcquireError> {
         let (permits, start) = (Self::permits_of(&self.placed), self.start.get());
         let liveness = self.placed.segment().liveness();
         let taken = match wait {
             Wait::No => permits.try_acquire(me, start, liveness),
             Wait::Until(deadline) => permits.acquire(me, start, liveness, deadline, &self.spin),
         };
-        taken.ok_or(Error::Held { object: SemaphoreBody::<BOUNDED>::KIND })
+        taken.ok_or(TryAcquireError::NoPermit)
     }
 
     pub(super) fn release(&self, permits: usize) -> Result<()> {
