@@ -104,7 +104,7 @@
 //! | `RLock()` | `RLock::new()?`; each guard is one level |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)`, `with s:` | `Semaphore::new(n)?`, `BoundedSemaphore::new(n)?`, `let _permit = s.acquire()?;` |
 //! | `s.acquire()`, `s.release()`, `s.get_value()` | `s.acquire()?.forget()`, `s.release(1)?`, `s.value()` |
-//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of a `Lock`, a `Value` or an `Array` |
+//! | `c = Condition(lock)`, `with c: c.wait_for(p)` | `c = Condvar::new()?`, `c.wait_while(lock.lock()?, not_p)?`, with the guard of any exclusive lock |
 //! | `c.wait(t)`, `c.notify(n)`, `c.notify_all()` | `c.wait_timeout(guard, t)?`: the guard, and whether notified; `c.notify(n)`, `c.notify_all()` |
 //! | `e.set()`, `e.clear()`, `e.is_set()` | the same |
 //! | `e.wait()`, `e.wait(t)` | `e.wait()`, `e.wait_timeout(t)` |
