@@ -65,7 +65,7 @@ fn no_bytes_at_all_are_refused() {
         SharedMemory::new_in(&arena, 0),
     ] {
         let refused = made.unwrap_err();
-        assert_eq!(refused.to_string(), "a SharedMemory cannot have a capacity of 0, only 1 to 9223372036854775807");
+        assert_eq!(refused.to_string(), "a SharedMemory cannot be made for 0, only for 1 to 9223372036854775807");
     }
     assert!(is_missing(&name.0));
 }

@@ -245,14 +245,15 @@ pub enum Error {
         object: Kind,
     },
 
-    /// A capacity that an object cannot have.
-    #[error("{object} cannot have a capacity of {capacity}, only 1 to {most}")]
+    /// An object cannot be made for so many, or for none: messages of a queue, bytes of a memory, permits of a semaphore, parties
+    /// of a barrier.
+    #[error("{object} cannot be made for {capacity}, only for 1 to {most}")]
     Capacity {
         /// The kind of object.
         object: Kind,
-        /// Messages, or bytes, asked for.
+        /// How many were asked for.
         capacity: usize,
-        /// The most that it can have.
+        /// The most that it can be made for.
         most: usize,
     },
 
