@@ -6,7 +6,7 @@ mod common;
 
 use common::processes::forked;
 use common::watchdog;
-use crossproc::{Array, Error, Value};
+use crossproc::{Array, Error, RwLock, SharedMemory, Value};
 
 /// What runs in `update` may fork: only the original commits.
 #[test]
@@ -45,6 +45,16 @@ fn a_copy_of_an_arrays_guard_cannot_be_used() {
     guard[1] = 20;
     drop(guard);
     assert_eq!(array.to_vec(), [1, 20]);
+}
+
+#[test]
+fn a_copy_of_a_guard_prints_nothing_of_what_it_does_not_hold() {
+    let _watchdog = watchdog();
+    let (array, memory) = (Array::from_iter([1, 2]).unwrap(), SharedMemory::create(2).unwrap());
+    let (read, written) = (RwLock::new(3).unwrap(), RwLock::new(4).unwrap());
+    let guards = (array.lock().unwrap(), memory.lock().unwrap(), read.read().unwrap(), written.write().unwrap());
+    assert_eq!(format!("{guards:?}"), "([1, 2], [0, 0], ReadGuard(3), WriteGuard(4))");
+    assert!(forked(|| format!("{guards:?}") == "([..], [..], ReadGuard(..), WriteGuard(..))"));
 }
 
 #[test]

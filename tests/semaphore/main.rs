@@ -25,6 +25,7 @@ fn permits_can_be_added_up_to_the_limit() {
     semaphore.release(1_000).unwrap();
     semaphore.release(24).unwrap();
     assert_eq!((semaphore.value(), semaphore.capacity()), (1_024, 1_024));
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { value: 1024, capacity: 1024 }");
     let refused = semaphore.release(1).unwrap_err();
     assert_eq!(refused.to_string(), "cannot add 1 permits to a Semaphore with room for 0");
     let permits: Vec<Permit<'_>> = (0..1_024).map(|_| semaphore.try_acquire().unwrap()).collect();

@@ -134,6 +134,9 @@ impl<T: Shared> DerefMut for ArrayGuard<'_, T> {
 
 impl<T: Shared + fmt::Debug> fmt::Debug for ArrayGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.turn.is_ours() {
+            return f.debug_list().finish_non_exhaustive();
+        }
         f.debug_list().entries(self.iter()).finish()
     }
 }

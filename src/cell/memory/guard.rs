@@ -141,6 +141,9 @@ impl DerefMut for SharedMemoryGuard<'_> {
 
 impl fmt::Debug for SharedMemoryGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.turn.is_ours() {
+            return f.debug_list().finish_non_exhaustive();
+        }
         f.debug_list().entries(self.iter()).finish()
     }
 }

@@ -157,12 +157,21 @@ impl<T: Shared> Drop for WriteGuard<'_, T> {
 
 impl<T: Shared + fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ReadGuard").field(&**self).finish()
+        debug("ReadGuard", self.is_ours().then(|| &**self), f)
     }
 }
 
 impl<T: Shared + fmt::Debug> fmt::Debug for WriteGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WriteGuard").field(&**self).finish()
+        debug("WriteGuard", self.is_ours().then(|| &**self), f)
+    }
+}
+
+/// The value, but for a forked copy's guard.
+fn debug<T: fmt::Debug>(name: &str, value: Option<&T>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut tuple = f.debug_tuple(name);
+    match value {
+        Some(value) => tuple.field(value).finish(),
+        None => tuple.finish_non_exhaustive(),
     }
 }

@@ -7,7 +7,7 @@ mod placed;
 
 use crate::error::Result;
 use crate::segment::Arena;
-use crate::segment::impls::{impl_create, impl_handle};
+use crate::segment::impls::impl_create;
 use crate::segment::place::Home;
 
 pub use self::bounded::BoundedSemaphore;
@@ -134,5 +134,4 @@ impl Semaphore {
 }
 
 impl_semaphore!(Semaphore, "Semaphore");
-impl_handle!(Semaphore, "Semaphore");
 impl_create!(Semaphore, (permits: usize), []);
