@@ -23,7 +23,8 @@ pub trait Guard {
     /// See [`Guard`].
     const KIND: Kind;
 
-    /// Says that what a dead owner left half done has been put right: the next owner is no longer told.
+    /// Says that what a dead owner left half done has been put right: the next owner is no longer told. That of a
+    /// [`ReadGuard`](crate::ReadGuard) does nothing.
     ///
     /// # Examples
     ///
@@ -113,7 +114,8 @@ pub enum TryLockError<G> {
 }
 
 impl<G: Guard> LockError<G> {
-    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one.
+    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one. A
+    /// [`ReadGuard`](crate::ReadGuard)'s is taken as it is and stays marked: a reader has not put anything right.
     ///
     /// # Errors
     ///
@@ -145,7 +147,8 @@ impl<G> LockError<G> {
 }
 
 impl<G: Guard> TryLockError<G> {
-    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one.
+    /// Takes the lock of a dead owner as it is and marks it repaired; any other failure stays one. A
+    /// [`ReadGuard`](crate::ReadGuard)'s is taken as it is and stays marked: a reader has not put anything right.
     ///
     /// # Errors
     ///

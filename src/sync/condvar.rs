@@ -169,7 +169,7 @@ impl Condvar {
         }
     }
 
-    /// [`wait`](Self::wait), `timeout` at most (monotonic; never shorter); whether it was notified.
+    /// [`wait`](Self::wait), `timeout` at most (monotonic; never shorter); `true` if it was notified, `false` if the time was up.
     ///
     /// When the time is up, the lock is taken again, however long that takes. With a timeout of zero this gives the lock away for
     /// a moment.
@@ -214,11 +214,12 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// [`wait_while`](Self::wait_while), `timeout` at most in all (monotonic; never shorter); whether `condition` has become false.
+    /// [`wait_while`](Self::wait_while), `timeout` at most in all (monotonic; never shorter); `true` if what was waited for has come,
+    /// so that `condition` is false, and `false` if the time was up.
     ///
     /// # Errors
     ///
-    /// As [`wait_while`](Self::wait_while), and `false` with the guard.
+    /// As [`wait_while`](Self::wait_while), and `false` with the guard: nobody has asked `condition`.
     ///
     /// # Examples
     ///
