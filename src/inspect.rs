@@ -26,7 +26,8 @@ pub struct Inspection {
     pub kind: Result<Kind, u32>,
     /// The type of its elements.
     pub element: TypeStamp,
-    /// How many elements it has, or has room for.
+    /// How many it was made for: elements, items of a [`ShareableList`](crate::ShareableList), messages, permits, parties, or bytes of an
+    /// [`Arena`](crate::Arena); 0 where there is nothing to count.
     pub length: u64,
     /// Bytes of its file.
     pub bytes: u64,
@@ -73,6 +74,7 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
     let name = name.into();
     let image = Image::open(&name)?;
     let mut facts = Facts::of(&image);
+    let mut length = image.object.length;
     match image.object.kind {
         Ok(Kind::Arena) => segment::describe_arena(&mut facts)?,
         Ok(Kind::Value) => cell::describe_value(&mut facts)?,
@@ -90,7 +92,7 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Event) => sync::describe_event(&mut facts)?,
         Ok(Kind::Barrier) => sync::describe_barrier(&mut facts)?,
         Ok(Kind::SharedMemory) => cell::describe_memory(&mut facts)?,
-        Ok(Kind::ShareableList) => cell::describe_list(&mut facts)?,
+        Ok(Kind::ShareableList) => length = cell::describe_list(&mut facts)?,
         Ok(Kind::Channel) | Err(_) => {} // channels have no names
     }
     let state = facts.into_list();
@@ -98,7 +100,7 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         name: name.to_string(),
         kind: image.object.kind,
         element: image.object.element,
-        length: image.object.length,
+        length,
         bytes: image.size,
         mode: image.file.mode,
         user: image.file.owner,

@@ -71,7 +71,7 @@ fn inspect_shows_what_the_kind_knows() {
     memory.write_at(1, &[7]).unwrap();
     assert_eq!(line(&crossproc(&["inspect", &unique("memory")]), "content"), Some(vec!["content", "0", "7", "0"]));
     let _list = ShareableList::create(unique("list"), [1.into(), 2.into()]).unwrap();
-    assert_eq!(line(&crossproc(&["inspect", &unique("list")]), "items"), Some(vec!["items", "2"]));
+    assert_eq!(line(&crossproc(&["inspect", &unique("list")]), "length"), Some(vec!["length", "2"]));
 
     let queue = Queue::<String>::create(&queue_name, 4).unwrap();
     queue.put("one").unwrap();

@@ -264,9 +264,9 @@ impl ShareableList {
 
 impl_handle!(ShareableList, "ShareableList");
 
-pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
+/// How many items it has.
+pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<u64> {
     let body = facts.image.body::<ListBody>()?;
     facts.say_lock(body + offset_of!(ListBody, lock) as u64)?;
-    facts.say("items", facts.image.word(body + offset_of!(ListBody, count) as u64)?);
-    Ok(())
+    facts.image.word(body + offset_of!(ListBody, count) as u64)
 }
