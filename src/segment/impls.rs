@@ -40,6 +40,34 @@ macro_rules! impl_from_fd {
             pub fn open(name: impl Into<crate::Name>) -> crate::Result<Self> {
                 crate::segment::named::open(&name.into())
             }
+
+            /// The name under which this process has made the object, or by which it has opened it. It says nothing of whether that
+            /// has been removed since.
+            ///
+            /// # Examples
+            ///
+            /// See [`Name`](crate::Name).
+            pub fn name(&self) -> Option<&str> {
+                self.placed.segment().name_of(self.placed.offset()).map(crate::Name::as_str)
+            }
+
+            /// Removes the [name](Self::name). Those who have the object open keep it; the kernel frees it with the last of them.
+            ///
+            /// As the function [`unlink`](crate::unlink()), but never another object that has got the name since.
+            ///
+            /// # Errors
+            ///
+            /// [`NoSuchName`](crate::Error::NoSuchName) if it has been removed already; [`Nameless`](crate::Error::Nameless) if
+            /// this process has neither made the object under a name nor opened it by one;
+            /// [`PermissionDenied`](crate::Error::PermissionDenied) if it is another user's.
+            ///
+            /// # Examples
+            ///
+            /// See [`Name`](crate::Name).
+            pub fn unlink(&self) -> crate::Result<()> {
+                let (segment, offset) = (self.placed.segment(), self.placed.offset());
+                crate::segment::unlink_object(segment, offset, crate::Kind::$handle)
+            }
         }
 
         impl $(<$element: $bound $(+ $more)*>)? crate::segment::named::Named for $handle $(<$element>)? {
@@ -120,7 +148,9 @@ macro_rules! impl_create {
 
             #[doc = concat!("The `", stringify!($handle), "` of this name, or a [new](Self::new) one if there is none.")]
             ///
-            /// Of any number of processes that call it at once, one makes the object and the others find it whole.
+            /// Of any number of processes that call it at once, one makes the object and the others find it whole. Whichever makes
+            /// it, the name goes with that one's last handle, and the next to come makes another object, while others still use
+            /// the first: programs that come and go want a name that [persists](crate::Name::persist).
             ///
             /// # Errors
             ///

@@ -215,6 +215,11 @@ impl Segment {
         settle(place::peers(&self.mapping, self.peers), &self.liveness, &entrance, Entrance::carrier)
     }
 
+    /// The name of the object at this offset, if this process has made it under one, or opened it by one.
+    pub(crate) fn name_of(&self, offset: u64) -> Option<&Name> {
+        self.name.get().filter(|_| offset == self.first_object())
+    }
+
     /// Whether somebody could find it by name.
     fn can_have_name(&self) -> bool {
         self.can_have_name

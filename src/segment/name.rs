@@ -13,7 +13,10 @@ use crate::error::{Error, Result};
 /// The name goes with the last handle of the process that made the object, unless it is to [persist](Self::persist);
 /// whoever has the object open then keeps it, without a name. A process that only opens an object never removes its name. A
 /// creator that is killed, or ends without dropping its handles, leaves the name; [`gc`](crate::gc) removes it once nobody
-/// is attached. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs out.
+/// is attached, and so those that were to persist. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs
+/// out.
+///
+/// The process that made it: a program that goes on in a forked copy of itself, as daemons do, makes its objects there.
 ///
 /// # Who may open it
 ///
@@ -36,6 +39,12 @@ use crate::error::{Error, Result};
 ///
 /// drop(counter);
 /// assert!(matches!(Value::<u64>::open(name), Err(Error::NoSuchName { .. })));
+///
+/// let memory = crossproc::SharedMemory::create_named(name, 10)?;
+/// assert_eq!(memory.name(), Some(name));
+/// memory.unlink()?;
+/// assert!(matches!(memory.unlink(), Err(Error::NoSuchName { .. })));
+/// assert_eq!(memory.to_vec(), [0; 10]); // for who has it open, it is there
 ///
 /// let shared = Value::create(Name::new(name).mode(0o660).persist(), 0_u64)?;
 /// # drop(shared);

@@ -121,7 +121,7 @@ pub fn unlink(name: impl Into<Name>) -> Result<()> {
 
 /// Removes the name of the object at `offset`, if this process has made that under one, or opened it by one.
 pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Result<()> {
-    let name = segment.name.get().filter(|_| offset == segment.first_object()).ok_or(Error::Nameless { object })?;
+    let name = segment.name_of(offset).ok_or(Error::Nameless { object })?;
     let (file, key) = (segment.liveness.file(), segment.liveness.key());
     let facts = file.facts()?;
     if !facts.is_this_users() {
@@ -135,7 +135,9 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 ///
 /// It removes nothing that is in use or being made, however it races with those who make, open and remove objects; nor
 /// anything that is no shared object, or another user's. In use is what a process is attached to, or what is on its way to one.
-/// A forked copy of a process is not attached by what it has inherited, until it uses that.
+/// A forked copy of a process is not attached by what it has inherited, until it uses that. What was to persist is collected as
+/// well, if nobody is attached to it just now. An object of another layout format, as another version of this crate has made it, is
+/// left alone: nobody here knows who uses it.
 ///
 /// # Errors
 ///
@@ -145,7 +147,7 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 /// # Examples
 ///
 /// ```no_run
-/// // At the start of a service, what its killed predecessors have left:
+/// // Where nothing is to outlive its users, and somebody of them may have been killed:
 /// for name in crossproc::gc()? {
 ///     println!("removed {name}");
 /// }
