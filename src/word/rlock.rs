@@ -5,7 +5,8 @@
 //! | state          | next, by                                                                                  |
 //! |----------------|-------------------------------------------------------------------------------------------|
 //! | free           | anyone: the lock's word (`lock.rs`), then depth = 1                                        |
-//! | owned          | its owner: depth + 1; depth - 1; with a depth of 1, the lock's word to free; for a while, from any depth |
+//! | owned          | its owner: depth + 1; depth - 1; with a depth of 1, the lock's word to free                |
+//! |                | its owner, for a while: depth = 1, free; owned again, and the depth that it was           |
 //! | owned by a dead peer | anyone, as if it were free                                                           |
 //!
 //! I1. Who holds the lock is said by one word, process and thread: nobody takes another's lock for its own, whatever the depth
