@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use self::party::Presence;
 use crate::error::{Error, Kind, Result};
-use crate::segment::handle::impl_from_fd;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_from_fd};
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Atomics, PEERS, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
