@@ -280,10 +280,9 @@ fn readers_without_a_gap_do_not_starve_a_writer() {
     }
 }
 
-/// The writer takes the lock again before the reader has woken up; but not for ever.
-#[test]
-fn writers_without_a_gap_do_not_starve_a_reader() {
-    let _watchdog = watchdog();
+/// Readers come one after the other, and a writer takes the lock again before each has woken up; but not for ever. `meanwhile` is
+/// done while the writer has it.
+fn overtake_readers(meanwhile: impl Fn(&Words)) {
     const READERS: u32 = 30;
     let read = |lock: Words, stage: Stage| {
         stage.advance();
@@ -298,6 +297,7 @@ fn writers_without_a_gap_do_not_starve_a_reader() {
         stage.wait_for(1);
         while !stage.has_reached(2) {
             if state_of(reader.pid()) == 'S' {
+                meanwhile(&lock);
                 drop(guard);
                 guard = lock.write().unwrap();
                 turns += 1;
@@ -307,6 +307,19 @@ fn writers_without_a_gap_do_not_starve_a_reader() {
     }
     // After eight writers each; some readers may wake up too late, and be overtaken eight times more.
     assert!(turns < READERS * 20, "{READERS} readers have been overtaken {turns} times");
+}
+
+#[test]
+fn writers_without_a_gap_do_not_starve_a_reader() {
+    let _watchdog = watchdog();
+    overtake_readers(|_| ());
+}
+
+#[test]
+fn readers_that_give_up_do_not_starve_one_that_waits() {
+    let _watchdog = watchdog();
+    let give_up = |lock: &Words| matches!(lock.read_timeout(Duration::from_micros(1)), Err(TryLockError::Held));
+    overtake_readers(|lock| assert!(thread::scope(|scope| scope.spawn(|| give_up(lock)).join().unwrap())));
 }
 
 #[test]

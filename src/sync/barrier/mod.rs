@@ -56,7 +56,8 @@ pub use wait::BarrierTurn;
 ///   is then broken.
 /// - A process that is stopped is waited for.
 ///
-/// [`reset`](Self::reset) forgets the dead. A forked copy of a process is a possible party from its first call on.
+/// [`reset`](Self::reset) forgets the dead. A forked copy of a process is a possible party once it has waited or called `reset`,
+/// or has a handle of its own making.
 ///
 /// # Layout
 ///
@@ -276,6 +277,7 @@ impl Barrier {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn reset(&self) {
+        let _ = self.enter(); // a forked copy, too (`word/barrier.rs`, B5)
         self.meeting().reset();
     }
 }
