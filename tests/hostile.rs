@@ -582,7 +582,7 @@ fn each_mismatch_names_both_sides() {
     let mut bytes = image(&value);
     bytes[8] = 9;
     let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS)));
-    assert_eq!(found.to_string(), "format 9, this build reads 3");
+    assert_eq!(found.to_string(), "format 9, this build reads 4");
 }
 
 #[test]
