@@ -1,5 +1,7 @@
 //! What a shared object is, and what goes on in it, for people who look at it from outside.
 
+#![forbid(unsafe_code)]
+
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;

@@ -15,10 +15,10 @@
 //! | [`Event`] | a flag to set, clear and wait for |
 //! | [`Barrier`] | a number of parties that wait for each other; a death breaks it for the others |
 //! | [`Queue`] | messages of nearly any serde type for whoever is free, and tasks that outlive whoever had them |
-//! | [`Ring`] | the same for plain data, copied or in place |
+//! | [`Ring`] | messages of plain data, copied or in place |
 //! | [`channel`](channel()) | a one-way stream of messages: [`Sender`], [`Receiver`] |
 //! | [`pipe`](pipe()) | a two-way one: two [`Connection`]s |
-//! | [`Name`] | each of these under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
+//! | [`Name`] | all of these but channels and pipes under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |

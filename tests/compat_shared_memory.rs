@@ -198,8 +198,8 @@ fn the_name_is_its_owners_to_remove_and_the_arena_stays() {
 }
 
 #[test]
-fn what_others_can_write_to_is_refused() {
-    for (mode, is_refused) in [(0o600, false), (0o644, false), (0o620, true), (0o602, true), (0o666, true)] {
+fn what_others_can_get_at_is_refused() {
+    for (mode, is_refused) in [(0o600, false), (0o644, true), (0o620, true), (0o602, true), (0o666, true)] {
         let shmem = shmem(1 << 14);
         fs::set_permissions(path(&shmem), Permissions::from_mode(mode)).unwrap();
         match Arena::in_shmem(&shmem) {

@@ -8,7 +8,7 @@
 mod common;
 
 use common::locking::{self, Stage};
-use common::processes::dies_at;
+use common::processes::{dies_at, forked};
 use common::watchdog;
 use crossproc::{Barrier, BarrierError, BarrierTurn, BrokenBy, Event, Process};
 
@@ -144,6 +144,25 @@ fn a_barrier_after_the_death_of_whoever_resets_it() {
     dies_at!("party.forgotten", 0, |barrier: Barrier| barrier.reset(), (&barrier,));
     // The first is forgotten, but the second is dead as well; or its arrival completes the old generation.
     let _ = barrier.wait();
+    works_again(&barrier);
+}
+
+fn reset_in_a_copy(barrier: Barrier) -> bool {
+    forked(|| {
+        barrier.reset();
+        true
+    })
+}
+
+/// As above, and who resets it is a forked copy, which has not done anything with it before.
+#[test]
+fn a_barrier_after_the_death_of_a_copy_that_resets_it() {
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(3).unwrap();
+    dies_at!("barrier.arrived", 0, wait, (&barrier,));
+    let process = Process::builder().crash_at_nth("party.forgotten", 0).spawn(reset_in_a_copy, (&barrier,)).unwrap();
+    assert!(!process.join().unwrap(), "the copy is killed");
+    assert_eq!(barrier.wait(), DIED, "one of two dead is forgotten");
     works_again(&barrier);
 }
 

@@ -141,9 +141,17 @@ fn a_sleeper_goes_on_after_a_death_at_each_point_of_who_should_have_woken_it() {
     for (point, passes) in
         [("semaphore.claimed", 1), ("semaphore.freed", 0), ("event.notified", 0), ("event.notified", 1)]
     {
-        let it = semaphore(0);
-        let waiters = [asleep(&it), asleep(&it)];
+        let (it, released) = (semaphore(0), Stage::new());
+        // Each keeps its permit: given back, it would wake the other one in the releaser's place.
+        let wait = |it: Semaphore, released: Stage, stage: Stage| {
+            stage.advance();
+            let permit = it.acquire().unwrap();
+            released.wait_for(1);
+            drop(permit);
+        };
+        let waiters = [0; 2].map(|_| locking::asleep!(wait, &it, &released));
         dies_at!(point, passes, release_two, (&it,));
+        released.advance();
         for waiter in waiters {
             waiter.join().unwrap();
         }

@@ -313,11 +313,10 @@ fn readers_without_a_gap_do_not_starve_a_writer() {
     }
 }
 
-/// The writer takes the lock again before the reader has woken up; but no more than eight times, unless it has let the reader
-/// go first for as long as a writer does, and the reader did not come.
-#[test]
-fn writers_without_a_gap_do_not_starve_a_reader() {
-    let _watchdog = watchdog();
+/// Readers come one after the other, and a writer takes the lock again before each has woken up; but no more than eight times,
+/// unless it has let the reader go first for as long as a writer does, and the reader did not come. `meanwhile` is done while
+/// the writer has it.
+fn overtake_readers(meanwhile: impl Fn(&Words)) {
     const MOST_IN_A_ROW: u32 = 8;
     const BOUND: Duration = Duration::from_millis(50);
     let mut unyielding = 0;
@@ -334,6 +333,7 @@ fn writers_without_a_gap_do_not_starve_a_reader() {
         stage.wait_for(1);
         while !stage.has_reached(2) {
             if state_of(reader.pid()) == 'S' {
+                meanwhile(&lock);
                 drop(guard);
                 let start = Instant::now();
                 guard = lock.write().unwrap();
@@ -345,6 +345,19 @@ fn writers_without_a_gap_do_not_starve_a_reader() {
     }
     // As many again, where a count was lost.
     assert!(unyielding <= 2 * MOST_IN_A_ROW, "a reader has been overtaken {unyielding} times in a row");
+}
+
+#[test]
+fn writers_without_a_gap_do_not_starve_a_reader() {
+    let _watchdog = watchdog();
+    overtake_readers(|_| ());
+}
+
+#[test]
+fn readers_that_give_up_do_not_starve_one_that_waits() {
+    let _watchdog = watchdog();
+    let give_up = |lock: &Words| matches!(lock.read_timeout(Duration::from_micros(1)), Err(TryLockError::Held));
+    overtake_readers(|lock| assert!(thread::scope(|scope| scope.spawn(|| give_up(lock)).join().unwrap())));
 }
 
 #[test]

@@ -6,8 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::error::{Kind, Result};
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Atomics, Facts, Segment, stamp, type_stamp};
 

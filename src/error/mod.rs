@@ -104,7 +104,7 @@ pub enum Error {
         object: Kind,
     },
 
-    /// A shared object belongs to another user, or others than its user can write to it.
+    /// A shared object belongs to another user, or others than its user can get at it.
     #[error("{name:?} may not be used: {found}, expected {expected}")]
     PermissionDenied {
         /// The name.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::handle::impl_handle;
-use super::named::impl_create;
+use super::impls::{impl_create, impl_handle};
 use super::place::{Body, Home, NO_TAIL, Placed};
 use super::{Facts, Segment, type_stamp};
 use crate::error::{Kind, Result};

@@ -39,7 +39,7 @@ pub(crate) const PEERS: u32 = 256;
 /// | 44     | 4    | uid      | the creator's effective user id                                              |
 /// | 48     | 8    | created  | nanoseconds since 1970                                                       |
 /// | 56     | 8    | solid    | bytes from the start that are backed with memory; those behind are on demand |
-/// | 64     | 4    | others   | with a name: the bits of its mode by which others may write; else 0            |
+/// | 64     | 4    | others   | with a name: the bits of its mode that are for others; else 0                |
 /// | 68     | 60   | reserved | 0                                                                            |
 /// | 128    | 8 x peers |     | the table of peers                                                           |
 /// | then   |      |          | the objects, each at a multiple of 128                                       |

@@ -10,6 +10,7 @@ pub(crate) mod handle;
 mod facts;
 mod header;
 mod image;
+pub(crate) mod impls;
 mod name;
 pub(crate) mod named;
 mod object;
@@ -19,6 +20,7 @@ mod region;
 mod shared;
 #[cfg(feature = "compat-shared-memory")]
 mod shmem;
+mod unlink;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,16 +34,18 @@ pub(crate) use facts::Facts;
 pub(crate) use image::Image;
 pub use image::Peer;
 pub use name::Name;
-pub use named::{abandoned, gc, names, unlink, unlink_abandoned};
 pub(crate) use object::type_stamp;
 pub use ownership::Relock;
 pub(crate) use ownership::{Failure, Lend, Ownership, Section, Wait};
 pub(crate) use region::Region;
 pub use shared::{Atomics, Shared};
+pub(crate) use unlink::unlink_object;
+pub use unlink::{abandoned, gc, names, unlink, unlink_abandoned};
 
 pub(crate) use self::header::PEERS;
 use self::header::{FIRST, LEAST, first_object};
-use self::named::{Link, OTHERS};
+use self::named::OTHERS;
+use self::unlink::Link;
 use crate::error::{AttachError, Error, Result};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::directory;
@@ -209,6 +213,11 @@ impl Segment {
     pub(crate) fn depart(&self) -> Result<(PeerId, OwnedFd)> {
         let entrance = self.liveness.enter()?;
         settle(place::peers(&self.mapping, self.peers), &self.liveness, &entrance, Entrance::carrier)
+    }
+
+    /// The name of the object at this offset, if this process has made it under one, or opened it by one.
+    pub(crate) fn name_of(&self, offset: u64) -> Option<&Name> {
+        self.name.get().filter(|_| offset == self.first_object())
     }
 
     /// Whether somebody could find it by name.

@@ -13,13 +13,17 @@ use crate::error::{Error, Result};
 /// The name goes with the last handle of the process that made the object, unless it is to [persist](Self::persist);
 /// whoever has the object open then keeps it, without a name. A process that only opens an object never removes its name. A
 /// creator that is killed, or ends without dropping its handles, leaves the name; [`gc`](crate::gc) removes it once nobody
-/// is attached. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs out.
+/// is attached, and so those that were to persist. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs
+/// out.
+///
+/// The process that made it: a program that goes on in a forked copy of itself, as daemons do, makes its objects there.
 ///
 /// # Who may open it
 ///
 /// The user who made it, and nobody else, unless [`mode`](Self::mode) says so. A name cannot be sealed as anonymous memory
-/// is: whoever may write to the file can also cut it off, at which this process would die of SIGBUS. So who opens an object
-/// refuses one that others could write to, or that belongs to another user.
+/// is: whoever may write to the file can also cut it off, at which this process would die of SIGBUS; whoever may read it can
+/// lock bytes of it, by which processes are known to be alive. So who opens an object refuses one that others could read or write to,
+/// or that belongs to another user.
 ///
 /// # Examples
 ///
@@ -35,6 +39,12 @@ use crate::error::{Error, Result};
 ///
 /// drop(counter);
 /// assert!(matches!(Value::<u64>::open(name), Err(Error::NoSuchName { .. })));
+///
+/// let memory = crossproc::SharedMemory::create_named(name, 10)?;
+/// assert_eq!(memory.name(), Some(name));
+/// memory.unlink()?;
+/// assert!(matches!(memory.unlink(), Err(Error::NoSuchName { .. })));
+/// assert_eq!(memory.to_vec(), [0; 10]); // for who has it open, it is there
 ///
 /// let shared = Value::create(Name::new(name).mode(0o660).persist(), 0_u64)?;
 /// # drop(shared);
@@ -74,7 +84,7 @@ impl Name {
     }
 
     /// The permission bits of the file, for who makes it, whatever the umask; 0600 unless told. Who opens an object accepts
-    /// no more than the bits that it says itself: with those for a group, or for all, it accepts that they can write to the
+    /// no more than the bits that it says itself: with those for a group, or for all, it accepts that they can get at the
     /// object, and other users' objects as well.
     ///
     /// The owner can always read and write; bits for executing mean nothing.

@@ -5,7 +5,8 @@
 //!     begin at multiples of 128, and no part of one has a larger alignment (`Geometry::of`).
 //! S2. The mapping lives as long as the segment, which whoever holds the reference keeps alive.
 //! S3. The type consists of atomics: peers may write at any time, and any bytes are a value.
-//! S4. The file cannot shrink (sealed) and had no holes at attach. A peer that punches one later costs memory at the next
+//! S4. The file cannot shrink (it is sealed, or nobody can cut it off but those whom this user trusts:
+//!     `check_size_is_safe`) and had no holes at attach. A peer that punches one later costs memory at the next
 //!     touch, and a SIGBUS only where there is none left.
 
 #![allow(unsafe_code)]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Guard, Kind, LockError, Result};
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Facts, Relock, Segment, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;
@@ -29,7 +28,7 @@ use crate::word::condvar::{Attendance, Tally, WaiterWord, Waiters};
 ///
 /// A dead waiter takes no notification. One that is killed after it was notified, and before it has its lock again, leaves the
 /// notification to another who waits, within 50 ms of the kernel's having finished the exit, or else to the next who will. So a
-/// death may wake one too many, and never one too few. A *stopped* waiter counts as alive: a notification that it was given
+/// death may wake some too many, and never one too few. A *stopped* waiter counts as alive: a notification that it was given
 /// stays with it until it goes on. Whoever dies with the lock in hand leaves it as it would anywhere: the waiter that has it
 /// next gets [`OwnerDied`](LockError::OwnerDied).
 ///

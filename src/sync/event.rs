@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Kind, Result};
-use crate::segment::handle::{impl_from_fd, impl_travel};
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_from_fd, impl_travel};
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Facts, Segment, stamp, type_stamp};
 use crate::sys::clock::Deadline;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Guard, Kind, LockError, Result, TryLockError};
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Facts, Failure, Segment, Wait, stamp, type_stamp};
 use crate::sys::fork;

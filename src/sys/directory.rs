@@ -41,7 +41,7 @@ const NO_MORE_FILES: Error = Error::NoSpace { needed: 1, available: 0 };
 /// linkat(2): gives a nameless file its name; false if that is taken.
 pub(crate) fn link(file: &MemoryFile, entry: &str) -> Result<bool> {
     let c_string = |path: String| CString::new(path).unwrap_or_default(); // names have no zero bytes
-    let from = c_string(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
+    let from = c_string(format!("/proc/thread-self/fd/{}", file.as_fd().as_raw_fd()));
     let to = c_string(path(entry).to_string_lossy().into_owned());
     // SAFETY: both are C strings that outlive the call.
     let linked =

@@ -1,4 +1,4 @@
-//! Which file is mapped where: proc(5), `/proc/self/maps`.
+//! Which file is mapped where: proc(5), `/proc/thread-self/maps`.
 
 use std::fs;
 
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 
 /// The file that is mapped at an address of this process, if one is.
 pub(crate) fn file_at(address: usize) -> Result<Option<FileKey>> {
-    let maps = fs::read_to_string("/proc/self/maps").map_err(|error| Error::os("read /proc/self/maps", error))?;
+    let maps = fs::read_to_string("/proc/thread-self/maps")
+        .map_err(|error| Error::os("read /proc/thread-self/maps", error))?;
     Ok(maps.lines().find_map(|line| file_of(line, address)))
 }
 

@@ -234,7 +234,7 @@ impl MemoryFile {
     /// Opens the same file, `key`, again, as an open file description of its own.
     pub(super) fn reopen(&self, key: FileKey) -> Result<OwnedFd> {
         self.check_is(key)?;
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let path = format!("/proc/thread-self/fd/{}", self.file.as_raw_fd());
         // Not to block: somebody may hold a lease on the file, and forks wait for us.
         let again = match File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => MemoryFile { file },

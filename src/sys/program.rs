@@ -96,7 +96,8 @@ fn look() -> Result<Program> {
     let build = match build_id {
         Some(id) => Build::Id(id),
         None => {
-            let file = fs::metadata("/proc/self/exe").map_err(|error| Error::os("look at /proc/self/exe", error))?;
+            let file = fs::metadata("/proc/thread-self/exe")
+                .map_err(|error| Error::os("look at /proc/thread-self/exe", error))?;
             Build::File {
                 device: file.dev(),
                 inode: file.ino(),

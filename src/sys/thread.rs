@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many bits a thread's number has.
 pub(crate) const BITS: u32 = 30;
@@ -30,8 +29,15 @@ pub(crate) fn token() -> u32 {
 
 #[cold]
 fn assign() -> u32 {
-    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one(()) as u32));
-    let token = NEXT.fetch_add(1, Ordering::Relaxed) % ((1 << BITS) - 1) + 1;
+    /// How many threads have been numbered, counted from anywhere; 0 before the first. Not a `LazyLock`: a copy that is
+    /// forked while a thread is at it would wait for that thread.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: the number is all there is.
+    if COUNT.load(Relaxed) == 0 {
+        let first = RandomState::new().hash_one(()) >> 1 | 1; // never 0, and far from coming round
+        let _ = COUNT.compare_exchange(0, first, Relaxed, Relaxed);
+    }
+    let token = (COUNT.fetch_add(1, Relaxed) % ((1 << BITS) - 1)) as u32 + 1;
     TOKEN.set(token);
     token
 }

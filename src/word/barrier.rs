@@ -20,8 +20,9 @@
 //! B4. A party is dead if its process died with a handle (`parties`). While generation g fills, any dead party breaks it: it
 //!     may be the one that is missing. In ACTION all have arrived, and only the death of the one that runs the action does.
 //! B5. Whoever judges a place loads the word before, and changes exactly that word. Who starts afresh forgets the dead before
-//!     it changes the word: so nobody breaks a new generation for a death that was forgotten with the old one. And a peer
-//!     that finds in its place a predecessor that died breaks the barrier before it enters there: no death is overwritten.
+//!     it changes the word: so nobody breaks a new generation for a death that was forgotten with the old one. It is a party
+//!     itself: killed in between, it is found dead in their stead. And a peer that finds in its place a predecessor that
+//!     died breaks the barrier before it enters there: no death is overwritten.
 //! B6. GENERATION comes round after 2^29: a party that was stopped for just so many takes the one that fills for its own.
 //!
 //! Orderings: what each party did before it arrived is published by the Release of its arrival, and taken over by the last one,

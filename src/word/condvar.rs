@@ -2,7 +2,7 @@
 //!
 //! Promise: a notification for n wakes the n that have waited longest, or all if they are fewer; nobody else wakes, as long as
 //! nobody dies. A dead waiter takes no notification, and one that dies with its notification in hand leaves it to another who
-//! waits, within the detection bound, or else to the next who will. So a death may wake one too many, and never one too few.
+//! waits, within the detection bound, or else to the next who will. So a death may wake some too many, and never one too few.
 //!
 //! | state          | next, by                                                  | if its owner dies                        |
 //! |----------------|-----------------------------------------------------------|------------------------------------------|
@@ -24,10 +24,14 @@
 //! W5. `settled` is raised only to what `arrivals` was before a look at all words, each of which was then notified, found dead, or
 //!     not waiting. So who finds the two equal knows that nobody waits who had arrived by then. A word is in use before its
 //!     owner has arrived.
+//! W6. A notification is for those who had arrived when it began. Who comes while a notifier looks at the words has a ticket
+//!     between what `arrivals` was before that look and what it is after it, and is left out: it may be seen where another is not
+//!     who came before it. (TICKET comes round: who has slept through 2^32 arrivals counts as one who has just come.)
 //!
 //! Orderings: `arrivals` grows with Release, behind the words that it counts, and is read with Acquire before these are looked at
-//! (W5). All else is Relaxed: what is waited for is guarded by the lock, which also orders a waiter's entry before a later
-//! notifier's look.
+//! (W5). A word is entered with Release and looked at with Acquire: so `arrivals` is no less after that look than the word's
+//! ticket (W6). All else is Relaxed: what is waited for is guarded by the lock, which also orders a waiter's entry before a
+//! later notifier's look.
 //!
 //! Source: Birrell, "Implementing Condition Variables with Semaphores" (2003), where each waiter has a semaphore of its own.
 
@@ -115,9 +119,18 @@ impl Word {
         Word(self.0 | Self::NOTIFIED)
     }
 
+    fn ticket(self) -> u32 {
+        (self.0 >> Self::TICKET_SHIFT) as u32
+    }
+
     /// How many have come since.
     fn age(self, arrivals: u64) -> u32 {
-        (arrivals as u32).wrapping_sub((self.0 >> Self::TICKET_SHIFT) as u32)
+        (arrivals as u32).wrapping_sub(self.ticket())
+    }
+
+    /// Whether it came when `arrivals` was `before`, or later; it is `after` by now (W6).
+    fn has_come_since(self, before: u64, after: u64) -> bool {
+        u64::from(self.ticket().wrapping_sub(before as u32)) <= after.wrapping_sub(before)
     }
 
     fn futex_half(self) -> u32 {
@@ -146,7 +159,8 @@ impl Attendance {
 
 impl WaiterWord {
     fn load(&self) -> Word {
-        Word(self.0.load(Relaxed))
+        // Acquire: pairs with the Release in `claim`.
+        Word(self.0.load(Acquire))
     }
 
     /// Each caller has a mutant of its own.
@@ -197,7 +211,8 @@ impl<'a> Waiters<'a> {
                 self.tally.used.fetch_max(used, Relaxed);
             }
             let ours = if word.is_notified() { waiting.notified() } else { waiting };
-            slot.change(word, ours).then_some(slot)
+            // Release: pairs with the Acquire in `load`; publishes that `arrivals` has come to our ticket (W6).
+            slot.0.compare_exchange(word.0, ours.0, Release, Relaxed).is_ok().then_some(slot)
         })
     }
 
@@ -244,8 +259,10 @@ impl<'a> Waiters<'a> {
     }
 
     #[cold]
-    fn notify_longest(self, most: usize, arrivals: u64) -> usize {
+    pub(super) fn notify_longest(self, most: usize, arrivals: u64) -> usize {
         let mut waiting: Vec<_> = self.in_use().filter(|(_, word)| word.is_waiting()).collect();
+        let by_now = self.tally.arrivals.load(Relaxed);
+        waiting.retain(|(_, word)| !word.has_come_since(arrivals, by_now)); // (W6)
         waiting.sort_by_key(|&(_, word)| Reverse(word.age(arrivals)));
         let mut woken = 0;
         for (slot, word) in waiting {

@@ -28,9 +28,9 @@
 //! I3. A word that a writer waits for is written off only after the kernel has said that its process can no longer run, and
 //!     by a compare-exchange from the very word that was judged.
 //! I4. No reader comes in while a writer is PENDING: it waits only for those who were there before.
-//! I5. Of readers that wait, one comes in after at most [`MOST_IN_A_ROW`] writers: then those that do not just try let readers
+//! I5. Of readers that wait, one comes in after at most `MOST_IN_A_ROW` writers: then those that do not just try let readers
 //!     go first, until one has come in, but for the detection bound at most, as the reader may be dead, or stopped.
-//!     That rests on `overtaken`, which protects nothing: plain loads and stores, whose losses cost a turn.
+//!     That rests on a count of writers (`overtaken.rs`), which protects nothing.
 //!
 //! Orderings: what a writer has written reaches a reader by the Release and Acquire of the writer's word, and the next writer
 //! likewise. What a reader has read is over before a writer goes on: Release in `leave`, Acquire in `drain`; additions and
@@ -46,6 +46,7 @@ use std::mem::offset_of;
 use super::PeerId;
 use super::eventcount::EventCount;
 use super::lock::{Acquired, Claim, LockWord, Refused};
+use super::overtaken::Overtaken;
 use crate::fault::crash_point;
 use crate::sys::atomic::{
     AtomicU64,
@@ -56,10 +57,6 @@ use crate::sys::clock::Deadline;
 use crate::sys::futex::BOUND;
 use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
-
-/// So many writers may go before a reader that waits. A guess: few enough that a reader's wait is a handful of turns, and
-/// enough that writers do not stand still for the time of a wake-up with each turn.
-pub(crate) const MOST_IN_A_ROW: u64 = 8;
 
 /// The most readers of one process: as many again may come in between a look at the count and the addition.
 const MOST_READERS: u64 = 1 << 31;
@@ -75,14 +72,14 @@ const ATTEMPTS: u32 = 100;
 /// | 0      | 8    | writer    | who writes, or is about to: `word/lock.rs`                         |
 /// | 8      | 8    | gone      | readers that wait for a writer to go sleep here: `word/eventcount.rs` |
 /// | 16     | 8    | left      | the writer that waits for readers sleeps here                      |
-/// | 24     | 8    | overtaken | 0, or 1 + the writers that have gone since a reader waits           |
+/// | 24     | 8    | overtaken | how long readers have been waiting: `word/overtaken.rs`             |
 /// | 32     | 8    | yielded   | writers that let readers go first sleep here                       |
 #[repr(C)]
 pub(crate) struct RwWords {
     writer: LockWord,
     gone: EventCount,
     left: EventCount,
-    overtaken: AtomicU64,
+    overtaken: Overtaken,
     yielded: EventCount,
 }
 
@@ -99,7 +96,7 @@ impl RwWords {
             writer: LockWord::from(AtomicU64::new(0)),
             gone: EventCount::new(),
             left: EventCount::new(),
-            overtaken: AtomicU64::new(times),
+            overtaken: Overtaken::from(AtomicU64::new(times)),
             yielded: EventCount::new(),
         }
     }
@@ -180,17 +177,21 @@ impl Rw<'_> {
     #[cold]
     fn read_slow(self, id: PeerId, deadline: Deadline, spin: &Spin) -> Result<Acquired, NotRead> {
         let RwWords { gone, overtaken, yielded, .. } = self.words;
+        let mut says_so = false;
         let glance = || self.enter(id).transpose();
         let look = || {
             let result = glance().or_else(|| self.succeed(id));
-            if result.is_none() && overtaken.load(Relaxed) == 0 {
-                overtaken.store(1, Relaxed); // (I5)
+            if result.is_none() {
+                says_so |= overtaken.begin();
             }
             result
         };
         let result = gone.wait(|glance| spin.until(glance), deadline, glance, look);
-        // In, or no longer interested; others that wait say so with their next look.
-        overtaken.store(0, Relaxed);
+        if matches!(result, Some(Ok(_))) {
+            overtaken.end();
+        } else if says_so {
+            overtaken.give_up();
+        }
         crash_point!("rwlock.no_longer_overtaken");
         yielded.notify_all();
         result.unwrap_or(Err(NotRead::Refused(Refused::Held)))
@@ -271,7 +272,7 @@ impl Rw<'_> {
     pub(crate) fn write(self, id: PeerId, deadline: Deadline, spin: &Spin) -> Result<Acquired, Refused> {
         let RwWords { writer, overtaken, .. } = self.words;
         let mut acquired = writer.acquire(Claim::whole(id), self.liveness, deadline, spin)?;
-        if overtaken.load(Relaxed) > MOST_IN_A_ROW {
+        if overtaken.is_too_often() {
             self.give_back(acquired == Acquired::Dirty);
             self.let_readers_go_first(deadline, spin);
             acquired = writer.acquire(Claim::whole(id), self.liveness, deadline, spin)?;
@@ -282,10 +283,7 @@ impl Rw<'_> {
     /// Goes as a writer. `dirty`: it was got dirty, and its owner has not repaired.
     #[inline]
     pub(crate) fn unwrite(self, dirty: bool) {
-        let overtaken = self.words.overtaken.load(Relaxed);
-        if overtaken > 0 && overtaken <= MOST_IN_A_ROW {
-            self.words.overtaken.store(overtaken + 1, Relaxed);
-        }
+        self.words.overtaken.count();
         self.give_back(dirty);
     }
 
@@ -350,9 +348,9 @@ impl Rw<'_> {
     #[cold]
     fn let_readers_go_first(self, deadline: Deadline, spin: &Spin) {
         let RwWords { overtaken, yielded, .. } = self.words;
-        let look = || (overtaken.load(Relaxed) <= MOST_IN_A_ROW).then_some(());
+        let look = || (!overtaken.is_too_often()).then_some(());
         if yielded.wait(|glance| spin.until(glance), deadline.within(BOUND), look, look).is_none() {
-            overtaken.store(0, Relaxed); // whoever still waits says so again
+            overtaken.end();
         }
     }
 

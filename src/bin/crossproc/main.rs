@@ -48,7 +48,7 @@ enum Command {
     },
     /// Lists the shared objects that have names.
     ///
-    /// Exits with 1 if one of them is no shared object, or damaged, or may not be looked at.
+    /// Exits with 1 if one of them is no shared object, or damaged. Those of others, which may not be looked at, are named as well.
     Ls {
         /// One JSON object for each line.
         #[arg(long)]

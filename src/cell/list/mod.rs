@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::item::HEAD;
 use crate::error::{AttachError, Error, Kind, Result};
-use crate::segment::handle::impl_handle;
+use crate::segment::impls::impl_handle;
 use crate::segment::named;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Atomics, Facts, Failure, Name, Ownership, Section, Segment, Wait, stamp, type_stamp};

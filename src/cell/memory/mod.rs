@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::segment::Name;
-use crate::segment::handle::impl_handle;
+use crate::segment::impls::impl_handle;
 use crate::segment::named;
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Facts, Failure, Ownership, Region, Section, Segment, Wait, stamp, type_stamp};
@@ -190,35 +190,6 @@ impl SharedMemory {
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.placed.length()
-    }
-
-    /// Removes the name. Those who have the object open keep it; the kernel frees it with the last of them.
-    ///
-    /// Any process may do so that has made the object under its name, or opened it by that; it need not be the creator. As
-    /// [`unlink`](crate::unlink), but never another object that has got the name since.
-    ///
-    /// # Errors
-    ///
-    /// [`NoSuchName`](Error::NoSuchName) if it has been removed already; [`Nameless`](Error::Nameless) if this process has
-    /// neither made the object under a name nor opened it by one; [`PermissionDenied`](Error::PermissionDenied) if it is
-    /// another user's.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Error, SharedMemory};
-    ///
-    /// # let unique = format!("example/memory-unlink-{}", std::process::id());
-    /// # let name = unique.as_str();
-    /// let memory = SharedMemory::create_named(name, 10)?; // or "app/memory"
-    /// memory.unlink()?;
-    /// assert!(matches!(memory.unlink(), Err(Error::NoSuchName { .. })));
-    /// assert!(matches!(SharedMemory::open(name), Err(Error::NoSuchName { .. })));
-    /// assert_eq!(memory.to_vec(), [0; 10]);
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn unlink(&self) -> Result<()> {
-        named::unlink_object(self.placed.segment(), self.placed.offset(), Kind::SharedMemory)
     }
 
     /// The bytes, for copies.

@@ -9,8 +9,7 @@ use std::mem::offset_of;
 use std::sync::Arc;
 
 use crate::error::{Kind, Result};
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Facts, Failure, Ownership, Section, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use self::party::Presence;
 use crate::error::{Error, Kind, Result};
-use crate::segment::handle::impl_from_fd;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_from_fd};
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Atomics, PEERS, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
@@ -57,7 +56,8 @@ pub use wait::BarrierTurn;
 ///   is then broken.
 /// - A process that is stopped is waited for.
 ///
-/// [`reset`](Self::reset) forgets the dead. A forked copy of a process is a possible party from its first call on.
+/// [`reset`](Self::reset) forgets the dead. A forked copy of a process is a possible party once it has waited or called `reset`,
+/// or has a handle of its own making.
 ///
 /// # Layout
 ///
@@ -277,6 +277,7 @@ impl Barrier {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn reset(&self) {
+        let _ = self.enter(); // a forked copy, too (`word/barrier.rs`, B5)
         self.meeting().reset();
     }
 }

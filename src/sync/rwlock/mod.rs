@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, LockError, Result, TryLockError};
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::{Body, Home, Placed, assert_alignment};
 use crate::segment::{Arena, Facts, Failure, Segment, Shared, Wait, stamp, type_stamp};
 use crate::sys::atomic::AtomicU64;

@@ -2,8 +2,7 @@ use super::methods::impl_semaphore;
 use super::placed::PlacedSemaphore;
 use crate::error::Result;
 use crate::segment::Arena;
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::Home;
 
 /// A [`Semaphore`](crate::Semaphore) that never has more permits than at the beginning: a release without an acquire is an

@@ -7,8 +7,7 @@ mod placed;
 
 use crate::error::Result;
 use crate::segment::Arena;
-use crate::segment::handle::impl_handle;
-use crate::segment::named::impl_create;
+use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::Home;
 
 pub use self::bounded::BoundedSemaphore;

@@ -166,6 +166,19 @@ fn two_enter_at_once() {
     assert_eq!(waiting.map(|waiting| waiting.join().unwrap()), [Some(false); 2], "woken by nobody");
 }
 
+/// One waits, and two come before a notifier that has begun looks at the words: it is the first that is woken.
+fn two_come_meanwhile() {
+    let stock = Stock::new(3);
+    Process::run(peer(US).get(), None, || {
+        let enter = || stock.waiters().enter(peer(US)).unwrap();
+        let first = enter();
+        let notifying = process(&stock, 1, None, |stock, _| stock.waiters().notify_longest(1, 1));
+        let all = [first, enter(), enter()];
+        assert_eq!(notifying.join().unwrap(), Some(1));
+        assert_eq!(all.map(|place| stock.waiters().wait(&place, Deadline::Passed, &Spin)), [true, false, false]);
+    });
+}
+
 /// A notifier without the lock does not hide a waiter from the next one.
 fn one_notifies_without_the_lock() {
     let stock = Stock::new(1);
@@ -264,13 +277,18 @@ fn the_last_word_is_a_dead_ones() {
     assert_eq!(newcomer.join().unwrap().map(usize::from), Some(woken));
 }
 
-const UNHARMED: [fn(); 5] =
-    [two_wait_for_one_each, the_first_is_woken_first, one_gives_up, two_enter_at_once, one_notifies_without_the_lock];
+const UNHARMED: [fn(); 6] = [
+    two_wait_for_one_each,
+    the_first_is_woken_first,
+    one_gives_up,
+    two_enter_at_once,
+    two_come_meanwhile,
+    one_notifies_without_the_lock,
+];
 const LEFT_BEHIND: [fn(); 3] = [a_notification_is_inherited, two_inherit_at_once, the_last_word_is_a_dead_ones];
-const WAITERS_DEATHS: [fn(); 33] =
-    deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
-const NOTIFIERS_DEATHS: [fn(); 23] =
-    deaths!(a_notifier_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
+const WAITERS_DEATHS: [fn(); 36] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35);
+const NOTIFIERS_DEATHS: [fn(); 27] =
+    deaths!(a_notifier_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26);
 
 #[test]
 fn as_many_wake_as_were_notified() {

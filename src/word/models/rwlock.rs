@@ -11,7 +11,8 @@ use crate::sys::liveness::Liveness;
 use crate::sys::spin::Spin;
 use crate::word::PeerId;
 use crate::word::lock::{Acquired, Refused};
-use crate::word::rwlock::{MOST_IN_A_ROW, NotRead, Rw, RwWords};
+use crate::word::overtaken::{MOST_IN_A_ROW, Overtaken};
+use crate::word::rwlock::{NotRead, Rw, RwWords};
 
 /// A lock and what it guards; loom fails an execution in which somebody writes while another one is at it, or does not see
 /// what the one before it has done.
@@ -136,6 +137,15 @@ fn a_reader_that_has_been_overtaken() {
     assert_eq!(writer.join().unwrap(), CLEAN);
 }
 
+/// A reader that the writer may be letting go first gives up.
+fn a_reader_gives_up() {
+    let guarded = Guarded::overtaken(Overtaken::GIVEN_UP | (MOST_IN_A_ROW + 1));
+    let impatient = |guarded: &Guarded, id| guarded.look(id, guarded.rw().read(id, Deadline::Passed, &Spin));
+    let reader = contend(&guarded, peer(0), None, impatient);
+    assert_eq!(Process::run(peer(1).get(), None, || guarded.write(peer(1))), CLEAN);
+    assert!([CLEAN, Some(Err(Refused::Held))].contains(&reader.join().unwrap()));
+}
+
 /// Two threads of one process, one of which writes the process over what a dead owner of the place has left.
 fn two_readers_of_one_process() {
     let guarded = Guarded::new();
@@ -238,10 +248,11 @@ fn a_dead_writers_lock() {
     }
 }
 
-const UNHARMED: [fn(); 8] = [
+const UNHARMED: [fn(); 9] = [
     a_writer_among_readers,
     a_reader_among_writers,
     a_reader_that_has_been_overtaken,
+    a_reader_gives_up,
     two_readers_of_one_process,
     a_successor_where_a_dead_reader_is_written_off,
     a_writer_gives_up,
