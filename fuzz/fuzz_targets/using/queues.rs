@@ -34,5 +34,5 @@ pub fn use_queue(queue: &Queue<Vec<u8>>) {
         let _ = queue.task_done();
     }
     let _ = queue.get_timeout(MOMENT);
-    queue.join_timeout(MOMENT);
+    let _ = queue.join_timeout(MOMENT);
 }
