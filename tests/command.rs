@@ -98,7 +98,7 @@ fn rm_removes_names_and_says_which_it_could_not() {
 fn rm_says_why_it_could_not() {
     let name = TestName::new();
     drop(Value::create(Name::new(name.as_str()).persist(), 1).unwrap());
-    let _remover = remover(&name);
+    let _remover = remover(name.path());
     let said = crossproc(&["rm", name.as_str()]);
     assert_eq!(said.code, Some(1));
     assert!(said.errors.contains(name.as_str()) && said.errors.contains("busy"), "{}", said.errors);

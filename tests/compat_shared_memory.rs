@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::ffi::CStr;
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::thread;
 
 use common::locking::Stage;
+use common::naming::{in_own_directory, remover};
 use common::processes::forked;
 use common::watchdog;
 use crossproc::{Arena, AttachError, Error, Lock, LockError, Process, Queue, RawArray, RawValue, Ring, Value};
@@ -258,34 +258,13 @@ fn what_is_half_made_is_made_anew() {
 fn a_stopped_maker_is_not_waited_for_for_ever() {
     let _watchdog = watchdog();
     let shmem = shmem(1 << 14);
-    let held = file(&shmem);
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: (1 << 40) - 1,
-        l_len: 1,
-        l_pid: 0,
-    };
-    // SAFETY: `lock` is a live flock and the descriptor is open.
-    assert_eq!(unsafe { libc::fcntl(held.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
+    let held = remover(path(&shmem));
     match Arena::in_shmem(&shmem) {
         Err(Error::Os { source, .. }) => assert_eq!(source.code(), libc::EBUSY),
         other => panic!("{other:?}"),
     }
     drop(held);
     assert!(Arena::in_shmem(&shmem).is_ok());
-}
-
-/// Gives the calling process, which has one thread, a `/dev/shm` of its own; false where this user may not.
-fn in_own_directory(options: &CStr) -> bool {
-    // SAFETY: has no memory arguments.
-    let is_alone = unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0;
-    let (none, private) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
-    // SAFETY: null pointers are allowed where the flags need no argument.
-    let is_private = is_alone && unsafe { libc::mount(none, c"/".as_ptr(), none, private, none.cast()) } == 0;
-    let (target, kind) = (c"/dev/shm".as_ptr(), c"tmpfs".as_ptr());
-    // SAFETY: C strings that outlive the call.
-    is_private && unsafe { libc::mount(kind, target, kind, 0, options.as_ptr().cast()) } == 0
 }
 
 /// `shared_memory` promises more than there is, and dies of SIGBUS when it is touched.

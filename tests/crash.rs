@@ -7,6 +7,7 @@
 mod common;
 
 use common::locking::{Stage, Told, asleep, told};
+use common::naming::TestName;
 use common::processes::{dies_at, is_killed};
 use common::watchdog;
 use crossproc::{
@@ -226,21 +227,6 @@ fn an_attachment_after_a_death_at_each_point() {
     }
 }
 
-/// A name whose object may be in any state, and is gone at the end.
-struct TestName(String);
-
-impl TestName {
-    fn new(test: &str) -> Self {
-        TestName(format!("crash/{test}-{}", std::process::id()))
-    }
-}
-
-impl Drop for TestName {
-    fn drop(&mut self) {
-        let _ = unlink(&self.0);
-    }
-}
-
 fn create(name: String) {
     drop(Value::create(name, 5_u64));
 }
@@ -249,30 +235,30 @@ fn create(name: String) {
 #[test]
 fn a_name_after_a_death_of_its_maker_at_each_point() {
     let _watchdog = watchdog();
-    let name = TestName::new("maker");
+    let name = TestName::new();
     for point in ["create.allocated", "value.writing", "value.committed", "name.removed"] {
-        dies_at!(point, 0, create, (&name.0,));
-        assert!(matches!(Value::<u64>::open(&name.0), Err(Error::NoSuchName { .. })), "{point}");
+        dies_at!(point, 0, create, (name.as_str(),));
+        assert!(matches!(Value::<u64>::open(name.as_str()), Err(Error::NoSuchName { .. })), "{point}");
     }
     for point in ["create.linked", "name.compared"] {
-        dies_at!(point, 0, create, (&name.0,));
-        assert_eq!(Value::<u64>::open(&name.0).unwrap().get(), 5, "{point}");
-        assert_eq!(unlink_abandoned(&name.0), Ok(true), "{point}");
+        dies_at!(point, 0, create, (name.as_str(),));
+        assert_eq!(Value::<u64>::open(name.as_str()).unwrap().get(), 5, "{point}");
+        assert_eq!(unlink_abandoned(name.as_str()), Ok(true), "{point}");
     }
 }
 
 #[test]
 fn a_name_after_a_death_of_who_opens_or_removes_it_at_each_point() {
     let _watchdog = watchdog();
-    let name = TestName::new("others");
-    let value = Value::create(&name.0, 5_u64).unwrap();
+    let name = TestName::new();
+    let value = Value::create(name.as_str(), 5_u64).unwrap();
     for point in ["attach.claimed", "attach.held", "attach.active", "open.attached"] {
-        dies_at!(point, 0, |name: String| drop(Value::<u64>::open(name)), (&name.0,));
-        assert_eq!(unlink_abandoned(&name.0), Ok(false), "{point}");
+        dies_at!(point, 0, |name: String| drop(Value::<u64>::open(name)), (name.as_str(),));
+        assert_eq!(unlink_abandoned(name.as_str()), Ok(false), "{point}");
     }
-    dies_at!("name.compared", 0, |name: String| unlink(name).is_ok(), (&name.0,));
-    assert_eq!(Value::<u64>::open(&name.0).unwrap().get(), 5);
-    dies_at!("name.removed", 0, |name: String| unlink(name).is_ok(), (&name.0,));
-    assert!(matches!(unlink(&name.0), Err(Error::NoSuchName { .. })));
+    dies_at!("name.compared", 0, |name: String| unlink(name).is_ok(), (name.as_str(),));
+    assert_eq!(Value::<u64>::open(name.as_str()).unwrap().get(), 5);
+    dies_at!("name.removed", 0, |name: String| unlink(name).is_ok(), (name.as_str(),));
+    assert!(matches!(unlink(name.as_str()), Err(Error::NoSuchName { .. })));
     assert_eq!(value.get(), 5);
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::kills::Kills;
 use common::locking::{self, Stage, wait_for_state};
 use common::processes::{forked, signal};
 use common::system_calls::system_calls;
@@ -135,17 +136,16 @@ fn a_killed_waiter_swallows_no_wake_up() {
     third.join().unwrap();
 }
 
-/// `KILL_ROUNDS` says how often.
+/// The seed that it prints replays its schedule: `common/kills.rs`.
 #[test]
 fn killed_waiters_and_setters_leave_nobody_asleep() {
-    let rounds = std::env::var("KILL_ROUNDS").map_or(10, |rounds| rounds.parse().expect("a number"));
     let event = Event::new().unwrap();
-    for round in 0..rounds {
-        let _watchdog = watchdog();
+    Kills::asked_for(10).each_round(|_, random| {
         let start = || Process::spawn(wait_for, (&event,)).unwrap();
         let mut waiters: Vec<_> = (0..8).map(|_| start()).collect();
         let setter = Process::spawn(pulse, (&event,)).unwrap();
-        for victim in [waiters.swap_remove(round % 8), setter] {
+        for victim in [waiters.swap_remove(random.index(8)), setter] {
+            (0..random.below(20_000)).for_each(|_| std::hint::spin_loop());
             victim.kill().unwrap();
             let _ = victim.join(); // a waiter may have passed before
         }
@@ -154,7 +154,7 @@ fn killed_waiters_and_setters_leave_nobody_asleep() {
             waiter.join().unwrap();
         }
         event.clear();
-    }
+    });
 }
 
 #[test]

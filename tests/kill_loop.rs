@@ -1,12 +1,9 @@
 //! Producers and consumers that are killed and started again, or stopped for a while, at random instants, while nothing that returned is lost,
 //! doubled, torn or out of order, and nobody stops for long.
-//!
-//! `KILL_ROUNDS` says how many rounds of kills, `KILL_SEED` which: the seed that a test prints replays its schedule.
 
 mod common;
 
 use std::collections::HashMap;
-use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::process;
@@ -17,9 +14,10 @@ use std::sync::atomic::{
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use common::channel::{Channel, Lines, Mixed, assert_all_slots_are_usable, drain};
+use common::kills::{Kills, Random};
 use common::locking::state_of;
 use common::processes::signal;
 use crossproc::{Exit, Process, ProcessError, Queue, RawArray, Ring};
@@ -210,30 +208,6 @@ struct Member {
     /// Its place in the journal.
     number: usize,
     process: Process<()>,
-}
-
-/// xorshift64*, Vigna 2014.
-struct Random(u64);
-
-impl Random {
-    /// For a round of its own, whatever the rounds before have drawn.
-    fn of(seed: u64, round: u64) -> Self {
-        let mut random = Random((seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1);
-        random.next();
-        random.next();
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 16) % end
-    }
 }
 
 /// Ends the test with a word on where everybody is, if nothing has happened for long.
@@ -510,23 +484,17 @@ impl<C: Channel> Batch<C> {
 /// Two of these at a time would measure each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn number_from(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
-}
-
 fn kill_loop<C: Channel>(mode: Mode) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let rounds = number_from("KILL_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 20 } else { 40 });
-    let seed = number_from("KILL_SEED")
-        .unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64));
-    println!("{}, {mode:?}: KILL_SEED={seed} KILL_ROUNDS={rounds}", C::NAME);
+    let kills = Kills::asked_for(if cfg!(debug_assertions) { 20 } else { 40 });
+    let rounds = kills.rounds;
     let (mut round, mut batches, mut messages, mut stops, mut longest_stall) = (0, 0, 0, 0, Duration::ZERO);
     while round < rounds {
         let capacity = [64, 1, 5, 2, 1_000][batches % 5];
         let mut batch = Batch::<C>::new(mode, capacity);
         let last = rounds.min(round + ROUNDS_A_BATCH as u64);
         while round < last {
-            batch.round(&mut Random::of(seed, round));
+            batch.round(&mut kills.random(round));
             round += 1;
         }
         messages += batch.got();

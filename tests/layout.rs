@@ -1,10 +1,13 @@
 //! Golden images: what stands in a segment, word by word. Whoever changes one raises `FORMAT` in `segment/header.rs`.
 
+mod common;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
+use common::watchdog;
 use crossproc::{
     Arena, Array, Barrier, BoundedSemaphore, Condvar, Event, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring,
     RwLock, Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
@@ -189,6 +192,7 @@ fn a_held_lock_is_laid_out_as_ever() {
 
 #[test]
 fn a_condvar_is_laid_out_as_ever() {
+    let _watchdog = watchdog();
     let (lock, changed) = (Lock::new().unwrap(), Condvar::new().unwrap());
     let read = std::thread::scope(|scope| {
         let waiters = [(); 2].map(|()| scope.spawn(|| drop(changed.wait(lock.lock().unwrap()).unwrap())));

@@ -14,6 +14,7 @@ crossproc::test_support!();
 locking_tests!(RLock, RLock::new().unwrap(), {
     #[test]
     fn relocking_is_a_level_more() {
+        let _watchdog = watchdog();
         let it = RLock::new().unwrap();
         let other = it.clone();
         let guards = [it.lock().unwrap(), other.try_lock().unwrap(), it.lock_timeout(MOMENT).unwrap()];
@@ -29,6 +30,7 @@ locking_tests!(RLock, RLock::new().unwrap(), {
 /// In whatever order: the last one that is dropped unlocks.
 #[test]
 fn a_lock_is_free_when_it_has_been_unlocked_as_often_as_locked() {
+    let _watchdog = watchdog();
     let lock = RLock::new().unwrap();
     let is_free = || std::thread::scope(|scope| scope.spawn(|| lock.try_lock().is_ok()).join().unwrap());
     let mut guards: Vec<_> = (0..1_000).map(|_| lock.lock().unwrap()).collect();

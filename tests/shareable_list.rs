@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::kills::Kills;
 use common::locking::{Stage, wait_for_state};
 use common::processes::signal;
 use common::watchdog;
@@ -229,11 +230,10 @@ fn a_reader_never_sees_a_torn_item() {
     assert_eq!((list.get(0).unwrap(), list.get(2).unwrap()), ("left".into(), "right".into()));
 }
 
-/// Writers that are killed at any instruction, by a parent that does not know which.
+/// Writers that are killed at any instruction, by a parent that does not know which. The seed that it prints replays its
+/// schedule: `common/kills.rs`.
 #[test]
 fn a_killed_writer_leaves_every_item_whole() {
-    let _watchdog = watchdog();
-    let rounds = std::env::var("KILL_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
     let list = ShareableList::new(["left".into(), vec![0; 1000].into(), 0.into()]).unwrap();
     list.set(1, telling(0)).unwrap();
     let write = |list: ShareableList| {
@@ -242,22 +242,20 @@ fn a_killed_writer_leaves_every_item_whole() {
             list.update(2, add_one).unwrap();
         }
     };
-    for round in 0..rounds {
+    Kills::asked_for(20).each_round(|round, random| {
         let before = list.get(2).unwrap();
         let writer = Process::spawn(write, (&list,)).unwrap();
         while list.get(2).unwrap() == before {
             thread::yield_now();
         }
-        for _ in 0..(round * 7919) % 50_000 {
-            std::hint::spin_loop();
-        }
+        (0..random.below(50_000)).for_each(|_| std::hint::spin_loop());
         writer.kill().unwrap();
         writer.wait();
         let ShareableItem::Int(number) = list.update(2, add_one).unwrap() else { panic!("a number was there") };
         assert!(is_whole(&list.get(1).unwrap()), "round {round}");
         assert_eq!(list.get(2).unwrap(), number.into());
         assert_eq!(list.get(0).unwrap(), "left".into());
-    }
+    });
 }
 
 /// A process in the middle of an update of item 0, once it has told so.

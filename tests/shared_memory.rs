@@ -2,34 +2,18 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::locking::{Stage, locking_tests, wait_for_state};
+use common::naming::TestName;
 use common::processes::{forked, signal};
 use common::watchdog;
-use crossproc::{Arena, AttachError, Error, Kind, Name, Process, SharedMemory, unlink};
+use crossproc::{Arena, AttachError, Error, Kind, Name, Process, SharedMemory};
 
 crossproc::test_support!();
 
 locking_tests!(SharedMemory, SharedMemory::create(3).unwrap());
-
-/// A name that nobody else uses; whatever still has it at the end of the test loses it.
-struct TestName(String);
-
-impl TestName {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        TestName(format!("test-memory/{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed)))
-    }
-}
-
-impl Drop for TestName {
-    fn drop(&mut self) {
-        let _ = unlink(&self.0);
-    }
-}
 
 fn is_missing(name: &str) -> bool {
     SharedMemory::open(name).unwrap_err() == Error::NoSuchName { name: name.into() }
@@ -40,9 +24,9 @@ fn it_is_as_long_as_it_was_asked_to_be() {
     let name = TestName::new();
     let arena = Arena::new(1 << 20).unwrap();
     for length in [1, 10, 63, 64, 65, 511, 4096, 4097, 100_000] {
-        let here = SharedMemory::create_named(&name.0, length).unwrap();
+        let here = SharedMemory::create_named(name.as_str(), length).unwrap();
         let memories = [
-            SharedMemory::open(&name.0).unwrap(),
+            SharedMemory::open(name.as_str()).unwrap(),
             here,
             SharedMemory::create(length).unwrap(),
             SharedMemory::new_in(&arena, length).unwrap(),
@@ -60,14 +44,14 @@ fn no_bytes_at_all_are_refused() {
     let arena = Arena::new(1 << 10).unwrap();
     for made in [
         SharedMemory::create(0),
-        SharedMemory::create_named(&name.0, 0),
-        SharedMemory::open_or_create(&name.0, 0),
+        SharedMemory::create_named(name.as_str(), 0),
+        SharedMemory::open_or_create(name.as_str(), 0),
         SharedMemory::new_in(&arena, 0),
     ] {
         let refused = made.unwrap_err();
         assert_eq!(refused.to_string(), "a SharedMemory cannot be made for 0, only for 1 to 9223372036854775807");
     }
-    assert!(is_missing(&name.0));
+    assert!(is_missing(name.as_str()));
 }
 
 #[test]
@@ -124,9 +108,9 @@ fn neighbours_in_an_arena_share_nothing() {
 fn another_process_finds_it_by_name_or_gets_it() {
     let _watchdog = watchdog();
     let name = TestName::new();
-    let memory = SharedMemory::create_named(&name.0, 512).unwrap();
+    let memory = SharedMemory::create_named(name.as_str(), 512).unwrap();
     let by_name = |name: String| SharedMemory::open(name)?.write_at(0, b"howdy");
-    Process::spawn(by_name, (&name.0,)).unwrap().join().unwrap().unwrap();
+    Process::spawn(by_name, (name.as_str(),)).unwrap().join().unwrap().unwrap();
     assert_eq!(&memory.lock().unwrap()[..6], b"howdy\0");
     let by_handle = |memory: SharedMemory| memory.lock().unwrap()[..5].copy_from_slice(b"HELLO");
     Process::spawn(by_handle, (&memory,)).unwrap().join().unwrap();
@@ -139,34 +123,34 @@ fn another_process_finds_it_by_name_or_gets_it() {
 #[test]
 fn a_name_is_given_once_and_finds_what_is_there() {
     let name = TestName::new();
-    assert!(is_missing(&name.0));
-    let memory = SharedMemory::create_named(&name.0, 512).unwrap();
+    assert!(is_missing(name.as_str()));
+    let memory = SharedMemory::create_named(name.as_str(), 512).unwrap();
     memory.write_at(0, b"x").unwrap();
-    let again = SharedMemory::create_named(&name.0, 512).unwrap_err();
-    assert_eq!(again, Error::NameTaken { name: name.0.clone() });
-    assert_eq!(SharedMemory::open_or_create(&name.0, 512).unwrap().to_vec(), memory.to_vec());
-    let other = SharedMemory::open_or_create(&name.0, 511).unwrap_err();
+    let again = SharedMemory::create_named(name.as_str(), 512).unwrap_err();
+    assert_eq!(again, Error::NameTaken { name: name.as_str().into() });
+    assert_eq!(SharedMemory::open_or_create(name.as_str(), 512).unwrap().to_vec(), memory.to_vec());
+    let other = SharedMemory::open_or_create(name.as_str(), 511).unwrap_err();
     let (found, expected) = (512, 511);
     let wrong = AttachError::WrongShape { object: Kind::SharedMemory, what: "length".into(), found, expected };
     assert_eq!(other, Error::Attach(wrong));
-    assert!(matches!(crossproc::Array::<u8>::open(&name.0), Err(Error::Attach(AttachError::WrongKind { .. }))));
+    assert!(matches!(crossproc::Array::<u8>::open(name.as_str()), Err(Error::Attach(AttachError::WrongKind { .. }))));
     drop(memory);
-    assert!(is_missing(&name.0), "the name goes with its creator's last handle");
+    assert!(is_missing(name.as_str()), "the name goes with its creator's last handle");
 }
 
 #[test]
 fn a_name_is_removed_once() {
     let name = TestName::new();
-    let gone = Err(Error::NoSuchName { name: name.0.clone() });
-    let memory = SharedMemory::create_named(&name.0, 10).unwrap();
-    let opened = SharedMemory::open(&name.0).unwrap();
+    let gone = Err(Error::NoSuchName { name: name.as_str().into() });
+    let memory = SharedMemory::create_named(name.as_str(), 10).unwrap();
+    let opened = SharedMemory::open(name.as_str()).unwrap();
     assert_eq!(opened.clone().unlink(), Ok(()));
-    assert!(is_missing(&name.0));
+    assert!(is_missing(name.as_str()));
     assert_eq!((memory.unlink(), opened.unlink()), (gone.clone(), gone.clone()));
     memory.write_at(0, b"still here").unwrap();
     assert_eq!(opened.to_vec(), b"still here");
     // Another object that has the name now is none of theirs to remove.
-    let next = SharedMemory::create_named(&name.0, 10).unwrap();
+    let next = SharedMemory::create_named(name.as_str(), 10).unwrap();
     assert_eq!((memory.unlink(), opened.unlink()), (gone.clone(), gone));
     assert_eq!(next.unlink(), Ok(()));
 }
@@ -175,11 +159,11 @@ fn a_name_is_removed_once() {
 fn who_opens_it_in_another_process_may_remove_its_name() {
     let _watchdog = watchdog();
     let name = TestName::new();
-    let memory = SharedMemory::create_named(Name::new(&name.0).persist(), 10).unwrap();
+    let memory = SharedMemory::create_named(Name::new(name.as_str()).persist(), 10).unwrap();
     let remove = |name: String| SharedMemory::open(name)?.unlink();
-    assert_eq!(Process::spawn(remove, (&name.0,)).unwrap().join().unwrap(), Ok(()));
-    assert!(is_missing(&name.0));
-    assert_eq!(memory.unlink(), Err(Error::NoSuchName { name: name.0.clone() }));
+    assert_eq!(Process::spawn(remove, (name.as_str(),)).unwrap().join().unwrap(), Ok(()));
+    assert!(is_missing(name.as_str()));
+    assert_eq!(memory.unlink(), Err(Error::NoSuchName { name: name.as_str().into() }));
 }
 
 #[test]
@@ -188,10 +172,10 @@ fn who_does_not_know_a_name_cannot_remove_it() {
     let name = TestName::new();
     let nameless = Err(Error::Nameless { object: Kind::SharedMemory });
     assert_eq!(SharedMemory::create(10).unwrap().unlink(), nameless);
-    let arena = Arena::create(&*name.0, 1 << 12).unwrap();
+    let arena = Arena::create(name.as_str(), 1 << 12).unwrap();
     assert_eq!(SharedMemory::new_in(&arena, 10).unwrap().unlink(), nameless, "the name is the arena's");
     drop(arena);
-    let memory = SharedMemory::create_named(&name.0, 10).unwrap();
+    let memory = SharedMemory::create_named(name.as_str(), 10).unwrap();
     let received = |memory: SharedMemory| memory.unlink();
     assert_eq!(Process::spawn(received, (&memory,)).unwrap().join().unwrap(), nameless);
     assert_eq!(memory.unlink(), Ok(()));

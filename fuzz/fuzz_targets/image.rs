@@ -10,14 +10,18 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use arbitrary::Arbitrary;
 use crossproc::{
-    Arena, Array, Error, Guard, Lock, Queue, RawArray, Result, Ring, Shared, Slot, Taken, Task, TryLockError, Value,
+    Arena, Array, Barrier, BoundedSemaphore, Condvar, Error, Event, Lock, Queue, RLock, RawArray, Result, Ring, RwLock,
+    Semaphore, ShareableList, SharedMemory, Value,
 };
 use libfuzzer_sys::fuzz_target;
+use using::queues::SLOTS;
+use using::{cells, queues, sync};
+
+mod using;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -42,6 +46,15 @@ enum Object {
     Arena,
     Ring,
     Queue,
+    SharedMemory,
+    ShareableList,
+    RLock,
+    RwLock,
+    Semaphore,
+    BoundedSemaphore,
+    Condvar,
+    Event,
+    Barrier,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -102,9 +115,6 @@ type Large = [u8; 24];
 /// Elements of the arrays.
 const LENGTH: usize = 20;
 
-/// Of the ring and of the queue.
-const SLOTS: usize = 3;
-
 fn queue() -> Result<Queue<Vec<u8>>> {
     Queue::builder().capacity(SLOTS).max_message(300).build()
 }
@@ -115,14 +125,11 @@ const FIRST_OBJECT: usize = 128 + 256 * 8;
 /// Where the header says how long the segment is.
 const LENGTH_FIELD: usize = 24;
 
-/// The longest that any operation waits here for a lock that a forged owner holds.
-const MOMENT: Duration = Duration::from_millis(1);
-
 const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 
 impl Object {
     fn image(self) -> &'static [u8] {
-        static IMAGES: LazyLock<[Vec<u8>; 8]> = LazyLock::new(|| {
+        static IMAGES: LazyLock<[Vec<u8>; 17]> = LazyLock::new(|| {
             [
                 bytes_of(Value::<Small>::new(7)),
                 bytes_of(Value::<Large>::new([7; 24])),
@@ -132,6 +139,15 @@ impl Object {
                 bytes_of(Arena::new(1 << 12)),
                 bytes_behind(&ring().memory_fd()),
                 bytes_behind(&full_queue().memory_fd()),
+                bytes_of(SharedMemory::create(100)),
+                bytes_of(ShareableList::new(["text".into(), b"bytes".into(), 7.into(), true.into()])),
+                bytes_of(RLock::new()),
+                bytes_of(RwLock::<Small>::new(7)),
+                bytes_of(Semaphore::builder().permits(2).max(5).build()),
+                bytes_of(BoundedSemaphore::new(3)),
+                bytes_of(Condvar::new()),
+                bytes_of(Event::new()),
+                bytes_of(Barrier::new(3)),
             ]
         });
         &IMAGES[self as usize]
@@ -264,145 +280,25 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// Of the outcomes of a lock, those that hostile bytes can bring about; `true` if the lock was got, and is clean now.
-///
-/// Nobody else is there, so whoever the word names as the owner is dead, except this process itself.
-fn is_got<G: Guard>(outcome: Result<G, TryLockError<G>>) -> bool {
-    match outcome {
-        Ok(_) => true,
-        Err(TryLockError::OwnerDied(mut guard)) => {
-            guard.repair();
-            true
-        }
-        Err(TryLockError::Held | TryLockError::AlreadyHeld) => false,
-        Err(TryLockError::Failed(error)) => panic!("{error:?}"),
-    }
-}
-
-/// As `is_got`, for an operation that takes the lock itself.
-fn is_done<R>(outcome: Result<R>) -> Option<R> {
-    match outcome {
-        Ok(result) => Some(result),
-        Err(Error::Held { .. } | Error::AlreadyHeld { .. }) => None,
-        Err(other) => panic!("{other:?}"),
-    }
-}
-
-fn use_value<T: Shared + PartialEq + std::fmt::Debug>(value: &Value<T>, one: T, two: T) {
-    value.get();
-    if is_done(value.update_timeout(|_| one, MOMENT)).is_some() {
-        assert_eq!(value.get(), one);
-        // The lock is free now, and nothing hostile happens meanwhile.
-        value.set(two);
-        assert_eq!(value.update(|found| found), two);
-    }
-    if is_got(value.lock_timeout(MOMENT)) {
-        let mut guard = value.try_lock().expect("repaired and free");
-        assert!(matches!(value.try_set(two), Err(Error::AlreadyHeld { .. })));
-        *guard = one;
-        drop(guard);
-        assert_eq!(value.get(), one);
-    }
-}
-
-fn use_array(array: &Array<u32>) {
-    let last = array.len().saturating_sub(1);
-    assert!(matches!(array.get(array.len()), Err(Error::OutOfRange { .. })));
-    for index in [0, last / 2, last] {
-        if index < array.len() && is_done(array.set_timeout(index, 5, MOMENT)).is_some() {
-            assert_eq!(array.get(index).unwrap(), 5);
-            assert_eq!(array.to_vec().len(), array.len());
-        }
-    }
-    if is_got(array.lock_timeout(MOMENT)) {
-        array.try_lock().expect("repaired and free").fill(6);
-        assert!(array.to_vec().iter().all(|&item| item == 6));
-    }
-}
-
-fn use_raw_array(array: &RawArray<AtomicU64>) {
-    for item in array.iter() {
-        item.store(item.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-}
-
-fn use_lock(lock: &Lock) {
-    if is_got(lock.try_lock()) {
-        let guard = lock.lock_timeout(MOMENT).expect("repaired and free");
-        assert!(matches!(lock.try_lock(), Err(TryLockError::AlreadyHeld)));
-        drop(guard);
-        drop(lock.lock().expect("clean and free"));
-    }
-    is_got(lock.lock_timeout(MOMENT));
-}
-
-fn use_arena(arena: &Arena) {
-    let remaining = arena.remaining();
-    // What is made in a hostile arena lies on hostile bytes.
-    if let Some(value) = is_made(Value::<Small>::new_in(arena, 1), remaining) {
-        assert_eq!(value.get(), 1);
-        use_value(&value, 2, 3);
-    }
-    if let Some(array) = is_made(Array::<u32>::new_in(arena, 10), remaining) {
-        use_array(&array);
-    }
-    if let Some(lock) = is_made(Lock::new_in(arena), remaining) {
-        use_lock(&lock);
-    }
-    assert!(is_made(RawArray::<AtomicU64>::new_in(arena, 1 << 20), remaining).is_none());
-}
-
-/// Nothing is certain of what lies in it; but it answers, and in time.
-fn use_ring(ring: &Ring<[u64; 9]>) {
-    for number in 0..2 * SLOTS as u64 {
-        let _ = ring.put_timeout([number; 9], MOMENT);
-        let _ = ring.try_put([number; 9]);
-        let _ = ring.try_reserve().map(Slot::commit);
-    }
-    let _ = (ring.len(), ring.is_empty(), ring.is_full(), ring.is_closed(), ring.redelivered());
-    let _ = ring.try_take().map(Taken::give_back);
-    for _ in 0..2 * SLOTS {
-        let _ = ring.try_get();
-    }
-    let _ = ring.get_timeout(MOMENT);
-}
-
-fn use_queue(queue: &Queue<Vec<u8>>) {
-    for length in [0, 50, 100, 200, 290, 400] {
-        let _ = queue.put_timeout(vec![1; length], MOMENT);
-        let _ = queue.try_put(vec![1; length]);
-    }
-    let _ = (queue.len(), queue.is_empty(), queue.is_full(), queue.is_closed(), queue.redelivered());
-    let _ = queue.try_get_task().map(Task::give_back);
-    for _ in 0..2 * SLOTS {
-        let _ = queue.try_get();
-        let _ = queue.task_done();
-    }
-    let _ = queue.get_timeout(MOMENT);
-    queue.join_timeout(MOMENT);
-}
-
-fn is_made<H>(outcome: Result<H>, room: usize) -> Option<H> {
-    match outcome {
-        Ok(object) => Some(object),
-        Err(Error::NoSpace { available, .. }) => {
-            assert!(available <= room as u64);
-            None
-        }
-        Err(other) => panic!("{other:?}"),
-    }
-}
-
 fuzz_target!(|input: Input<'_>| {
     let peer = Peer::new(&input);
     match input.taken_for.unwrap_or(input.object) {
-        Object::Small => peer.expect(Value::<Small>::from_fd, |value| use_value(value, 77, 78)),
-        Object::Large => peer.expect(Value::<Large>::from_fd, |value| use_value(value, [77; 24], [78; 24])),
-        Object::Array => peer.expect(Array::<u32>::from_fd, use_array),
-        Object::RawArray => peer.expect(RawArray::<AtomicU64>::from_fd, use_raw_array),
-        Object::Lock => peer.expect(Lock::from_fd, use_lock),
-        Object::Arena => peer.expect(Arena::from_fd, use_arena),
-        Object::Ring => peer.expect(Ring::<[u64; 9]>::from_fd, use_ring),
-        Object::Queue => peer.expect(Queue::<Vec<u8>>::from_fd, use_queue),
+        Object::Small => peer.expect(Value::<Small>::from_fd, |value| cells::use_value(value, 77, 78)),
+        Object::Large => peer.expect(Value::<Large>::from_fd, |value| cells::use_value(value, [77; 24], [78; 24])),
+        Object::Array => peer.expect(Array::<u32>::from_fd, cells::use_array),
+        Object::RawArray => peer.expect(RawArray::<AtomicU64>::from_fd, cells::use_raw_array),
+        Object::Lock => peer.expect(Lock::from_fd, sync::use_lock),
+        Object::Arena => peer.expect(Arena::from_fd, cells::use_arena),
+        Object::Ring => peer.expect(Ring::<[u64; 9]>::from_fd, queues::use_ring),
+        Object::Queue => peer.expect(Queue::<Vec<u8>>::from_fd, queues::use_queue),
+        Object::SharedMemory => peer.expect(SharedMemory::from_fd, cells::use_memory),
+        Object::ShareableList => peer.expect(ShareableList::from_fd, cells::use_list),
+        Object::RLock => peer.expect(RLock::from_fd, sync::use_rlock),
+        Object::RwLock => peer.expect(RwLock::<Small>::from_fd, sync::use_rwlock),
+        Object::Semaphore => peer.expect(Semaphore::from_fd, sync::use_semaphore),
+        Object::BoundedSemaphore => peer.expect(BoundedSemaphore::from_fd, sync::use_bounded_semaphore),
+        Object::Condvar => peer.expect(Condvar::from_fd, sync::use_condvar),
+        Object::Event => peer.expect(Event::from_fd, sync::use_event),
+        Object::Barrier => peer.expect(Barrier::from_fd, sync::use_barrier),
     }
 });

@@ -5,7 +5,9 @@ mod common;
 
 mod action;
 mod breaks;
+mod deaths;
 mod handles;
+mod kills;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -25,6 +27,9 @@ type Number = RawValue<AtomicU32>;
 fn number() -> Number {
     RawValue::new(AtomicU32::new(0)).unwrap()
 }
+
+/// What all are told of a death.
+const DIED: Result<BarrierTurn, BarrierError> = Err(BarrierError::Broken(BrokenBy::Death));
 
 fn broken(by: BrokenBy) -> Result<BarrierTurn, BarrierError> {
     Err(BarrierError::Broken(by))
@@ -133,11 +138,12 @@ fn more_threads_than_parties_take_turns() {
     let _watchdog = watchdog();
     const THREADS: u64 = 6;
     const TURNS: u64 = if cfg!(debug_assertions) { 200 } else { 2_000 };
-    let (barrier, leaders, actions) = (Barrier::new(3).unwrap(), AtomicU64::new(0), AtomicU64::new(0));
+    let barrier = Barrier::new(3).unwrap();
+    let [passes, leaders, actions] = [const { AtomicU64::new(0) }; 3];
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let barrier = barrier.clone();
-            let (leaders, actions) = (&leaders, &actions);
+            let (passes, leaders, actions) = (&passes, &leaders, &actions);
             scope.spawn(move || {
                 for turn in 0..TURNS {
                     let passed = if turn % 2 == 0 {
@@ -147,14 +153,19 @@ fn more_threads_than_parties_take_turns() {
                     };
                     // Whoever is done first ends it for those who would then be too few.
                     let Ok(passed) = passed else { break };
+                    passes.fetch_add(1, SeqCst);
                     leaders.fetch_add(u64::from(passed.is_leader()), SeqCst);
                 }
                 barrier.abort();
             });
         }
     });
+    let [passes, leaders, actions] = [passes, leaders, actions].map(AtomicU64::into_inner);
+    // Whoever was done first has taken part in so many generations; each has three parties, of which one leads.
+    assert!(leaders >= TURNS, "{leaders} generations");
+    assert_eq!(passes, 3 * leaders, "of each generation, all have passed");
     // The last action may have been in vain.
-    assert!(leaders.load(SeqCst) > 0 && actions.load(SeqCst) <= leaders.load(SeqCst) + 1);
+    assert!(actions <= leaders + 1, "{actions} actions in {leaders} generations");
 }
 
 #[test]

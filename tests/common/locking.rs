@@ -43,6 +43,20 @@ pub(crate) fn wait_for_state(pid: u32, state: char) {
     }
 }
 
+/// Until the main thread of a process that waits has looked for the dead, from now on: it sleeps between two looks, and the
+/// first sleep to be counted may follow on a look from before.
+pub(crate) fn wait_for_a_look(pid: u32) {
+    let sleeps = || -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        count.trim().parse().unwrap()
+    };
+    let before = sleeps();
+    while sleeps() < before + 3 {
+        thread::yield_now();
+    }
+}
+
 /// What the next owner is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Told {
@@ -79,6 +93,7 @@ macro_rules! locking_tests {
         locking_tests!($type, $make, {
             #[test]
             fn relocking_is_an_error() {
+                let _watchdog = watchdog();
                 let it = $make;
                 let guard = it.lock().unwrap();
                 assert!(matches!(it.lock(), Err(LockError::AlreadyHeld)));
@@ -98,7 +113,7 @@ macro_rules! locking_tests {
 
             use crossproc::{Exit, LockError, Process, ProcessError, RawValue, TryLockError};
 
-            use crate::common::locking::{Stage, wait_for_state};
+            use crate::common::locking::{Stage, asleep, wait_for_state};
             use crate::common::processes::{forked, signal};
             use crate::common::watchdog;
 
@@ -187,9 +202,11 @@ macro_rules! locking_tests {
                 let (it, stage) = ($make, Stage::new());
                 let owner = Process::spawn(hold_for_ever, (&it, &stage)).unwrap();
                 stage.wait_for(1);
-                let wait = |it: $type| matches!(it.lock(), Err(LockError::OwnerDied(_)));
-                let waiter = Process::spawn(wait, (&it,)).unwrap();
-                wait_for_state(waiter.pid(), 'S');
+                let wait = |it: $type, stage: Stage| {
+                    stage.advance();
+                    matches!(it.lock(), Err(LockError::OwnerDied(_)))
+                };
+                let waiter = asleep!(wait, &it);
                 owner.kill().unwrap();
                 assert!(waiter.join().unwrap());
             }
@@ -199,14 +216,13 @@ macro_rules! locking_tests {
                 let _watchdog = watchdog();
                 let it = $make;
                 let guard = it.lock().unwrap();
-                let wait = |it: $type| drop(it.lock().unwrap());
-                let waiters = [0; 3].map(|_| Process::spawn(wait, (&it,)).unwrap());
-                for waiter in &waiters {
-                    wait_for_state(waiter.pid(), 'S');
-                }
-                waiters[0].kill().unwrap();
+                let wait = |it: $type, stage: Stage| {
+                    stage.advance();
+                    drop(it.lock().unwrap());
+                };
+                let [killed, second, third] = [0; 3].map(|_| asleep!(wait, &it));
+                killed.kill().unwrap();
                 drop(guard);
-                let [killed, second, third] = waiters;
                 assert!(killed.join().is_err());
                 second.join().unwrap();
                 third.join().unwrap();
@@ -254,6 +270,7 @@ macro_rules! locking_tests {
 
             #[test]
             fn a_panic_releases() {
+                let _watchdog = watchdog();
                 let it = $make;
                 let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
                     let _guard = it.lock().unwrap();

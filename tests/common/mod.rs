@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod channel;
+pub(crate) mod kills;
 pub(crate) mod locking;
 pub(crate) mod naming;
 pub(crate) mod piping;

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A name that nobody else uses; whatever still has it at the end of the test loses it.
@@ -47,9 +48,9 @@ pub(crate) fn in_own_directory(options: &CStr) -> bool {
     is_private && unsafe { libc::mount(kind, target, kind, 0, options.as_ptr().cast()) } == 0
 }
 
-/// The lock that somebody who removes the name has, until this is dropped.
-pub(crate) fn remover(name: &TestName) -> File {
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
+/// The lock that somebody who removes the name of this file has, until this is dropped.
+pub(crate) fn remover(path: impl AsRef<Path>) -> File {
+    let file = File::options().read(true).write(true).open(path).unwrap();
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

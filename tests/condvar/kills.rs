@@ -1,15 +1,11 @@
 //! Kills at random among those who wait and those who notify.
-//!
-//! `KILL_ROUNDS` says how many, `KILL_SEED` which: the seed that the test prints replays its schedule.
 
-use std::env;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
-use std::time::SystemTime;
 
 use crossproc::{Condvar, Guard, Lock, LockError, Process, RawValue};
 
-use crate::common::watchdog;
+use crate::common::kills::Kills;
 
 /// What the kill loop counts: the low half things made, the high half things taken. One word, so that it is whole at any
 /// instruction.
@@ -67,25 +63,11 @@ fn take(stock: Stock) {
     }
 }
 
-fn number_from(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap())
-}
-
 /// Four make and four take; in each round one of the eight is killed and started again. Then all that was made is taken
-/// without a further notification: nobody sleeps who should have been woken.
+/// without a further notification: nobody sleeps who should have been woken. The seed that it prints replays its schedule:
+/// `common/kills.rs`.
 #[test]
 fn everything_is_taken_though_makers_and_takers_are_killed() {
-    let rounds = number_from("KILL_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 30 } else { 150 });
-    let seed = number_from("KILL_SEED")
-        .unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64));
-    println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
-    let mut random = seed | 1;
-    let mut below = |limit: u64| {
-        random ^= random >> 12;
-        random ^= random << 25;
-        random ^= random >> 27;
-        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
-    };
     let number = || RawValue::new(AtomicU64::new(0)).unwrap();
     let condvar = || Condvar::new().unwrap();
     let (numbers, target) = (number(), number());
@@ -95,13 +77,12 @@ fn everything_is_taken_though_makers_and_takers_are_killed() {
         if place < 4 { builder.spawn(make, (&stock,)) } else { builder.spawn(take, (&stock,)) }.unwrap()
     };
     let mut processes: Vec<_> = (0..8).map(start).collect();
-    for _ in 0..rounds {
-        let _watchdog = watchdog();
+    Kills::asked_for(if cfg!(debug_assertions) { 30 } else { 150 }).each_round(|_, random| {
         let target = stock.made() + 500;
         stock.target.store(target, SeqCst);
         drop(stock.mended(stock.lock.lock())); // whoever has looked at the old target waits now
         stock.goes_on.notify_all();
-        let (place, moment) = (below(8) as usize, target - below(500));
+        let (place, moment) = (random.index(8), target - random.below(500));
         while stock.made() < moment {
             thread::yield_now();
         }
@@ -118,5 +99,5 @@ fn everything_is_taken_though_makers_and_takers_are_killed() {
         }
         assert_eq!((stock.made(), stock.taken()), (target, target));
         processes[place] = start(place);
-    }
+    });
 }

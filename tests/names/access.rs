@@ -1,7 +1,12 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::sync::atomic::AtomicU32;
 
-use crossproc::{AttachError, Error, Name, Process, Queue, Ring, Value, abandoned, inspect, unlink, unlink_abandoned};
+use crossproc::{
+    Arena, Array, AttachError, Barrier, BoundedSemaphore, Condvar, Error, Event, Lock, Name, Process, Queue, RLock,
+    RawArray, RawValue, Ring, RwLock, Semaphore, ShareableList, SharedMemory, Value, abandoned, inspect, unlink,
+    unlink_abandoned,
+};
 
 use super::common::watchdog;
 use super::{TestName, is_missing};
@@ -210,20 +215,37 @@ fn what_is_no_object_is_refused_and_left_alone() {
 /// Whoever looks at an object from outside reads whatever anybody has written there.
 #[test]
 fn a_look_at_any_bytes_ends_in_facts_or_an_error() {
-    let _watchdog = watchdog();
-    let name = TestName::new();
-    let persistent = || Name::new(name.as_str()).persist();
-    drop(Value::create(persistent(), 5_u64).unwrap());
-    look_at_each_byte(&name);
-    drop(Ring::<[u8; 5]>::create(persistent(), 3).unwrap());
-    look_at_each_byte(&name);
-    drop(Queue::<String>::create(persistent(), 3).unwrap());
-    look_at_each_byte(&name);
+    let makers: [fn(Name) -> Result<(), Error>; 17] = [
+        |name| Arena::create(name, 1 << 10).map(drop),
+        |name| Value::create(name, 5_u64).map(drop),
+        |name| Array::<u16>::create(name, 3).map(drop),
+        |name| RawValue::create(name, AtomicU32::new(5)).map(drop),
+        |name| RawArray::<AtomicU32>::create(name, 3).map(drop),
+        |name| SharedMemory::create_named(name, 100).map(drop),
+        |name| ShareableList::create(name, ["text".into(), 5.into()]).map(drop),
+        |name| Lock::create(name).map(drop),
+        |name| RLock::create(name).map(drop),
+        |name| RwLock::create(name, 5_u64).map(drop),
+        |name| Semaphore::create(name, 3).map(drop),
+        |name| BoundedSemaphore::create(name, 3).map(drop),
+        |name| Condvar::create(name).map(drop),
+        |name| Event::create(name).map(drop),
+        |name| Barrier::create(name, 3).map(drop),
+        |name| Ring::<[u8; 5]>::create(name, 3).map(drop),
+        |name| Queue::<String>::create(name, 3).map(drop),
+    ];
+    for make in makers {
+        let _watchdog = watchdog();
+        let name = TestName::new();
+        make(Name::new(name.as_str()).persist()).unwrap();
+        look_at_each_byte(&name);
+    }
 }
 
 /// Each byte of the headers and of what follows, changed; and removes the object.
 fn look_at_each_byte(name: &TestName) {
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
+    let kind = inspect(name.as_str()).unwrap().kind;
     let (mut failed, mut found) = (0, 0);
     // The table of peers in between is one like the other.
     for offset in (0..160).chain(128 + 256 * 8..128 + 256 * 8 + 700) {
@@ -238,7 +260,7 @@ fn look_at_each_byte(name: &TestName) {
         }
         file.write_all_at(&byte, offset).unwrap();
     }
-    assert!(found > 0 && failed > 0, "{found} looks, {failed} errors");
+    assert!(found > 0 && failed > 0, "{kind:?}: {found} looks, {failed} errors");
     assert!(inspect(name.as_str()).is_ok());
     unlink(name.as_str()).unwrap();
 }

@@ -108,7 +108,7 @@ fn all_who_attach_wait_for_a_remover() {
         ("lock", &|| value.lock().is_ok_and(|value| *value == 7)),
     ];
     for (way, attach) in ways {
-        let remover = remover(&name);
+        let remover = remover(name.path());
         let inherited = remover.as_raw_fd();
         let waiting = RawValue::new(AtomicU64::new(0)).unwrap();
         let release = || {
@@ -150,7 +150,7 @@ fn a_stopped_remover_uses_no_identity_up() {
     let _watchdog = watchdog();
     let name = TestName::new();
     persistent(&name);
-    let remover = remover(&name);
+    let remover = remover(name.path());
     let before = generations(&remover);
     let refused = Value::<u64>::open(name.as_str());
     assert!(matches!(refused, Err(crossproc::Error::Os { .. })), "{refused:?}");

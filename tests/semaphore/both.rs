@@ -11,7 +11,7 @@ macro_rules! semaphore_tests {
 
             use crossproc::{Error, Exit, Process, ProcessError, RawValue, TryAcquireError};
 
-            use crate::common::locking::{Stage, wait_for_state};
+            use crate::common::locking::{Stage, asleep, wait_for_state};
             use crate::common::processes::{forked, signal};
             use crate::common::system_calls::system_calls;
             use crate::common::watchdog;
@@ -32,6 +32,12 @@ macro_rules! semaphore_tests {
                 loop {
                     thread::park();
                 }
+            }
+
+            /// Takes a permit, for which it has to wait.
+            fn wait(it: $type, stage: Stage) {
+                stage.advance();
+                drop(it.acquire().unwrap());
             }
 
             /// One that has so many permits, all of which were taken by a process that has been killed.
@@ -104,11 +110,7 @@ macro_rules! semaphore_tests {
                 let (it, stage) = (make(2), Stage::new());
                 let owner = Process::spawn(hold_for_ever, (&it, 2, &stage)).unwrap();
                 stage.wait_for(1);
-                let wait = |it: $type| drop(it.acquire().unwrap());
-                let waiters = [(); 3].map(|()| Process::spawn(wait, (&it,)).unwrap());
-                for waiter in &waiters {
-                    wait_for_state(waiter.pid(), 'S');
-                }
+                let waiters = [(); 3].map(|()| asleep!(wait, &it));
                 owner.kill().unwrap();
                 for waiter in waiters {
                     waiter.join().unwrap();
@@ -121,14 +123,9 @@ macro_rules! semaphore_tests {
                 let _watchdog = watchdog();
                 let it = make(1);
                 let permit = it.acquire().unwrap();
-                let wait = |it: $type| drop(it.acquire().unwrap());
-                let waiters = [(); 3].map(|()| Process::spawn(wait, (&it,)).unwrap());
-                for waiter in &waiters {
-                    wait_for_state(waiter.pid(), 'S');
-                }
-                waiters[0].kill().unwrap();
+                let [killed, second, third] = [(); 3].map(|()| asleep!(wait, &it));
+                killed.kill().unwrap();
                 drop(permit);
-                let [killed, second, third] = waiters;
                 assert!(killed.join().is_err());
                 second.join().unwrap();
                 third.join().unwrap();
@@ -163,6 +160,7 @@ macro_rules! semaphore_tests {
 
             #[test]
             fn a_panic_releases() {
+                let _watchdog = watchdog();
                 let it = make(1);
                 let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
                     let _permit = it.acquire().unwrap();
@@ -196,6 +194,7 @@ macro_rules! semaphore_tests {
 
             #[test]
             fn a_permit_may_be_dropped_by_another_thread() {
+                let _watchdog = watchdog();
                 let it = make(1);
                 let permit = it.acquire().unwrap();
                 thread::scope(|scope| scope.spawn(move || drop(permit)).join().unwrap());
@@ -209,9 +208,7 @@ macro_rules! semaphore_tests {
                 let forget = |it: $type| it.acquire().unwrap().forget();
                 Process::spawn(forget, (&it,)).unwrap().join().unwrap();
                 assert_eq!(it.value(), 0);
-                let wait = |it: $type| drop(it.acquire().unwrap());
-                let waiter = Process::spawn(wait, (&it,)).unwrap();
-                wait_for_state(waiter.pid(), 'S');
+                let waiter = asleep!(wait, &it);
                 Process::spawn(|it: $type| it.release(1).unwrap(), (&it,)).unwrap().join().unwrap();
                 waiter.join().unwrap();
                 assert_eq!(it.value(), 1);
@@ -223,16 +220,14 @@ macro_rules! semaphore_tests {
                 let it = make(5);
                 (0..5).for_each(|_| it.acquire().unwrap().forget());
                 // Each keeps its permit until all have one.
-                let wait = |it: $type, inside: Stage| {
+                let wait = |it: $type, inside: Stage, stage: Stage| {
+                    stage.advance();
                     let _permit = it.acquire().unwrap();
                     inside.advance();
                     inside.wait_for(5);
                 };
                 let inside = Stage::new();
-                let waiters = [(); 5].map(|()| Process::spawn(wait, (&it, &inside)).unwrap());
-                for waiter in &waiters {
-                    wait_for_state(waiter.pid(), 'S');
-                }
+                let waiters = [(); 5].map(|()| asleep!(wait, &it, &inside));
                 it.release(5).unwrap();
                 for waiter in waiters {
                     waiter.join().unwrap();

@@ -1,13 +1,13 @@
 //! Contenders that are killed at random instants, and never more inside than there are permits.
 
-use std::env;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crossproc::{Permit, Process, RawArray, RawValue, Semaphore};
 use serde::{Deserialize, Serialize};
 
+use crate::common::kills::Kills;
 use crate::common::watchdog;
 
 /// What contenders for permits write down.
@@ -65,44 +65,35 @@ fn contend(room: Room, me: usize) {
     }
 }
 
-/// `KILL_ROUNDS` says how many kills, `KILL_SEED` which: the seed that it prints replays its schedule.
+/// The seed that it prints replays its schedule: `common/kills.rs`.
 #[test]
 fn eight_contenders_for_three_permits_are_killed_at_random() {
-    let mut guarded = watchdog();
-    let rounds: usize = env::var("KILL_ROUNDS").map_or(100, |rounds| rounds.parse().unwrap());
-    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
-    let mut seed: u32 = env::var("KILL_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
-    println!("KILL_SEED={seed}");
-    let mut random = |below: u32| {
-        seed = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-        (seed >> 16) % below
-    };
+    let kills = Kills::asked_for(100);
+    let most = CONTENDERS + kills.rounds as usize;
     let number = || RawValue::new(AtomicU64::new(0)).unwrap();
     let room = Room {
         semaphore: Semaphore::new(PERMITS).unwrap(),
-        steps: RawArray::new(CONTENDERS + rounds).unwrap(),
-        doomed: RawArray::new(CONTENDERS + rounds).unwrap(),
+        steps: RawArray::new(most).unwrap(),
+        doomed: RawArray::new(most).unwrap(),
         entries: number(),
         violations: number(),
         stop: RawValue::new(AtomicU32::new(0)).unwrap(),
     };
     let start = |me| (me, Process::builder().daemon(true).spawn(contend, (&room, me)).unwrap());
     let mut contenders: Vec<_> = (0..CONTENDERS).map(start).collect();
-    for round in 0..rounds {
-        if round % 100 == 0 {
-            guarded = watchdog();
-        }
+    kills.each_round(|round, random| {
         let before = room.entries.load(SeqCst);
-        let entries = u64::from(random(200)) + 1;
-        while room.entries.load(SeqCst) < before + entries {
+        let entries = random.below(200);
+        while room.entries.load(SeqCst) <= before + entries {
             thread::yield_now();
         }
-        let (me, victim) = contenders.swap_remove(random(CONTENDERS as u32) as usize);
+        let (me, victim) = contenders.swap_remove(random.index(CONTENDERS));
         room.doomed[me].store(1, SeqCst);
         victim.kill().unwrap();
         assert!(victim.join().is_err());
-        contenders.push(start(CONTENDERS + round));
-    }
+        contenders.push(start(CONTENDERS + round as usize));
+    });
+    let _watchdog = watchdog();
     room.stop.store(1, SeqCst);
     let killed_inside = room.steps.iter().zip(room.doomed.iter());
     let killed_inside = killed_inside.filter(|(steps, doomed)| steps.load(SeqCst) % 2 == 1 && doomed.load(SeqCst) == 1);
@@ -112,5 +103,4 @@ fn eight_contenders_for_three_permits_are_killed_at_random() {
     }
     assert_eq!(room.violations.load(SeqCst), 0, "more were inside than there are permits");
     assert_eq!(room.semaphore.value(), PERMITS, "all are back");
-    drop(guarded);
 }

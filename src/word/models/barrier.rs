@@ -3,9 +3,8 @@ use std::sync::Arc;
 use loom::cell::Cell;
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::error::BrokenBy;
-use crate::sys::Process;
 use crate::sys::clock::Deadline;
 use crate::sys::fork::Exclusion;
 use crate::sys::futex::sleepers;
@@ -89,7 +88,7 @@ fn party<const N: usize, R: 'static>(
     field.enter(id);
     let field = Arc::clone(field);
     thread::spawn(move || {
-        Process::run(id.get(), death, || {
+        victim(id.get(), death, || {
             let result = body(&field, id);
             assert!(field.meeting().leave(id));
             result
@@ -158,22 +157,22 @@ fn slot_acts(id: PeerId) -> bool {
     id.slot() == 1
 }
 
-/// Somebody resets it while another waits: that one is told so, or both pass.
+/// Somebody resets it while others wait: those come once more, and then both pass, or time is up for both.
 fn a_reset_is_for_all_or_none() {
     let field = Field::<2>::new();
     let parties = [0, 1].map(|slot| {
         party(&field, slot, None, |field, id| match field.pass(id, Deadline::Never, slot_acts(id)) {
             Err(BrokenBy::Reset) => {
                 // The other one has not passed, and comes once more, too, if it was there; if it was not it comes now.
-                field.pass(id, Deadline::Passed, false).map_err(|_| BrokenBy::Timeout)
+                field.pass(id, Deadline::Passed, false)
             }
             passed => passed,
         })
     });
     field.meeting().reset();
-    for party in parties {
-        let _ = party.join().unwrap().unwrap();
-    }
+    let [first, second] = parties.map(|party| party.join().unwrap().unwrap().map(drop));
+    assert_eq!(first, second);
+    assert!(matches!(first, Ok(()) | Err(BrokenBy::Timeout)), "{first:?}");
     field.meeting().reset();
     assert!(!field.meeting().is_broken() && field.meeting().waiting() == 0);
 }
@@ -243,7 +242,8 @@ const UNHARMED: [fn(); 7] = [
     a_reset_wakes_who_waits,
 ];
 
-const DEATHS: [fn(); 9] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8);
+const LEFT_BEHIND: [fn(); 2] = [a_death_is_not_overwritten, a_successor_is_not_forgotten];
+const DEATHS: [fn(); 14] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 
 #[test]
 fn all_pass_or_none() {
@@ -254,19 +254,14 @@ fn all_pass_or_none() {
 
 #[test]
 fn barriers_survive_a_death_before_any_step() {
-    let others: [fn(); 2] = [a_death_is_not_overwritten, a_successor_is_not_forgotten];
-    for model in DEATHS.into_iter().chain(others) {
+    explore_deaths(2, &DEATHS);
+    for model in LEFT_BEHIND {
         explore(None, 2, model).unwrap();
     }
 }
 
 #[test]
 fn every_mutant_of_the_barrier_fails() {
-    let others: [fn(); 2] = [a_death_is_not_overwritten, a_successor_is_not_forgotten];
-    let models: Vec<fn()> = UNHARMED.into_iter().chain(others).chain([a_death_at_3 as fn()]).collect();
+    let models: Vec<fn()> = UNHARMED.into_iter().chain(LEFT_BEHIND).chain(DEATHS).collect();
     every_mutant_fails(&["word/meeting.rs", "word/parties.rs"], 2, &models);
-}
-
-fn a_death_at_3() {
-    a_death_at(3);
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
@@ -107,7 +107,7 @@ fn process<R: 'static>(
     body: impl FnOnce(&Stock, PeerId) -> R + 'static,
 ) -> thread::JoinHandle<Option<R>> {
     let stock = Arc::clone(stock);
-    thread::spawn(move || Process::run(peer(slot).get(), death, || body(&stock, peer(slot))))
+    thread::spawn(move || victim(peer(slot).get(), death, || body(&stock, peer(slot))))
 }
 
 /// Somebody who was notified and dies before it has its lock again; the kernel is about to say so.
@@ -195,7 +195,7 @@ fn a_waiter_dies_at(step: usize) {
     let victim = thread::spawn({
         let stock = Arc::clone(&stock);
         move || {
-            Process::run(peer(1).get(), Some(step), || {
+            victim(peer(1).get(), Some(step), || {
                 stock.lock(peer(1));
                 if stock.things.get() == 0 {
                     stock.wait(peer(1), Deadline::Never);
@@ -286,8 +286,9 @@ const UNHARMED: [fn(); 6] = [
     one_notifies_without_the_lock,
 ];
 const LEFT_BEHIND: [fn(); 3] = [a_notification_is_inherited, two_inherit_at_once, the_last_word_is_a_dead_ones];
-const WAITERS_DEATHS: [fn(); 14] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-const NOTIFIERS_DEATHS: [fn(); 11] = deaths!(a_notifier_dies_at: 0 1 2 3 4 5 6 7 8 9 10);
+const WAITERS_DEATHS: [fn(); 36] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35);
+const NOTIFIERS_DEATHS: [fn(); 27] =
+    deaths!(a_notifier_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26);
 
 #[test]
 fn as_many_wake_as_were_notified() {
@@ -298,16 +299,15 @@ fn as_many_wake_as_were_notified() {
 
 #[test]
 fn notifications_survive_a_waiters_death_before_any_step() {
-    for model in LEFT_BEHIND.into_iter().chain(WAITERS_DEATHS) {
+    for model in LEFT_BEHIND {
         explore(None, 2, model).unwrap();
     }
+    explore_deaths(2, &WAITERS_DEATHS);
 }
 
 #[test]
 fn waiters_survive_a_notifiers_death_before_any_step() {
-    for model in NOTIFIERS_DEATHS {
-        explore(None, 2, model).unwrap();
-    }
+    explore_deaths(2, &NOTIFIERS_DEATHS);
 }
 
 #[test]

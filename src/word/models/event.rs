@@ -3,8 +3,7 @@ use std::sync::Arc;
 use loom::cell::Cell;
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
-use crate::sys::Process;
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::sleepers;
@@ -55,7 +54,7 @@ fn process<R: 'static>(
     body: impl FnOnce(&Door) -> R + 'static,
 ) -> thread::JoinHandle<Option<R>> {
     let door = Arc::clone(door);
-    thread::spawn(move || Process::run(id, death, || body(&door)))
+    thread::spawn(move || victim(id, death, || body(&door)))
 }
 
 /// One setting is for all who wait.
@@ -194,8 +193,8 @@ const UNHARMED: [fn(); 7] = [
     one_takes_a_setting,
     two_take_one_after_the_other,
 ];
-const WAITERS_DEATHS: [fn(); 6] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5);
-const TAKERS_DEATHS: [fn(); 6] = deaths!(a_taker_dies_at: 0 1 2 3 4 5);
+const WAITERS_DEATHS: [fn(); 9] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8);
+const TAKERS_DEATHS: [fn(); 15] = deaths!(a_taker_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 const SETTERS_DEATHS: [fn(); 3] = deaths!(a_setter_dies_at: 0 1 2);
 
 #[test]
@@ -207,9 +206,9 @@ fn no_setting_is_missed() {
 
 #[test]
 fn events_survive_a_death_before_any_step() {
-    for model in WAITERS_DEATHS.into_iter().chain(TAKERS_DEATHS).chain(SETTERS_DEATHS) {
-        explore(None, 3, model).unwrap();
-    }
+    explore_deaths(3, &WAITERS_DEATHS);
+    explore_deaths(3, &TAKERS_DEATHS);
+    explore_deaths(3, &SETTERS_DEATHS);
 }
 
 #[test]

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
-use crate::sys::Process;
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -52,7 +51,7 @@ impl Stock {
 
 fn process(stock: &Arc<Stock>, id: u32, death: Option<usize>, body: fn(&Stock)) -> thread::JoinHandle<Option<()>> {
     let stock = Arc::clone(stock);
-    thread::spawn(move || Process::run(id, death, || body(&stock)))
+    thread::spawn(move || victim(id, death, || body(&stock)))
 }
 
 fn join(processes: [thread::JoinHandle<Option<()>>; 2]) {
@@ -128,8 +127,8 @@ fn a_maker_dies_at(step: usize) {
 }
 
 const UNHARMED: [fn(); 4] = [two_wait_for_one_each, one_waits_for_two, all_are_woken, one_is_woken];
-const WAITERS_DEATHS: [fn(); 8] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7);
-const MAKERS_DEATHS: [fn(); 7] = deaths!(a_maker_dies_at: 0 1 2 3 4 5 6);
+const WAITERS_DEATHS: [fn(); 13] = deaths!(a_waiter_dies_at: 0 1 2 3 4 5 6 7 8 9 10 11 12);
+const MAKERS_DEATHS: [fn(); 8] = deaths!(a_maker_dies_at: 0 1 2 3 4 5 6 7);
 
 #[test]
 fn no_wake_up_is_lost() {
@@ -140,9 +139,8 @@ fn no_wake_up_is_lost() {
 
 #[test]
 fn waits_survive_a_death_before_any_step() {
-    for model in WAITERS_DEATHS.into_iter().chain(MAKERS_DEATHS) {
-        explore(None, 2, model).unwrap();
-    }
+    explore_deaths(2, &WAITERS_DEATHS);
+    explore_deaths(2, &MAKERS_DEATHS);
 }
 
 #[test]

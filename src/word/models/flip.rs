@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
-use crate::sys::Process;
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::sys::atomic::AtomicU64;
 use crate::word::flip::Sequence;
 
@@ -60,7 +59,7 @@ fn a_death_at(step: usize) {
     let pair = Pair::new();
     let writer = thread::spawn({
         let pair = Arc::clone(&pair);
-        move || Process::run(1, Some(step), || (1..=2).for_each(|commit| pair.write(commit)))
+        move || victim(1, Some(step), || (1..=2).for_each(|commit| pair.write(commit)))
     });
     pair.read();
     writer.join().unwrap();
@@ -78,9 +77,7 @@ fn a_value_is_never_torn() {
 fn a_value_survives_its_writers_death_before_any_step() {
     // Two commits of five steps each.
     const DEATHS: [fn(); 11] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10);
-    for model in DEATHS {
-        explore(None, 3, model).unwrap();
-    }
+    explore_deaths(3, &DEATHS);
 }
 
 #[test]

@@ -32,29 +32,63 @@ mod rwlock;
 #[cfg(not(shuttle))]
 mod semaphore;
 
+use std::cell::Cell;
 use std::panic;
 use std::sync::Once;
 use std::thread;
 
 use crate::sys::{self, Mutant};
 
+/// What was seen in all executions of a model.
+pub(crate) struct Explored {
+    /// Of all calls that were made.
+    mutants: Vec<Mutant>,
+    /// Whether a [`victim`] died in any of them.
+    #[cfg_attr(shuttle, expect(dead_code, reason = "long lives end at random"))]
+    has_killed: bool,
+}
+
 /// Explores a model; the message of the first execution that fails.
 ///
 /// `effort`: for loom, how often an execution may switch away from a thread that could go on. Bounded model checking finds
 /// nearly all bugs with 2 (Musuvathi and Qadeer, PLDI 2007). For shuttle, how many executions there are.
-pub(crate) fn explore(mutant: Option<Mutant>, effort: usize, model: fn()) -> Result<Vec<Mutant>, String> {
+pub(crate) fn explore(mutant: Option<Mutant>, effort: usize, model: fn()) -> Result<Explored, String> {
     silence_mutants();
     // A thread of its own: loom does not clean up its thread-locals after a failure.
     let name = if mutant.is_some() { MUTANT } else { "model" };
     let exploration = thread::Builder::new().name(name.into()).spawn(move || {
         sys::activate(mutant);
         engine::check(model, effort);
-        sys::possible_mutants().into_iter().collect()
+        Explored { mutants: sys::possible_mutants().into_iter().collect(), has_killed: HAS_KILLED.get() }
     });
     exploration.unwrap().join().map_err(|payload| match payload.downcast::<String>() {
         Ok(message) => *message,
         Err(payload) => payload.downcast_ref::<&str>().unwrap_or(&"a panic").to_string(),
     })
+}
+
+// Plain, as both engines run all threads of a model on one thread of ours, and each exploration has a thread of its own.
+thread_local! {
+    static HAS_KILLED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// [`Process::run`](sys::Process::run), noting whether it died.
+#[cfg(not(shuttle))]
+pub(crate) fn victim<R>(id: u32, death: Option<usize>, body: impl FnOnce() -> R) -> Option<R> {
+    let ended = sys::Process::run(id, death, body);
+    HAS_KILLED.set(HAS_KILLED.get() || ended.is_none());
+    ended
+}
+
+/// Explores models with a death before each step, of which the last is one that the victim takes in no execution: the list
+/// leaves no step out at its end.
+#[cfg(not(shuttle))]
+pub(crate) fn explore_deaths(effort: usize, deaths: &[fn()]) {
+    let mut has_killed = true;
+    for &death in deaths {
+        has_killed = explore(None, effort, death).unwrap().has_killed;
+    }
+    assert!(!has_killed, "the victim takes more steps than are listed");
 }
 
 #[cfg(not(shuttle))]
@@ -113,7 +147,7 @@ pub(crate) fn every_mutant_fails(files: &[&str], effort: usize, models: &[fn()])
 pub(crate) fn survivors(files: &[&str], effort: usize, models: &[fn()]) -> Vec<Mutant> {
     let mut mutants: Vec<Mutant> = Vec::new();
     for &model in models {
-        mutants.extend(explore(None, effort, model).expect("the protocol itself passes"));
+        mutants.extend(explore(None, effort, model).expect("the protocol itself passes").mutants);
     }
     mutants.retain(|mutant| files.iter().any(|file| mutant.file.ends_with(file)));
     mutants.sort();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use loom::cell::Cell;
 use loom::thread::{self, JoinHandle};
 
-use super::{deaths, explore};
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
 use crate::sys::Process;
 use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
@@ -11,8 +11,6 @@ use crate::sys::spin::Spin;
 use crate::word::PeerId;
 use crate::word::lock::{Acquired, Claim};
 use crate::word::rlock::{NotLocked, RLockWords};
-
-// No mutants: the words that order are the lock's, and all else is Relaxed.
 
 /// A lock and what it guards; loom fails an execution in which two are in the section at once.
 struct Guarded {
@@ -57,7 +55,7 @@ fn contend(
     repair: bool,
 ) -> JoinHandle<Option<Result<Acquired, NotLocked>>> {
     let guarded = Arc::clone(guarded);
-    thread::spawn(move || Process::run(peer(slot).get(), death, || guarded.enter(peer(slot), repair)))
+    thread::spawn(move || victim(peer(slot).get(), death, || guarded.enter(peer(slot), repair)))
 }
 
 fn three_contenders() {
@@ -85,6 +83,8 @@ fn a_death_at(step: usize) {
     assert!(matches!(free, Some(Ok(_))), "unlocked as often as locked");
 }
 
+const DEATHS: [fn(); 22] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21);
+
 #[test]
 fn the_recursive_lock_excludes() {
     explore(None, 2, three_contenders).unwrap();
@@ -92,8 +92,12 @@ fn the_recursive_lock_excludes() {
 
 #[test]
 fn the_recursive_lock_survives_a_death_before_any_step() {
-    const DEATHS: [fn(); 14] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-    for model in DEATHS {
-        explore(None, 2, model).unwrap();
-    }
+    explore_deaths(2, &DEATHS);
+}
+
+/// The words that order are the lock's, and all else is Relaxed: the lock's calls that only this one makes are changed here.
+#[test]
+fn every_mutant_of_the_lock_below_fails() {
+    let models: Vec<fn()> = DEATHS.into_iter().chain([three_contenders as fn()]).collect();
+    every_mutant_fails(&["word/lock.rs"], 2, &models);
 }

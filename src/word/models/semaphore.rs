@@ -243,7 +243,8 @@ fn a_releasers_death_at(step: usize) {
     guarded.assert_whole(peer(4));
 }
 
-/// More steps than the victims take in nearly any execution with a few preemptions.
+/// More steps than the victims take in nearly any execution with a few preemptions. Some wait
+/// again and again, and take more than 40, and each list that goes on so far takes minutes.
 const DEATHS: [fn(); 12] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11);
 const RELEASERS_DEATHS: [fn(); 12] = deaths!(a_releasers_death_at: 0 1 2 3 4 5 6 7 8 9 10 11);
 

@@ -1,26 +1,15 @@
 //! `Barrier` when parties die: whoever is left is told, and after a reset it works again.
-//!
-//! `KILL_ROUNDS` says how many rounds of kills, `KILL_SEED` which: the seed that a test prints replays its schedule.
 
-mod common;
-
-use std::env;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use common::locking::{self, Stage, wait_for_state};
-use common::processes::{forked, signal};
-use common::watchdog;
-use crossproc::{
-    Arena, Barrier, BarrierError, BarrierTurn, BrokenBy, Error, Event, Exit, Process, ProcessError, RawArray,
-};
+use crossproc::{Arena, Barrier, BarrierError, BrokenBy, Error, Event, Process, ProcessError};
 use serde::{Serialize, Serializer};
 
-crossproc::test_support!();
-
-/// What all are told.
-const DIED: Result<BarrierTurn, BarrierError> = Err(BarrierError::Broken(BrokenBy::Death));
+use crate::common::locking::{self, Stage, wait_for_a_look, wait_for_state};
+use crate::common::processes::{forked, signal};
+use crate::common::watchdog;
+use crate::{DIED, until_waiting};
 
 fn is_told_of_a_death(barrier: Barrier) -> bool {
     barrier.wait() == DIED
@@ -224,14 +213,12 @@ fn a_death_in_the_action_breaks_it() {
         });
     };
     let sleepers = [asleep(&barrier), asleep(&barrier)];
-    while barrier.n_waiting() < 2 {
-        thread::yield_now();
-    }
+    until_waiting(&barrier, 2);
     let acting = Process::spawn(act, (&barrier, &stage)).unwrap();
     stage.wait_for(1);
     // That of somebody else does not: all have arrived.
     kill(keeper(&barrier));
-    thread::sleep(Duration::from_millis(120));
+    sleepers.iter().for_each(|sleeper| wait_for_a_look(sleeper.pid()));
     assert!(!barrier.is_broken());
     kill(acting);
     for sleeper in sleepers {
@@ -253,14 +240,12 @@ fn a_stopped_party_is_waited_for() {
     signal(stopped.pid(), libc::SIGSTOP);
     wait_for_state(stopped.pid(), 'T');
     stage.advance();
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| barrier.wait().is_ok());
-        thread::sleep(Duration::from_millis(120));
-        assert!(!waiting.is_finished() && !barrier.is_broken());
-        signal(stopped.pid(), libc::SIGCONT);
-        assert!(waiting.join().unwrap());
-    });
+    let waiting = asleep(&barrier);
+    wait_for_a_look(waiting.pid());
+    assert_eq!((barrier.n_waiting(), barrier.is_broken()), (1, false));
+    signal(stopped.pid(), libc::SIGCONT);
     assert!(stopped.join().unwrap());
+    assert!(!waiting.join().unwrap(), "nobody has died");
 }
 
 /// A copy that has waited once is a party, and its death is one.
@@ -270,76 +255,4 @@ fn a_forked_copy_that_dies_breaks_it() {
     let barrier = Barrier::new(2).unwrap();
     assert!(forked(|| barrier.try_wait() == Ok(None)));
     assert_eq!(barrier.wait(), DIED);
-}
-
-/// A generator of numbers that are random enough: Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-const PARTIES: usize = 8;
-
-/// Passes until it is broken; nobody may be ahead by more than one generation, or behind. Why it was broken.
-fn pass_until_broken(barrier: Barrier, rounds: RawArray<AtomicU32>, me: usize) -> BrokenBy {
-    for round in 1.. {
-        rounds[me].store(round, SeqCst);
-        let passed = if round % 3 == 0 { barrier.wait_with(|| ()) } else { barrier.wait() };
-        match passed {
-            Ok(_) => {
-                let there = rounds.iter().map(|round| round.load(SeqCst));
-                assert!(
-                    there.clone().all(|other| other == round || other == round + 1),
-                    "{:?}",
-                    there.collect::<Vec<_>>()
-                );
-            }
-            Err(BarrierError::Broken(by)) => return by,
-            Err(other) => panic!("{other}"),
-        }
-    }
-    unreachable!("rounds do not end")
-}
-
-#[test]
-fn whoever_outlives_random_kills_is_told_and_fresh_processes_go_on() {
-    let from_env = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
-    let rounds = from_env("KILL_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 5 } else { 20 });
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = from_env("KILL_SEED").unwrap_or(now | 1);
-    println!("KILL_SEED={seed}");
-    let mut random = Random(seed | 1);
-    let barrier = Barrier::new(PARTIES).unwrap();
-    for _ in 0..rounds {
-        let _watchdog = watchdog();
-        let counts = RawArray::<AtomicU32>::new(PARTIES).unwrap();
-        let start = |me: usize| Process::spawn(pass_until_broken, (&barrier, &counts, me)).unwrap();
-        let mut parties: Vec<_> = (0..PARTIES).map(start).collect();
-        let generations = random.below(200) as u32;
-        while counts[0].load(SeqCst) < generations {
-            thread::yield_now();
-        }
-        for _ in 0..=random.below(3) {
-            let victim = parties.swap_remove(random.below(parties.len() as u64) as usize);
-            thread::sleep(Duration::from_micros(random.below(300)));
-            victim.kill().unwrap();
-            // A later one may have been told of an earlier one before.
-            match victim.join() {
-                Ok(by) => assert_eq!(by, BrokenBy::Death),
-                Err(ProcessError::Ended { exit, .. }) => assert_eq!(exit, Exit::Signal(libc::SIGKILL)),
-                Err(other) => panic!("{other}"),
-            }
-        }
-        for party in parties {
-            assert_eq!(party.join().unwrap(), BrokenBy::Death);
-        }
-        assert_eq!(barrier.wait(), DIED);
-        barrier.reset();
-    }
 }
