@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Instant;
 
+use common::kills::Kills;
 use common::locking::{Stage, locking_tests};
 use common::processes::forked;
 use common::watchdog;
-use crossproc::{Arena, Guard, LockError, Process, RLock, TryLockError, inspect};
+use crossproc::{Arena, Guard, LockError, Process, RLock, RawArray, TryLockError, inspect};
 
 crossproc::test_support!();
 
@@ -140,4 +142,44 @@ fn an_arena_has_room_for_many() {
     let _guards: Vec<_> = locks.iter().chain(&locks).map(|lock| lock.lock().unwrap()).collect();
     let all_held = |locks: Vec<RLock>| locks.iter().all(|lock| lock.try_lock().is_err());
     assert!(Process::spawn(all_held, (&locks,)).unwrap().join().unwrap());
+}
+
+/// Two numbers that are the same wherever nobody is at them, and whether it is over.
+type Numbers = RawArray<AtomicU64>;
+
+/// Goes in twice, and raises one number in each level. Who finds them different has been told of a death.
+fn contend(lock: RLock, numbers: Numbers) {
+    while numbers[2].load(SeqCst) == 0 {
+        let outer = lock.lock();
+        let is_told = matches!(outer, Err(LockError::OwnerDied(_)));
+        let outer = outer.or_else(LockError::repair).unwrap();
+        let (first, second) = (numbers[0].load(SeqCst), numbers[1].load(SeqCst));
+        assert!(first == second || is_told, "{first} and {second}, and nobody was told of a death");
+        numbers[1].store(first, SeqCst);
+        numbers[0].store(first + 1, SeqCst);
+        let inner = lock.lock().unwrap();
+        numbers[1].store(first + 1, SeqCst);
+        drop((outer, inner));
+    }
+}
+
+#[test]
+fn killed_owners_do_not_stop_eight_contenders() {
+    let (lock, numbers) = (RLock::new().unwrap(), Numbers::new(3).unwrap());
+    let start = || Process::builder().daemon(true).spawn(contend, (&lock, &numbers)).unwrap();
+    let mut contenders = [(); 8].map(|()| start());
+    Kills::asked_for(100).each_round(|_, random| {
+        let turns = numbers[1].load(SeqCst) + random.below(50);
+        while numbers[1].load(SeqCst) <= turns {
+            std::thread::yield_now();
+        }
+        let victim = std::mem::replace(&mut contenders[random.index(8)], start());
+        victim.kill().unwrap();
+        assert!(victim.join().is_err());
+    });
+    let _watchdog = watchdog();
+    numbers[2].store(1, SeqCst);
+    for contender in contenders {
+        contender.join().unwrap();
+    }
 }

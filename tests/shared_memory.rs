@@ -2,14 +2,16 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::kills::Kills;
 use common::locking::{Stage, locking_tests, wait_for_state};
 use common::naming::TestName;
 use common::processes::{forked, signal};
 use common::watchdog;
-use crossproc::{Arena, AttachError, Error, Kind, Name, Process, SharedMemory};
+use crossproc::{Arena, AttachError, Error, Kind, LockError, Name, Process, RawValue, SharedMemory};
 
 crossproc::test_support!();
 
@@ -270,4 +272,40 @@ fn an_open_guard_in_a_forked_copy_holds_nothing() {
         borrowed.is_err() && matches!(memory.try_write_at(0, b"x"), Err(Error::Held { .. }))
     }));
     assert_eq!(*guard, [0; 4]);
+}
+
+/// Fills it with one byte after another. Who finds different ones has been told of a death.
+fn fill(memory: SharedMemory, turns: RawValue<AtomicU64>) {
+    while turns.load(SeqCst) != u64::MAX {
+        let guard = memory.lock();
+        let is_told = matches!(guard, Err(LockError::OwnerDied(_)));
+        let mut guard = guard.or_else(LockError::repair).unwrap();
+        let is_whole = guard.iter().all(|byte| *byte == guard[0]);
+        assert!(is_whole || is_told, "{:?}, and nobody was told of a death", &guard[..]);
+        let next = guard[0].wrapping_add(1);
+        guard.fill(next);
+        drop(guard);
+        let _ = turns.fetch_update(SeqCst, SeqCst, |turns| (turns != u64::MAX).then_some(turns + 1));
+    }
+}
+
+#[test]
+fn killed_owners_do_not_stop_eight_contenders() {
+    let (memory, turns) = (SharedMemory::create(1_000).unwrap(), RawValue::new(AtomicU64::new(0)).unwrap());
+    let start = || Process::builder().daemon(true).spawn(fill, (&memory, &turns)).unwrap();
+    let mut contenders = [(); 8].map(|()| start());
+    Kills::asked_for(100).each_round(|_, random| {
+        let until = turns.load(SeqCst) + random.below(50);
+        while turns.load(SeqCst) <= until {
+            std::thread::yield_now();
+        }
+        let victim = std::mem::replace(&mut contenders[random.index(8)], start());
+        victim.kill().unwrap();
+        assert!(victim.join().is_err());
+    });
+    let _watchdog = watchdog();
+    turns.store(u64::MAX, SeqCst);
+    for contender in contenders {
+        contender.join().unwrap();
+    }
 }

@@ -162,6 +162,37 @@ impl ShareableList {
         named::create(name.into(), |home| Self::make(home, items))
     }
 
+    /// The list of this name, or a [new](Self::new) one of these items if there is none.
+    ///
+    /// Of any number of processes that call it at once, one makes the list and the others find it whole, with whatever is in it
+    /// by then. Whichever makes it, the name goes with that one's last handle, unless it is to
+    /// [persist](Name::persist).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) and [`create`](Self::create), but that there is none, or one already; and
+    /// [`Attach`](Error::Attach) if the one that is there has not as many items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::ShareableList;
+    ///
+    /// # let unique = format!("example/list-either-{}", std::process::id());
+    /// # let name = unique.as_str();
+    /// let list = ShareableList::open_or_create(name, [1.into(), "two".into()])?; // or "app/list"
+    /// list.set(0, 3)?;
+    /// assert_eq!(ShareableList::open_or_create(name, [1.into(), "two".into()])?.get(0)?, 3.into());
+    /// assert!(ShareableList::open_or_create(name, [1.into()]).is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn open_or_create(name: impl Into<Name>, items: impl IntoIterator<Item = ShareableItem>) -> Result<Self> {
+        let items: Vec<_> = items.into_iter().collect();
+        let expected = items.len();
+        let check = |found: &Self| named::check_same(Kind::ShareableList, "length", found.len(), expected);
+        named::open_or_create(name.into(), |home| Self::make(home, items), check)
+    }
+
     /// The items, in an arena.
     ///
     /// # Errors
