@@ -7,7 +7,7 @@ use super::cells::{Ring, peer, process};
 use crate::ring::{Consumer, Hold, Producer};
 use crate::sys::Process;
 use crate::sys::liveness::Liveness;
-use crate::word::models::{deaths, every_mutant_fails, explore};
+use crate::word::models::{deaths, every_mutant_fails, explore, with_deaths};
 
 /// What a process got before it ended or died.
 type Got = Arc<Mutex<Vec<u32>>>;
@@ -240,7 +240,7 @@ fn the_ring_survives_a_producers_death_before_any_step() {
 #[test]
 fn the_ring_survives_a_consumers_death_before_any_step() {
     for model in CONSUMERS_DEATHS {
-        explore(None, 2, model).unwrap();
+        explore(None, with_deaths(2), model).unwrap();
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use loom::cell::Cell;
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim, with_deaths};
 use crate::error::BrokenBy;
 use crate::sys::clock::Deadline;
 use crate::sys::fork::Exclusion;
@@ -254,7 +254,7 @@ fn all_pass_or_none() {
 
 #[test]
 fn barriers_survive_a_death_before_any_step() {
-    explore_deaths(2, &DEATHS);
+    explore_deaths(with_deaths(2), &DEATHS);
     for model in LEFT_BEHIND {
         explore(None, 2, model).unwrap();
     }

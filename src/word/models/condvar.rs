@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore, explore_deaths, victim};
+use super::{deaths, every_mutant_fails, explore, explore_deaths, victim, with_deaths};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
@@ -302,12 +302,12 @@ fn notifications_survive_a_waiters_death_before_any_step() {
     for model in LEFT_BEHIND {
         explore(None, 2, model).unwrap();
     }
-    explore_deaths(2, &WAITERS_DEATHS);
+    explore_deaths(with_deaths(2), &WAITERS_DEATHS);
 }
 
 #[test]
 fn waiters_survive_a_notifiers_death_before_any_step() {
-    explore_deaths(2, &NOTIFIERS_DEATHS);
+    explore_deaths(with_deaths(2), &NOTIFIERS_DEATHS);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use loom::cell::Cell;
 use loom::thread::{self, JoinHandle};
 
-use super::{deaths, every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore, with_deaths};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
@@ -275,7 +275,7 @@ fn the_readers_writer_lock_excludes_and_loses_no_wake_up() {
 #[test]
 fn the_readers_writer_lock_survives_a_death_before_any_step() {
     for model in READERS_DEATHS.into_iter().chain(WRITERS_DEATHS) {
-        explore(None, 2, model).unwrap();
+        explore(None, with_deaths(2), model).unwrap();
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{deaths, every_mutant_fails, explore};
+use super::{deaths, every_mutant_fails, explore, with_deaths};
 use crate::sys::Process;
 use crate::sys::atomic::AtomicU32;
 use crate::sys::clock::Deadline;
@@ -271,7 +271,7 @@ fn permits_are_one_owners_each_and_no_wake_up_is_lost() {
 #[test]
 fn permits_survive_a_death_before_any_step() {
     for model in DEATHS.into_iter().chain(RELEASERS_DEATHS) {
-        explore(None, 2, model).unwrap();
+        explore(None, with_deaths(2), model).unwrap();
     }
 }
 
