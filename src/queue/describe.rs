@@ -4,31 +4,21 @@ use std::mem::offset_of;
 
 use crate::error::Result;
 use crate::ring::{Activity, Control, SlotWord};
-use crate::segment::Facts;
-
-/// More slots than this are not looked at. A guess: some ten milliseconds' work.
-const MOST_SLOTS: u64 = 1 << 16;
+use crate::segment::{Facts, MOST_LOOKED_AT};
 
 /// What is the same for both. `control` and `slots`: offsets in the file; slots begin every `stride` bytes.
 pub(super) fn describe(facts: &mut Facts<'_>, control: u64, slots: u64, stride: usize) -> Result<()> {
     let word = |offset: usize| facts.image.word(control + offset as u64);
     let (is_closed, redelivered) = (word(Control::CLOSED)? as u32 != 0, word(Control::REDELIVERED)?);
     let capacity = facts.image.object.length;
-    if capacity <= MOST_SLOTS {
+    if capacity <= MOST_LOOKED_AT {
         let mut activity = Activity::default();
         for index in 0..capacity {
             activity.count(facts.image.word(slots.saturating_add(index.saturating_mul(stride as u64)))?);
         }
         facts.say("messages", format!("{} of {capacity}", activity.ready));
         for (what, owners) in [("being put", activity.writers), ("being got", activity.readers)] {
-            let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
-            let mut said: Vec<_> = owners.counted.iter().map(by).collect();
-            if owners.others > 0 {
-                said.push(format!("{} by others", owners.others));
-            }
-            if !said.is_empty() {
-                facts.say(what, said.join(", "));
-            }
+            facts.say_owners(what, &owners);
         }
     } else {
         let depth = Control::depth(word(Control::TAIL)?, word(Control::HEAD)?, capacity);

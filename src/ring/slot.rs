@@ -22,13 +22,12 @@
 //! Release and claimed with Acquire, which keeps the next message's bytes behind the last reads of this one's. A dead
 //! owner released nothing; its stores are visible since the kernel's lock on its identity fell and was asked for.
 
-use std::collections::BTreeMap;
-
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::word::PeerId;
+use crate::word::owners::Owners;
 
 /// What goes on in the slots of a ring, for people.
 #[derive(Default)]
@@ -36,14 +35,6 @@ pub(crate) struct Activity {
     pub(crate) ready: u64,
     pub(crate) writers: Owners,
     pub(crate) readers: Owners,
-}
-
-/// How many slots each of some identities has; those whom bytes name may be any.
-#[derive(Default)]
-pub(crate) struct Owners {
-    pub(crate) counted: BTreeMap<u32, u64>,
-    /// How many slots the others have.
-    pub(crate) others: u64,
 }
 
 impl Activity {
@@ -54,20 +45,6 @@ impl Activity {
             Phase::Writing => self.writers.count(word.owner()),
             Phase::Ready => self.ready += 1,
             Phase::Reading => self.readers.count(word.owner()),
-        }
-    }
-}
-
-impl Owners {
-    /// So many are told apart.
-    const MOST: usize = 16;
-
-    fn count(&mut self, owner: u32) {
-        let has_room = self.counted.len() < Self::MOST;
-        match self.counted.get_mut(&owner) {
-            Some(count) => *count += 1,
-            None if has_room => drop(self.counted.insert(owner, 1)),
-            None => self.others += 1,
         }
     }
 }

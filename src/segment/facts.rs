@@ -2,6 +2,7 @@
 
 use super::image::Image;
 use crate::error::{Result, TypeStamp};
+use crate::word::owners::Owners;
 use crate::word::{eventcount, lock};
 
 /// A list that the object's kind fills.
@@ -9,6 +10,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) image: &'a Image,
     list: Vec<(String, String)>,
 }
+
+/// More words than this are not looked at one by one. A guess: some ten milliseconds' work.
+pub(crate) const MOST_LOOKED_AT: u64 = 1 << 16;
 
 /// How many elements of a row are shown.
 const SHOWN: u64 = 16;
@@ -24,6 +28,14 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn say(&mut self, what: &str, value: impl ToString) {
         self.list.push((what.to_string(), value.to_string()));
+    }
+
+    /// Who has how much, if anybody has any.
+    pub(crate) fn say_owners(&mut self, what: &str, owners: &Owners) {
+        let list = owners.list(|owner| self.image.who(owner));
+        if !list.is_empty() {
+            self.say(what, list);
+        }
     }
 
     /// A lock word at an offset in the file.

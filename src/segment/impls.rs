@@ -15,7 +15,8 @@ macro_rules! impl_from_fd {
             /// [`Attach`](crate::Error::Attach) if it is something else, with both sides of the mismatch;
             /// [`TooManyPeers`](crate::Error::TooManyPeers) if too many processes are attached already;
             /// [`NoSpace`](crate::Error::NoSpace) if it has holes and there is no memory to fill them;
-            /// [`Unsupported`](crate::Error::Unsupported) without `/proc`.
+            /// [`Unsupported`](crate::Error::Unsupported) without `/proc`; [`Os`](crate::Error::Os) with `EBUSY` if somebody who is
+            /// removing its name has been stopped at it, and does not go on for half a second.
             ///
             /// # Examples
             ///

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 pub use arena::Arena;
 pub(crate) use arena::describe as describe_arena;
 pub(crate) use carve::{OBJECT_ALIGN, stamp};
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Facts, MOST_LOOKED_AT};
 pub(crate) use image::Image;
 pub use image::Peer;
 pub use name::Name;

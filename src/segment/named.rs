@@ -13,13 +13,11 @@ use std::sync::Arc;
 use super::Segment;
 use super::name::Name;
 use super::place::Home;
-use crate::error::{AttachError, Error, Kind, OsError, Result};
+use crate::error::{AttachError, Error, Kind, Result};
 use crate::fault::crash_point;
-use crate::sys::clock::Deadline;
 use crate::sys::directory;
 use crate::sys::facts::FileFacts;
 use crate::sys::fork;
-use crate::sys::liveness::PATIENCE;
 use crate::sys::memory::{FileKey, MemoryFile, user};
 
 /// A kind of handle that can be had from a name.
@@ -127,7 +125,6 @@ impl Segment {
     /// The segment of a name.
     fn open(name: &Name) -> Result<Arc<Self>> {
         // Again only if somebody removes the name meanwhile.
-        let deadline = Deadline::after(PATIENCE);
         loop {
             let (file, facts) = find(name)?;
             let others = name.bits() & OTHERS;
@@ -142,9 +139,6 @@ impl Segment {
             if stands_for(&name.entry()?, facts.key) {
                 fork::fill(&segment.name, name.clone());
                 return Ok(segment);
-            }
-            if deadline.has_passed() {
-                return Err(Error::os(format!("open {name}"), OsError::from_code(libc::EBUSY)));
             }
         }
     }

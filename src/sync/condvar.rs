@@ -323,9 +323,7 @@ pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
         attendance.count(facts.image.word(words + 8 * index)?);
     }
     for (what, owners) in [("waiting", attendance.waiting), ("notified", attendance.notified)] {
-        let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
-        let list: Vec<_> = owners.iter().map(by).collect();
-        facts.say(what, if list.is_empty() { "0".to_string() } else { list.join(", ") });
+        facts.say_owners(what, &owners);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// groups of this process have left. What cannot be read sets no limit.
 pub(super) fn available(file: &File) -> u64 {
     let machine = fs::read_to_string("/proc/meminfo").map_or(u64::MAX, |text| memory_of_machine(&text));
-    let groups = fs::read_to_string("/proc/self/cgroup")
+    let groups = fs::read_to_string("/proc/thread-self/cgroup")
         .map_or(u64::MAX, |text| memory_of_groups(&text, Path::new("/sys/fs/cgroup")));
     machine.min(groups).min(file_system(file))
 }

@@ -41,9 +41,9 @@ impl fmt::Display for FileFacts {
 /// What the kernel calls all users that the user namespace does not know. Elsewhere it is a user as any other.
 const OVERFLOW: u32 = 65_534;
 
-/// /proc/self/uid_map, whose lines are ranges: the first user in here, the first out there, how many.
+/// /proc/thread-self/uid_map, whose lines are ranges: the first user in here, the first out there, how many.
 fn overflow_is_a_user() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = fs::read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
     map.lines().any(|line| {
         let mut numbers = line.split_whitespace().map_while(|number| number.parse::<u64>().ok());
         let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());

@@ -43,7 +43,7 @@ const NAME: i64 = BASE - 1;
 
 /// How long others are waited for who hold the name byte, which takes them a few system calls, unless they are stopped.
 /// A guess.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A segment's file as the register of who is alive.
 pub(crate) struct Liveness {
@@ -74,31 +74,51 @@ impl Liveness {
 
     /// The way in for a new peer. Waits for those who are removing the file's name.
     pub(crate) fn enter(&self) -> Result<Entrance> {
-        let attempt = || {
-            let forks = fork::exclude();
-            let description = self.file.reopen(self.key)?;
-            Ok(lock(&description, libc::F_RDLCK, NAME)?.then_some(Entrance { description, forks }))
-        };
-        patiently(attempt)?.ok_or_else(|| busy("attach to a shared object whose name somebody removes"))
+        let attempt = || Door::open(&self.file, self.key, libc::F_RDLCK);
+        let door = patiently(attempt)?.ok_or_else(|| busy("attach to a shared object whose name somebody removes"))?;
+        Ok(Entrance { door })
     }
 }
 
-/// A new open file description of a segment's file, for a new peer's identity. As long as it lives, nobody removes the
-/// file's name for want of peers (L5).
-pub(crate) struct Entrance {
+/// A new open file description of a segment's file, with a lock on the name byte.
+struct Door {
     description: OwnedFd,
     /// A copy of the process would have the description, too. Dropped last.
     forks: Exclusion,
 }
 
+impl Door {
+    /// `None` if others have locked the byte against this kind of lock.
+    fn open(file: &MemoryFile, key: FileKey, kind: libc::c_int) -> Result<Option<Self>> {
+        let forks = fork::exclude();
+        let description = file.reopen(key)?;
+        Ok(lock(&description, kind, NAME)?.then_some(Door { description, forks }))
+    }
+}
+
+impl Drop for Door {
+    /// The description may live on: for the sake of identities, or in a child that another thread has cloned and that has not come
+    /// to its exec yet.
+    fn drop(&mut self) {
+        let _ = lock(&self.description, libc::F_UNLCK, NAME);
+    }
+}
+
+/// The name byte, locked together with others who become peers. As long as it lives, nobody removes the file's name for want
+/// of peers (L5).
+pub(crate) struct Entrance {
+    door: Door,
+}
+
 impl Entrance {
     pub(crate) fn forks(&self) -> &Exclusion {
-        &self.forks
+        &self.door.forks
     }
 
     /// What the identities that are [locked](Self::lock) here hang on: they are alive as long as it lives.
     pub(crate) fn anchor(&self) -> Result<Hold> {
-        let page = map::anchor_page(self.description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
+        let page =
+            map::anchor_page(self.door.description.as_raw_fd()).map_err(|error| Error::os("map a page", error))?;
         let hold = Hold { page, generation: fork::generation() };
         // SAFETY: the page was just mapped.
         if unsafe { libc::madvise(page.as_ptr(), map::page_size(), libc::MADV_DONTFORK) } != 0 {
@@ -112,36 +132,24 @@ impl Entrance {
     ///
     /// A plain fork meanwhile copies the descriptor, and then the copy has to go, too.
     pub(crate) fn carrier(&self) -> Result<OwnedFd> {
-        self.description.try_clone().map_err(|error| Error::os("duplicate a descriptor", error))
+        self.door.description.try_clone().map_err(|error| Error::os("duplicate a descriptor", error))
     }
 
     /// Marks identity `id` alive, unless somebody else holds its byte.
     pub(crate) fn lock(&self, id: u32) -> Result<bool> {
-        lock(&self.description, libc::F_WRLCK, of_identity(id))
+        lock(&self.door.description, libc::F_WRLCK, of_identity(id))
     }
 }
 
-impl Drop for Entrance {
-    /// The description may live on, but the name is free again.
-    fn drop(&mut self) {
-        let _ = lock(&self.description, libc::F_UNLCK, NAME);
-    }
-}
-
-/// The name byte of a file, held by an open file description of its own: nobody else removes its name, and nobody becomes
-/// a peer (L5).
+/// The name byte, locked alone: nobody else removes the file's name, and nobody becomes a peer (L5).
 pub(crate) struct NameLock {
-    description: OwnedFd,
-    /// A copy of the process would hold it, too. Dropped last.
-    _forks: Exclusion,
+    door: Door,
 }
 
 impl NameLock {
     /// `None` if somebody else holds it.
     pub(crate) fn take(file: &MemoryFile, key: FileKey) -> Result<Option<Self>> {
-        let forks = fork::exclude();
-        let description = file.reopen(key)?;
-        Ok(lock(&description, libc::F_WRLCK, NAME)?.then_some(NameLock { description, _forks: forks }))
+        Ok(Door::open(file, key, libc::F_WRLCK)?.map(|door| NameLock { door }))
     }
 
     /// As [`take`](Self::take). Waits for those who hold it. `attempt`: what it is wanted for.
@@ -151,7 +159,7 @@ impl NameLock {
 
     /// Whether nobody has an identity; so it stays as long as this lives.
     pub(crate) fn nobody_is_attached(&self) -> Result<bool> {
-        is_free(self.description.as_fd(), BASE, IDENTITIES)
+        is_free(self.door.description.as_fd(), BASE, IDENTITIES)
     }
 }
 

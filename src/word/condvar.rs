@@ -36,9 +36,9 @@
 //! Source: Birrell, "Implementing Condition Variables with Semaphores" (2003), where each waiter has a semaphore of its own.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use super::PeerId;
+use super::owners::Owners;
 use crate::fault::crash_point;
 use crate::sys::atomic::{
     AtomicU64,
@@ -143,8 +143,8 @@ const _: () = assert!(PeerId::BITS == 31);
 /// How many wait and how many are notified, by their owners, as somebody sees who only reads.
 #[derive(Default)]
 pub(crate) struct Attendance {
-    pub(crate) waiting: BTreeMap<u32, u64>,
-    pub(crate) notified: BTreeMap<u32, u64>,
+    pub(crate) waiting: Owners,
+    pub(crate) notified: Owners,
 }
 
 impl Attendance {
@@ -152,7 +152,7 @@ impl Attendance {
         let word = Word(word);
         if !word.is_free() {
             let owners = if word.is_waiting() { &mut self.waiting } else { &mut self.notified };
-            *owners.entry(word.owner()).or_default() += 1;
+            owners.count(word.owner());
         }
     }
 }

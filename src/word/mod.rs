@@ -13,6 +13,7 @@ pub(crate) mod meeting;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 pub(crate) mod overtaken;
+pub(crate) mod owners;
 pub(crate) mod parties;
 pub(crate) mod peers;
 pub(crate) mod rlock;

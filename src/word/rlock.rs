@@ -125,12 +125,16 @@ impl RLockWords {
     /// One level less, for the claim's thread; with the last one the lock is free.
     #[inline]
     pub(crate) fn release(&self, claim: Claim) {
+        // Somebody has written a depth that was too small, and the lock was given back before; or the lock could not be had again
+        // after it was lent, as a peer that does not follow the protocol had put this thread into the word.
+        if !self.word.is_held_by(claim) {
+            return;
+        }
         let depth = self.depth.load(Relaxed);
         if depth > 1 {
             self.depth.store(depth - 1, Relaxed);
             crash_point!("rlock.raised");
-        } else if self.word.is_held_by(claim) {
-            // Otherwise somebody has written a depth that was too small, and the lock was given back before.
+        } else {
             self.word.release(self.word.acquired() == Acquired::Dirty);
         }
     }

@@ -32,11 +32,11 @@
 //!
 //! Source: Dijkstra's counting semaphore, with a row of owners in place of the count.
 
-use std::collections::BTreeMap;
 use std::mem::offset_of;
 
 use super::PeerId;
 use super::eventcount::EventCount;
+use super::owners::Owners;
 use super::peers::MOST_PEERS;
 use crate::fault::crash_point;
 use crate::sys::atomic::{
@@ -259,7 +259,7 @@ impl<'a> Permits<'a> {
 pub(crate) struct Census {
     pub(crate) free: u64,
     /// By owners.
-    pub(crate) taken: BTreeMap<u32, u64>,
+    pub(crate) taken: Owners,
 }
 
 impl Census {
@@ -267,7 +267,7 @@ impl Census {
         match word {
             FREE => self.free += 1,
             ABSENT => {}
-            owner => *self.taken.entry(owner).or_default() += 1,
+            owner => self.taken.count(owner),
         }
     }
 }

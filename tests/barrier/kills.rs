@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
 
 use crossproc::{Barrier, BarrierError, BrokenBy, Exit, Process, ProcessError, RawArray};
 
@@ -46,7 +45,7 @@ fn whoever_outlives_random_kills_is_told_and_fresh_processes_go_on() {
         }
         for _ in 0..=random.below(3) {
             let victim = parties.swap_remove(random.index(parties.len()));
-            thread::sleep(Duration::from_micros(random.below(300)));
+            (0..random.below(300)).for_each(|_| thread::yield_now());
             victim.kill().unwrap();
             // A later one may have been told of an earlier one before.
             match victim.join() {

@@ -63,7 +63,11 @@ const NOBODY: libc::uid_t = 65_534;
 /// Whether this process can become another user.
 fn is_root() -> bool {
     // SAFETY: has no preconditions.
-    unsafe { libc::geteuid() == 0 }
+    let is_root = unsafe { libc::geteuid() == 0 };
+    if !is_root {
+        eprintln!("not checked: this user cannot become another one");
+    }
+    is_root
 }
 
 fn become_nobody() {
@@ -84,7 +88,6 @@ fn as_nobody(name: String, others: bool) -> (Result<u64, Error>, Result<(), Erro
 fn who_may_read_may_look() {
     let _watchdog = watchdog();
     if !is_root() {
-        eprintln!("not checked: this user cannot become another one");
         return;
     }
     let name = TestName::new();
@@ -101,7 +104,6 @@ fn who_may_read_may_look() {
 fn another_users_object_is_refused_where_all_users_look_alike() {
     let _watchdog = watchdog();
     if !is_root() {
-        eprintln!("not checked: this user cannot become another one");
         return;
     }
     let name = TestName::new();
@@ -130,7 +132,6 @@ fn another_users_object_is_refused_where_all_users_look_alike() {
 fn another_users_object_is_refused() {
     let _watchdog = watchdog();
     if !is_root() {
-        eprintln!("not checked: this user cannot become another one");
         return;
     }
     let name = TestName::new();
@@ -153,7 +154,6 @@ fn another_users_object_is_refused() {
 fn an_object_that_another_user_has_made_is_refused() {
     let _watchdog = watchdog();
     if !is_root() {
-        eprintln!("not checked: this user cannot become another one");
         return;
     }
     let name = TestName::new();
@@ -265,18 +265,22 @@ fn look_at_each_byte(name: &TestName) {
     unlink(name.as_str()).unwrap();
 }
 
-/// A ring whose slots all say that somebody else is at work in them.
+/// Objects whose words all say that somebody else has them.
 #[test]
 fn what_a_look_says_is_bounded() {
-    let name = TestName::new();
-    let capacity = 1 << 16;
-    let _ring = Ring::<u64>::create(name.as_str(), capacity).unwrap();
-    let file = File::options().write(true).open(name.path()).unwrap();
-    let size = file.metadata().unwrap().len();
-    let slots = size / 2..size - 8; // half of the file is nothing else
-    let words: Vec<u8> = slots.clone().step_by(8).flat_map(|at| (1 << 32 | at).to_ne_bytes()).collect();
-    file.write_all_at(&words, slots.start).unwrap();
-    let state = inspect(name.as_str()).unwrap().state;
-    assert!(state.iter().any(|(what, said)| what.starts_with("being") && said.contains("others")), "{state:?}");
-    assert!(state.iter().map(|(_, said)| said.len()).sum::<usize>() < 4_096, "{state:?}");
+    let named = [(); 3].map(|()| TestName::new());
+    let [ring, semaphore, condvar] = &named;
+    let _ring = Ring::<u64>::create(ring.as_str(), 1 << 16).unwrap();
+    let _semaphore = Semaphore::create(semaphore.as_str(), 2_048).unwrap();
+    let _condvar = Condvar::create(condvar.as_str()).unwrap();
+    for name in &named {
+        let file = File::options().write(true).open(name.path()).unwrap();
+        let size = file.metadata().unwrap().len();
+        let words = size / 2..size - 8; // half of the file is nothing else
+        let owned: Vec<u8> = words.clone().step_by(8).flat_map(|at| (1 << 32 | at).to_ne_bytes()).collect();
+        file.write_all_at(&owned, words.start).unwrap();
+        let state = inspect(name.as_str()).unwrap().state;
+        assert!(state.iter().any(|(_, said)| said.contains("by others")), "{state:?}");
+        assert!(state.iter().map(|(_, said)| said.len()).sum::<usize>() < 4_096, "{state:?}");
+    }
 }

@@ -2,11 +2,8 @@
 
 use super::placed::{PlacedSemaphore, SemaphoreBody};
 use crate::error::Result;
-use crate::segment::Facts;
+use crate::segment::{Facts, MOST_LOOKED_AT};
 use crate::word::semaphore::{Census, Control};
-
-/// More permits than this are not looked at. A guess: a second's work.
-const MOST_WORDS: u64 = 1 << 20;
 
 pub(crate) fn describe<const BOUNDED: bool>(facts: &mut Facts<'_>) -> Result<()> {
     let control = facts.image.body::<SemaphoreBody<BOUNDED>>()?;
@@ -14,16 +11,13 @@ pub(crate) fn describe<const BOUNDED: bool>(facts: &mut Facts<'_>) -> Result<()>
     let tail = PlacedSemaphore::<BOUNDED>::tail(most).ok_or_else(|| facts.image.wrong_length())?;
     let words = facts.image.tail::<SemaphoreBody<BOUNDED>>(tail)?;
     let used = u64::from(facts.image.word(control + Control::USED as u64)? as u32).min(most);
-    if used <= MOST_WORDS {
+    if used <= MOST_LOOKED_AT {
         let mut census = Census::default();
         for index in 0..used {
             census.count(facts.image.word(words + 4 * index)? as u32);
         }
         facts.say("permits", format!("{} free, {most} at most", census.free));
-        if !census.taken.is_empty() {
-            let by = |(owner, count): (&u32, &u64)| format!("{count} by {}", facts.image.who(*owner));
-            facts.say("taken", census.taken.iter().map(by).collect::<Vec<_>>().join(", "));
-        }
+        facts.say_owners("taken", &census.taken);
     } else {
         facts.say("permits", format!("not counted, {most} at most"));
     }
