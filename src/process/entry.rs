@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -167,8 +167,14 @@ fn complain(reason: &str) {
     let _ = writeln!(io::stderr(), "crossproc: process {} ({}) failed: {reason}", own::identity().name, process::id());
 }
 
+static PARENT: OnceLock<Parent> = OnceLock::new();
+
+/// This process's end of the socket to its parent; `None` if crossproc did not start it, and in forked copies.
+pub(crate) fn control() -> Option<BorrowedFd<'static>> {
+    PARENT.get().filter(|parent| fork::generation() == parent.generation).map(|parent| parent.control.as_fd())
+}
+
 fn run(control: OwnedFd) -> ! {
-    static PARENT: OnceLock<Parent> = OnceLock::new();
     let parent: &'static Parent = PARENT.get_or_init(|| Parent { control, generation: fork::generation() });
     let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {

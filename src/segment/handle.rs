@@ -9,6 +9,7 @@
 //! is gone as soon as the message is lost, wherever that happens.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::LocalKey;
@@ -30,6 +31,20 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
+    /// Of bytes alone.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Parcel { bytes, ..Parcel::default() }
+    }
+
+    /// A segment that goes to somebody who knows what for.
+    pub(crate) fn with_segment(self, segment: Arc<Segment>) -> Self {
+        Parcel { segments: vec![segment], ..self }
+    }
+
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
     /// What travels beside the bytes.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let segments = self.segments.iter().map(|segment| segment.as_fd());
@@ -164,12 +179,8 @@ pub(crate) fn pack(encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Parcel> {
 /// Gives the handles that `decode` decodes the descriptors that came with them.
 pub(crate) fn unpack<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     let descriptors = descriptors.into_iter().map(Received::Descriptor).collect();
-    let transfer = Incoming { descriptors, ..Incoming::default() };
-    let (decoded, transfer) = scoped(&INCOMING, transfer, decode);
-    for (segment, flight) in &transfer.flights {
-        segment.land(*flight);
-    }
-    transfer.refused.map_or(decoded, Err)
+    let mut transfer = Incoming { descriptors, ..Incoming::default() };
+    transfer.unpack(decode)
 }
 
 /// A handle in serialised form.
@@ -207,6 +218,21 @@ impl Outgoing {
 }
 
 impl Incoming {
+    /// Values whose segments this process has attached.
+    pub(crate) fn of(segments: Vec<Arc<Segment>>) -> Self {
+        Incoming { descriptors: segments.into_iter().map(Received::Segment).collect(), ..Incoming::default() }
+    }
+
+    /// Gives the handles that `decode` decodes these segments.
+    pub(crate) fn unpack<T>(&mut self, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (decoded, transfer) = scoped(&INCOMING, mem::take(self), decode);
+        *self = transfer;
+        for (segment, flight) in self.flights.drain(..) {
+            segment.land(flight);
+        }
+        self.refused.take().map_or(decoded, Err)
+    }
+
     /// The segment that a handle names, attached when the first one names it.
     pub(crate) fn segment(&mut self, wire: &Wire) -> Result<Arc<Segment>> {
         let count = self.descriptors.len();
@@ -217,7 +243,7 @@ impl Incoming {
         if let Received::Segment(segment) = received {
             return Ok(Arc::clone(segment));
         }
-        match std::mem::replace(received, Received::Refused) {
+        match mem::replace(received, Received::Refused) {
             Received::Descriptor(descriptor) => {
                 let segment = Segment::attach(descriptor)?;
                 *received = Received::Segment(Arc::clone(&segment));

@@ -15,6 +15,7 @@ pub(crate) mod exit;
 pub(crate) mod facts;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod interrupt;
 pub(crate) mod liveness;
 pub(crate) mod map;
 #[cfg(feature = "compat-shared-memory")]
