@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::board::MOST_WORKERS;
 use super::core::Core;
+use super::desk::Desk;
 use super::hub::{Hub, Phase};
 use super::staff::{Question, Worker};
 use crate::error::{Error, Exit, TaskError};
@@ -140,9 +141,7 @@ impl Keeper {
                 has_heard = true;
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
-                    Question::Segment(number) => {
-                        hub.segment(number).map(Parcel::of_segment)
-                    }
+                    Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
                 // Fails where the worker is dead.
@@ -162,6 +161,7 @@ impl Keeper {
         core.with_hub(|hub| {
             // All that it has sent, before what it has not.
             hub.collect_from(place, &core.board);
+            hub.clear_up(&Desk::of(&core.desks, place).clear_up(), &core.board);
             let Some(mut worker) = hub.workers[place].take() else { return };
             core.board.set_running(place, 0);
             if worker.socket.is_ready {
