@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::MOST_WORKERS;
 use super::core::Core;
 use super::desk::Desk;
 use super::hub::{Hub, Phase};
@@ -15,6 +14,7 @@ use crate::process::{Process, note};
 use crate::segment::handle::Parcel;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::poll;
+use crate::word::errand::MOST_WORKERS;
 
 /// How many starts in a row may fail before the pool gives up, if it has no worker left. A guess.
 const MOST_FAILURES: u32 = 8;

@@ -86,9 +86,9 @@ impl Worker {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
                     let number = self.boot.worker;
-                    let now = || if self.boot.is_timed { clock::nanoseconds() } else { 0 };
+                    let now = if self.boot.is_timed { clock::nanoseconds() } else { 0 };
                     crash_point!("pool.taken");
-                    // The message is in the queue until the task is ours (C1).
+                    // The message is in the queue until the task is ours (C1 in `word/errand.rs`).
                     let is_ours = self.boot.board.start_task(cell, generation, number, now);
                     crash_point!("pool.started");
                     let order = task.into_inner();
@@ -297,7 +297,7 @@ fn send(boot: &mut Boot, record: &[u8]) {
     }
 }
 
-/// The pool has decided to end this process (C3).
+/// The pool has decided to end this process (C3 in `word/errand.rs`).
 fn wait_to_be_killed() -> ! {
     loop {
         thread::park();

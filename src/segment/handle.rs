@@ -147,7 +147,9 @@ impl Packing {
     /// What has been packed.
     #[inline]
     fn end(self) -> Result<Option<Box<Outgoing>>> {
-        match packed() {
+        let packed = packed();
+        drop(self); // the outer one comes back
+        match packed {
             Some(mut outgoing) if outgoing.refused.is_some() => outgoing.refused.take().map_or(Ok(None), Err),
             packed => Ok(packed),
         }
@@ -185,7 +187,9 @@ impl Unpacking {
 
     #[inline]
     fn end(self) -> Option<Box<Incoming>> {
-        INCOMING.take()
+        let unpacked = INCOMING.take();
+        drop(self); // the outer one comes back
+        unpacked
     }
 }
 
