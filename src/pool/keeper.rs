@@ -141,7 +141,7 @@ impl Keeper {
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
                     Question::Segment(number) => {
-                        hub.segment(number).map(|segment| Parcel::default().with_segment(segment))
+                        hub.segment(number).map(Parcel::of_segment)
                     }
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };

@@ -33,13 +33,14 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, calls: Calls) -> Self {
+    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, mut calls: Calls) -> Self {
+        let arguments = Bytes::new(std::mem::take(&mut calls.parcel.bytes));
         Unit {
             job,
             chunk,
             function,
             first,
-            arguments: Bytes::new(calls.bytes),
+            arguments,
             ends: calls.ends,
             parcel: calls.parcel,
             next: 0,
@@ -96,9 +97,8 @@ impl Unit {
 }
 
 /// The encoded arguments of some calls.
-#[derive(Default)]
 pub(super) struct Calls {
-    pub(super) bytes: Vec<u8>,
+    /// Where each ends.
     pub(super) ends: Vec<u32>,
     pub(super) parcel: Parcel,
 }

@@ -14,7 +14,7 @@ use crate::fault::crash_point;
 use crate::message::codec::Arguments;
 use crate::process::{Fault, Received, be_quiet, control, describe_panic, note, run_at, step_at};
 use crate::segment::Segment;
-use crate::segment::handle::Parcel;
+use crate::segment::handle::{Outgoing, Parcel};
 use crate::sys::{clock, interrupt};
 
 /// The longest result that goes through the channel. Longer ones go through a file of their own, as the pool has to take
@@ -137,10 +137,10 @@ impl Worker {
             let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, record)));
             let is_last = call + 1 == order.calls;
             match called {
-                Ok(Ok(parcel)) if parcel.segments().is_empty() && self.record.len() <= RECORD_HEAD + LONGEST => {
+                Ok(Ok(None)) if self.record.len() <= RECORD_HEAD + LONGEST => {
                     self.send();
                 }
-                Ok(Ok(parcel)) => self.send_apart(order.cell, parcel),
+                Ok(Ok(handles)) => self.send_apart(order.cell, handles),
                 Ok(Err(Fault::Result(error))) => {
                     let error = TaskError::Encode { reason: format!("{error:?}") };
                     self.fail(order.cell, Tag::Failed, &error);
@@ -202,8 +202,8 @@ impl Worker {
     }
 
     /// Sends a result that is long, or that has handles in it.
-    fn send_apart(&mut self, cell: u32, mut parcel: Parcel) {
-        parcel.bytes = self.record[RECORD_HEAD..].to_vec();
+    fn send_apart(&mut self, cell: u32, handles: Option<Box<Outgoing>>) {
+        let parcel = Parcel { bytes: self.record[RECORD_HEAD..].to_vec(), handles };
         self.ask(&Ask::Result, parcel);
         self.begin_record(cell, Tag::InSocket);
         self.send();
