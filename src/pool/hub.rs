@@ -229,7 +229,11 @@ impl Hub {
                 continue;
             }
             if !unit.is_cancelled && !unit.may_retry(retries) {
-                unit.fail(error.clone());
+                let mut error = error.clone();
+                if let TaskError::Panicked { task, .. } = &mut error {
+                    *task = unit.calls().1;
+                }
+                unit.fail(error);
                 board.count_failed(1);
             }
             self.retire(index, board);

@@ -150,8 +150,7 @@ impl Keeper {
             if worker.socket.is_ready {
                 (self.failures, self.not_before) = (0, None);
             }
-            // Readable, and nothing there: nothing will come.
-            worker.socket.has_ended |= !has_heard && is_at_end(&worker);
+            worker.socket.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
             hub.workers[place] = Some(worker);
         });
     }
@@ -201,11 +200,6 @@ impl Keeper {
 
 fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
     (Arc::clone(&worker.socket.process), !worker.socket.has_ended)
-}
-
-/// Nothing is at this end of the socket, and it is readable.
-fn is_at_end(worker: &Worker) -> bool {
-    poll::readable(&[worker.socket.as_fd()], Deadline::after(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty())
 }
 
 /// How often what a dead worker was at is tried again: what was meant to end, and what panicked, is not.
