@@ -21,7 +21,9 @@ const PARTS: usize = 16;
 /// Room for an input for each part from each worker that comes there at the same time as others.
 const CORPUS: usize = 2 * PARTS * WORKERS;
 
-type Input = [u8; 16];
+const LENGTH: usize = 16;
+
+type Input = [u8; LENGTH];
 
 /// What all workers share.
 #[derive(Clone, Serialize, Deserialize)]
@@ -70,10 +72,10 @@ fn parse(input: &[u8], mut reach: impl FnMut(usize)) -> Option<()> {
 /// Up to three bytes removed, inserted or replaced.
 fn mutated(mut input: Input, mut random: impl FnMut() -> u64) -> Input {
     for _ in 0..=random() % 3 {
-        let at = random() as usize % input.len();
+        let at = random() as usize % LENGTH;
         match random() % 4 {
             0 => input.copy_within(at + 1.., at),
-            1 => input.copy_within(at..input.len() - 1, at + 1),
+            1 => input.copy_within(at..LENGTH - 1, at + 1),
             _ => input[at] = random() as u8,
         }
     }
