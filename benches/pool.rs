@@ -9,6 +9,8 @@
 //!
 //! Pools of the first two have two workers. All wait as they do by themselves, on any core. Python's pool is forked once, does
 //! fewer of the tasks that take it long, and measures itself.
+//!
+//! `cargo bench --bench pool -- map "a killed worker"` measures the rows that begin so.
 
 #![allow(clippy::needless_pass_by_value, reason = "what a process is given is its own")]
 
@@ -18,7 +20,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use common::{Plan, Samples, Table, Target, alternate, microseconds};
+use common::{Plan, Samples, Table, Target, alternate, is_asked_for, microseconds};
 use crossproc::{Barrier, Exit, Pool, Process, TaskError};
 
 const WORKERS: usize = 2;
@@ -30,8 +32,12 @@ fn main() {
     let plan = Plan::from_args();
     let table = Table::new(plan, "pool");
     tasks(plan, &table);
-    a_killed_worker(&table, plan.of(200, 3));
-    start_and_join(&table, plan.of(100, 3));
+    if is_asked_for("a killed worker") {
+        a_killed_worker(&table, plan.of(200, 3));
+    }
+    if is_asked_for("start + join") {
+        start_and_join(&table, plan.of(100, 3));
+    }
 }
 
 fn square(n: u64) -> u64 {
@@ -85,6 +91,9 @@ impl Row<'_> {
         python: Option<&mut Python>,
         rival: (&str, u64),
     ) {
+        if !is_asked_for(self.name) {
+            return;
+        }
         let unit = if self.unit == "K/s" { 1e3 } else { 1e6 };
         let mut ours = || {
             let start = Instant::now();
