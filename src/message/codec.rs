@@ -12,7 +12,7 @@ use super::depth::{self, Shallow};
 use super::encoder::{self, encode};
 use crate::error::{Error, Result};
 use crate::segment::Segment;
-use crate::segment::handle::{self, Alone, Incoming, Parcel};
+use crate::segment::handle::{self, Alone, Incoming, Outgoing, Parcel};
 
 /// Encodes `message` into `buffer`: what it has filled of it, or `None` if it is too short. `what` names the message in
 /// errors.
@@ -49,7 +49,8 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
 
 /// Encodes what travels with descriptors: `value`, and the segments of the handles in it.
 pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Result<Parcel> {
-    handle::pack(|| encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false)))
+    let encode = || encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false));
+    handle::pack(encode).map(|(bytes, handles)| Parcel { bytes, handles })
 }
 
 /// Encodes a value of what travels with descriptors behind others, inside a [`handle::pack`] that collects the segments of all.
@@ -58,29 +59,45 @@ pub(crate) fn extend<V: Serialize + ?Sized>(what: &'static str, value: &V, bytes
     encode(value, Tail(bytes)).map_err(|error| unencoded(what, error, false))
 }
 
-/// Encodes `value` behind others; the segments of the handles in it.
+/// Encodes `value` behind others; the handles in it.
 #[inline]
-pub(crate) fn append<V: Serialize + ?Sized>(what: &'static str, value: &V, bytes: &mut Vec<u8>) -> Result<Parcel> {
-    handle::pack(|| extend(what, value, bytes).map(|()| Vec::new()))
+pub(crate) fn append<V: Serialize + ?Sized>(
+    what: &'static str,
+    value: &V,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<Box<Outgoing>>> {
+    handle::pack(|| extend(what, value, bytes)).map(|((), handles)| handles)
 }
 
 /// Encoded values, one behind the other, and the segments of the handles in them.
 pub(crate) struct Arguments<'a> {
     bytes: &'a [u8],
-    incoming: Incoming,
+    incoming: Option<Box<Incoming>>,
 }
 
 impl<'a> Arguments<'a> {
     /// `segments`: in the order in which they were packed.
     pub(crate) fn new(bytes: &'a [u8], segments: Vec<Arc<Segment>>) -> Self {
-        Arguments { bytes, incoming: Incoming::of(segments) }
+        Arguments { bytes, incoming: Incoming::of_segments(segments) }
     }
 
     #[inline]
     pub(crate) fn next<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T> {
         let bytes = self.bytes;
+        if self.incoming.is_none() {
+            let _alone = Alone::enter();
+            // Most values are short, whatever comes behind them.
+            let (short, _) = bytes.split_at(bytes.len().min(depth::SHORT));
+            let taken = match take(Bytes::new(short)) {
+                Ok((value, rest)) => Ok((value, &bytes[short.len() - rest.len()..])),
+                Err(_) => take_any(bytes),
+            };
+            let (value, rest) = taken.map_err(|error| undecoded(what, unreadable(error)))?;
+            self.bytes = rest;
+            return Ok(value);
+        }
         let (value, rest) =
-            self.incoming.unpack(|| take_any(bytes).map_err(|error| undecoded(what, unreadable(error))))?;
+            handle::unpack(&mut self.incoming, || take_any(bytes).map_err(|error| undecoded(what, unreadable(error))))?;
         self.bytes = rest;
         Ok(value)
     }
@@ -116,7 +133,7 @@ pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Re
 
 /// Decodes what [`pack`] has encoded, with the descriptors that came with it.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
-    handle::unpack(descriptors, || whole(what, take_any(bytes)))
+    handle::unpack(&mut Incoming::of_descriptors(descriptors), || whole(what, take_any(bytes)))
 }
 
 /// The value, if nothing comes behind it.
@@ -198,7 +215,14 @@ impl Flavor for Tail<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
-        self.0.extend_from_slice(bytes);
+        // Numbers come as a few bytes, for which a call to copy them would take longer than this.
+        if bytes.len() <= 10 {
+            for &byte in bytes {
+                self.0.push(byte);
+            }
+        } else {
+            self.0.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::results::Outcomes;
 use super::unit::{Calls, Unit};
 use crate::error::{Error, Result, TaskError};
 use crate::process::{Encoding, Function, offset_of_step};
-use crate::segment::handle;
+use crate::segment::handle::{self, Parcel};
 
 /// A chunk is no longer than that in bytes, but for its last item. A guess.
 const ENOUGH: usize = 32 << 10;
@@ -214,7 +214,7 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
             Ok(bytes)
         });
         match packed {
-            Ok(mut parcel) => return (Calls { bytes: std::mem::take(&mut parcel.bytes), ends, parcel }, failed),
+            Ok((bytes, handles)) => return (Calls { ends, parcel: Parcel { bytes, handles } }, failed),
             Err(error) => (count, failed) = (at, Some(error)),
         }
     }

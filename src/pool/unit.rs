@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::job::Job;
 use super::order::Bytes;
-use super::results::Outcomes;
+use super::results::{self, Outcomes};
 use crate::error::TaskError;
 use crate::segment::handle::Parcel;
 
@@ -33,13 +33,14 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, calls: Calls) -> Self {
+    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, mut calls: Calls) -> Self {
+        let arguments = Bytes::new(std::mem::take(&mut calls.parcel.bytes));
         Unit {
             job,
             chunk,
             function,
             first,
-            arguments: Bytes::new(calls.bytes),
+            arguments,
             ends: calls.ends,
             parcel: calls.parcel,
             next: 0,
@@ -63,6 +64,17 @@ impl Unit {
 
     pub(super) fn is_whole(&self) -> bool {
         self.next == self.ends.len()
+    }
+
+    /// Notes what the next calls have returned, as a worker has written it down; nothing that is not that, or too many.
+    pub(super) fn note_returned(&mut self, results: &[u8]) {
+        let count = results::count(results).unwrap_or(0);
+        if count > 0 && count <= self.ends.len() - self.next {
+            self.outcomes.push(results);
+            self.pending += count as u64;
+            self.next += count;
+            self.losses = 0;
+        }
     }
 
     /// Notes the outcome of the next call; `push` puts it behind the others.
@@ -96,9 +108,8 @@ impl Unit {
 }
 
 /// The encoded arguments of some calls.
-#[derive(Default)]
 pub(super) struct Calls {
-    pub(super) bytes: Vec<u8>,
+    /// Where each ends.
     pub(super) ends: Vec<u32>,
     pub(super) parcel: Parcel,
 }

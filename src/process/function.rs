@@ -10,7 +10,7 @@ use super::trampoline;
 use crate::error::{Error, Result};
 use crate::message::Sends;
 use crate::message::codec::{Arguments, append, extend, pack, unpack};
-use crate::segment::handle::Parcel;
+use crate::segment::handle::{Outgoing, Parcel};
 
 /// A function that can run in another process with arguments of the types in the tuple `S`; its own parameters have
 /// the types in the tuple `P`.
@@ -94,12 +94,16 @@ pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Returned>;
 #[derive(Clone, Copy)]
 pub struct Step(pub(super) Stride);
 
-pub(super) type Stride = fn(&mut Arguments<'_>, &mut Vec<u8>) -> Result<Parcel, Fault>;
+pub(super) type Stride = fn(&mut Arguments<'_>, &mut Vec<u8>) -> Result<Option<Box<Outgoing>>, Fault>;
 
 impl Step {
-    /// Calls it; what has to travel beside the result's bytes.
+    /// Calls it; the handles in the result.
     #[inline]
-    pub(crate) fn take(self, arguments: &mut Arguments<'_>, results: &mut Vec<u8>) -> Result<Parcel, Fault> {
+    pub(crate) fn take(
+        self,
+        arguments: &mut Arguments<'_>,
+        results: &mut Vec<u8>,
+    ) -> Result<Option<Box<Outgoing>>, Fault> {
         (self.0)(arguments, results)
     }
 }
@@ -111,8 +115,21 @@ pub struct Encoding<'a>(pub(crate) &'a mut Vec<u8>);
 /// Which of the two could not be handed over, and why.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    Arguments(Error),
-    Result(Error),
+    /// Boxed, as the others are: calls that go well, one behind the other, should not have to carry the room for it.
+    Arguments(Box<Error>),
+    Result(Box<Error>),
+}
+
+impl Fault {
+    #[cold]
+    fn arguments(error: Error) -> Self {
+        Fault::Arguments(Box::new(error))
+    }
+
+    #[cold]
+    fn result(error: Error) -> Self {
+        Fault::Result(Box::new(error))
+    }
 }
 
 /// What a function returned.
@@ -179,16 +196,16 @@ macro_rules! functions {
                 fn stride<Callable, Output, $($parameter),*>(
                     arguments: &mut Arguments<'_>,
                     results: &mut Vec<u8>,
-                ) -> Result<Parcel, Fault>
+                ) -> Result<Option<Box<Outgoing>>, Fault>
                 where
                     Callable: Fn($($parameter),*) -> Output + Copy + Send + 'static,
                     Output: Serialize,
                     $($parameter: DeserializeOwned,)*
                 {
-                    let ($($value,)*): ($($parameter,)*) = arguments.next(ARGUMENTS).map_err(Fault::Arguments)?;
+                    let ($($value,)*): ($($parameter,)*) = arguments.next(ARGUMENTS).map_err(Fault::arguments)?;
                     let function = trampoline::conjure::<Callable>();
                     let result = function($($value),*);
-                    append(RESULT, &result, results).map_err(Fault::Result)
+                    append(RESULT, &result, results).map_err(Fault::result)
                 }
                 const { trampoline::assert_captures_nothing::<Callable>() };
                 Step(stride::<Callable, Output, $($parameter),*>)
