@@ -16,10 +16,9 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
+use common::python::Python;
 use common::{Plan, Samples, Table, Target, alternate, is_asked_for, microseconds};
 use crossproc::{Barrier, Exit, Pool, Process, TaskError};
 
@@ -114,61 +113,6 @@ impl Row<'_> {
                 table.alone(self.name, self.unit, ours.median(), self.targets);
             }
         }
-    }
-}
-
-/// A Python with a pool of its own.
-struct Python {
-    process: process::Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-/// For each line, a number and an expression: how many seconds that takes.
-const PROGRAM: &str = "
-import multiprocessing, sys, time
-
-def square(i):
-    return i * i
-
-pool = multiprocessing.get_context('fork').Pool(2)
-for line in sys.stdin:
-    n, expression = line.split(maxsplit=1)
-    n = int(n)
-    start = time.perf_counter()
-    squares = eval(expression)
-    seconds = time.perf_counter() - start
-    assert squares == [i * i for i in range(n)]
-    print(seconds, flush=True)
-pool.close()
-pool.join()
-";
-
-impl Python {
-    fn start() -> Option<Self> {
-        let mut command = Command::new("python3");
-        command.args(["-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let Ok(mut process) = command.spawn() else {
-            println!("no python3: its rows are left out");
-            return None;
-        };
-        let (orders, answers) = (process.stdin.take(), process.stdout.take().unwrap());
-        Some(Python { process, orders, answers: BufReader::new(answers) })
-    }
-
-    fn seconds(&mut self, expression: &str, n: u64) -> f64 {
-        writeln!(self.orders.as_mut().unwrap(), "{n} {expression}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        answer.trim().parse().expect("Python has checked its results")
-    }
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        self.orders = None;
-        let ended = self.process.wait();
-        assert!(std::thread::panicking() || ended.unwrap().success());
     }
 }
 
