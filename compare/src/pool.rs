@@ -36,13 +36,15 @@ pub(crate) fn run(plan: &Plan, watchdog: &Watchdog) {
         contest.ours("Pool::chunk(1).map", move || rate(many, |n| pool.chunk(1).map(square, 0..n).unwrap()));
         let threads = rayon_pool();
         contest.rival("rayon, threads", move || {
-            rate(many, |n| threads.install(|| (0..n).into_par_iter().with_max_len(1).map(square).collect()))
+            rate(many, |n| {
+                threads.install(|| (0..n as u32).into_par_iter().with_max_len(1).map(|i| square(i.into())).collect())
+            })
         });
         let processes = procspawn_pool();
         contest.rival("procspawn", move || {
             rate(few, |n| {
                 let handles: Vec<_> = (0..n).map(|i| processes.spawn(i, square)).collect();
-                handles.into_iter().map(|mut handle| handle.join().unwrap()).collect()
+                handles.into_iter().map(|handle| handle.join().unwrap()).collect()
             })
         });
         python(&mut contest, few, "pool.map(square, range(n), 1)");
