@@ -3,7 +3,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callbacks;
+mod calls;
 mod endings;
+mod futures;
 mod kills;
+mod lazy;
+mod maps;
+mod tasks;
 
 crossproc::test_support!();
