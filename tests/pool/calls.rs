@@ -76,7 +76,7 @@ fn arguments_and_results_of_no_bytes_travel() {
     let (pool, runs) = (Pool::new(2).unwrap(), RawValue::new(AtomicU64::new(0)).unwrap());
     assert_eq!(pool.chunk(9).map(|()| (), (0..100).map(|_| ())), Ok(vec![(); 100]));
     assert_eq!(pool.chunk(9).starmap(|| (), (0..100).map(|_| ())), Ok(vec![(); 100]));
-    let count = |runs: RawValue<AtomicU64>| drop(runs.fetch_add(1, Relaxed));
+    let count = |runs: RawValue<AtomicU64>| runs.fetch_add(1, Relaxed);
     pool.chunk(3).map(count, (0..100).map(|_| &runs)).unwrap();
     assert_eq!(runs.load(Relaxed), 100);
 }

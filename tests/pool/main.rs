@@ -10,6 +10,8 @@ mod futures;
 mod kills;
 mod lazy;
 mod maps;
+mod passing;
 mod tasks;
+mod workers;
 
 crossproc::test_support!();

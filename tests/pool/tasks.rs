@@ -121,9 +121,9 @@ fn a_task_that_waits_is_cancelled_and_never_runs() {
     let (pool, first, second) = (Pool::new(1).unwrap(), Stage::new(), Stage::new());
     let busy = pool.apply_async(begin, (&first,));
     first.wait_for(1);
+    let map = pool.map_async(|stage: Stage| stage.advance(), (0..50).map(|_| &second));
     // In the queue, and behind all that there is room for.
     let waiting: Vec<_> = (0..600).map(|_| pool.apply_async(|stage: Stage| stage.advance(), (&second,))).collect();
-    let map = pool.map_async(|stage: Stage| stage.advance(), (0..50).map(|_| &second));
     assert!(waiting.iter().all(Task::cancel) && map.cancel());
     assert!(waiting.iter().all(|task| task.is_ready() && task.is_successful() == Some(false) && !task.cancel()));
     assert_eq!(map.get(), Err(TaskError::Cancelled));
@@ -161,7 +161,7 @@ fn a_map_that_runs_is_cancelled_with_all_its_workers() {
     let before: Vec<_> = pool.workers();
     assert!(map.cancel());
     assert_eq!(map.get(), Err(TaskError::Cancelled));
-    before.iter().for_each(|worker| drop(worker.wait()));
+    before.iter().for_each(|worker| assert!(!worker.wait().success()));
     assert_eq!(pool.apply(square, (3,)), Ok(9));
     assert!(!stage.has_reached(4));
 }
