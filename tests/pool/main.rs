@@ -5,10 +5,14 @@ mod common;
 
 mod callbacks;
 mod calls;
+mod deaths;
 mod endings;
+mod ends;
 mod futures;
 mod kills;
 mod lazy;
+mod leaks;
+mod limits;
 mod maps;
 mod passing;
 mod tasks;

@@ -42,6 +42,10 @@ fn any_number_of_handles_travels() {
     for chunk in [1, 150, 300] {
         assert_eq!(pool.chunk(chunk).map(|value: Value<u32>| value.get(), &values), Ok((0..300).collect()));
     }
+    let make = |count: u32| (0..count).map(|n| Value::new(n).unwrap()).collect::<Vec<_>>();
+    for made in pool.chunk(2).map(make, [0, 100, 300, 600]).unwrap() {
+        assert!((0..).zip(made).all(|(n, value)| value.get() == n));
+    }
     let sum = |values: Vec<Value<u32>>| values.iter().map(Value::get).sum::<u32>();
     assert_eq!(pool.apply(sum, (&values[..200],)), Ok((0..200).sum()));
 }
