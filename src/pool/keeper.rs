@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::MOST_WORKERS;
 use super::core::Core;
+use super::desk::Desk;
 use super::hub::{Hub, Phase};
 use super::staff::{Question, Worker};
 use crate::error::{Error, Exit, TaskError};
@@ -14,6 +14,7 @@ use crate::process::{Process, note};
 use crate::segment::handle::Parcel;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::poll;
+use crate::word::errand::MOST_WORKERS;
 
 /// How many starts in a row may fail before the pool gives up, if it has no worker left. A guess.
 const MOST_FAILURES: u32 = 8;
@@ -140,9 +141,7 @@ impl Keeper {
                 has_heard = true;
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
-                    Question::Segment(number) => {
-                        hub.segment(number).map(Parcel::of_segment)
-                    }
+                    Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
                 // Fails where the worker is dead.
@@ -161,6 +160,7 @@ impl Keeper {
         core.with_hub(|hub| {
             // All that it has sent, before what it has not.
             hub.collect_from(place, &core.board);
+            hub.clear_up(&Desk::of(&core.desks, place).clear_up(), &core.board);
             let Some(mut worker) = hub.workers[place].take() else { return };
             core.board.set_running(place, 0);
             if worker.socket.is_ready {
