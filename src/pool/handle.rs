@@ -169,7 +169,7 @@ impl Pool {
         F: Function<S, P>,
     {
         if let Some(bound) = self.core.options.bound {
-            self.core.wait(Deadline::NEVER, || self.core.hub().waiting() < bound);
+            self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
         let job = Job::new(Arrival::AtOnce);
         let mut feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
