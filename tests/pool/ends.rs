@@ -101,7 +101,8 @@ fn join_waits_for_what_dies_meanwhile() {
     pool.join();
     for (n, task) in (0..).zip(tasks) {
         let outcome = task.get();
-        let is_right = if n % 10 == 3 { matches!(outcome, Err(TaskError::WorkerDied { .. })) } else { outcome == Ok(n * n) };
+        let is_right =
+            if n % 10 == 3 { matches!(outcome, Err(TaskError::WorkerDied { .. })) } else { outcome == Ok(n * n) };
         assert!(is_right, "{n}: {outcome:?}");
     }
 }

@@ -78,8 +78,7 @@ fn keep(started: Value<u32>) {
 fn the_initializer_runs_first_in_every_worker() {
     let _watchdog = watchdog();
     let started = Value::new(0).unwrap();
-    let pool =
-        Pool::builder().workers(2).max_tasks_per_worker(1).initializer(keep, (&started,)).start().unwrap();
+    let pool = Pool::builder().workers(2).max_tasks_per_worker(1).initializer(keep, (&started,)).start().unwrap();
     assert_eq!(started.get(), 2);
     let kept = |_: u32| KEPT.get().map(Value::get);
     for (n, seen) in (1..).zip(pool.chunk(1).map(kept, 0..20).unwrap()) {
@@ -137,7 +136,10 @@ fn a_pool_whose_initializer_fails_is_not_started() {
     let error = start(two().initializer(abort, ()));
     assert!(matches!(&error, ProcessError::Ended { exit: Exit::Signal(libc::SIGABRT), .. }), "{error:?}");
     let error = start(two().initializer(|_: Odd| (), (Odd,)));
-    assert!(matches!(&error, ProcessError::Failed { source, .. } if matches!(**source, Error::Decode { .. })), "{error:?}");
+    assert!(
+        matches!(&error, ProcessError::Failed { source, .. } if matches!(**source, Error::Decode { .. })),
+        "{error:?}"
+    );
 }
 
 /// Fails from the third start on.
