@@ -180,8 +180,8 @@ pub use message::Sends;
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
 pub use process::{
-    Child, Current, Function, Parent, Process, ProcessBuilder, Stdio, TryJoinError, active_children, cpu_count,
-    current, init, parent,
+    Child, Current, Function, Parent, Process, ProcessBuilder, StartMethod, Stdio, TryJoinError, active_children,
+    cpu_count, current, init, init_with_zygote, parent,
 };
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]

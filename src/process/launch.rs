@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -18,12 +18,15 @@ use super::message;
 use super::own;
 use super::protocol::{REQUEST, Request};
 use super::registry;
+use super::start_method::StartMethod;
 use super::stdio::{Stdio, Streams};
 use super::trampoline;
+use super::zygote;
 use crate::error::{Error, Result};
 use crate::segment::handle::Parcel;
+use crate::sys::clock::Deadline;
 use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step, Strings};
-use crate::sys::{fork, program, socket};
+use crate::sys::{fork, pidfd, program, socket};
 
 /// What the builder collects.
 #[derive(Debug, Default)]
@@ -36,6 +39,8 @@ pub(super) struct Options {
     pub(super) variables: BTreeMap<OsString, Option<OsString>>,
     pub(super) directory: Option<PathBuf>,
     pub(super) streams: [Stdio; 3],
+    /// `None`: from the zygote, if that can be.
+    pub(super) method: Option<StartMethod>,
     pub(super) crash: Option<(String, u32)>,
 }
 
@@ -63,25 +68,52 @@ pub(super) fn launch(
         parent_name: own::identity().name.clone(),
         crash: options.crash,
     };
-    let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
-    message::send(REQUEST, here.as_fd(), &request, &parcel.bytes, &parcel.descriptors())?;
-
+    let send = |here: BorrowedFd<'_>| message::send(REQUEST, here, &request, &parcel.bytes, &parcel.descriptors());
     let [input, output, errors] = options.streams;
+    let streams = Streams([input.open()?, output.open()?, errors.open()?]);
+    let environment = environment(options.clear_environment, &options.variables)?;
+    let register = |started: Started| {
+        let child = Child::new(started.pid, started.pidfd, request.child.name.clone(), options.daemon);
+        starting.complete(child.clone());
+        child
+    };
+
+    if options.method != Some(StartMethod::Exec) {
+        match zygote::start(environment.bytes(), options.directory.as_deref(), streams.borrow()) {
+            Ok((started, here)) => match send(here.as_fd()) {
+                Ok(()) => return Ok((register(started), here)),
+                Err(error) => {
+                    discard(started);
+                    return Err(error);
+                }
+            },
+            Err(error) if options.method == Some(StartMethod::Zygote) => return Err(error),
+            Err(_) => {}
+        }
+    }
+
+    let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
+    send(here.as_fd())?;
     let through_launcher = options.daemon && !spawn::on_main_thread();
     let prepared = Prepared {
         arguments: arguments(),
-        environment: environment(options.clear_environment, &options.variables)?,
+        environment,
         directory: options.directory.clone().map(directory).transpose()?,
-        streams: Streams([input.open()?, output.open()?, errors.open()?]),
+        streams,
         control: there,
         daemon: options.daemon,
         caller: if through_launcher { Caller::elsewhere() } else { Caller::here() },
     };
     let started = if through_launcher { launcher::run(move || prepared.start()) } else { prepared.start() };
-    let Started { pid, pidfd } = started.map_err(|failure| explain(failure, options.directory))?;
-    let child = Child::new(pid, pidfd, request.child.name, options.daemon);
-    starting.complete(child.clone());
-    Ok((child, here))
+    Ok((register(started.map_err(|failure| explain(failure, options.directory))?), here))
+}
+
+/// Ends a child that waits for its request, and will not get one.
+fn discard(child: Started) {
+    if pidfd::signal(child.pidfd.as_fd(), libc::SIGKILL).is_ok() {
+        pidfd::wait(child.pidfd.as_fd(), Deadline::NEVER);
+    }
+    pidfd::reap(child.pidfd.as_fd());
 }
 
 /// All that the system call needs, in a form that another thread can take over.

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `function` | what can be run in another process, and with which arguments |
 //! | `trampoline` | a function as a number that another process of the same build understands |
-//! | `builder`, `stdio` | how a child is to be started |
+//! | `builder`, `start_method`, `stdio` | how a child is to be started |
 //! | `launch`, `launcher` | the parent's half of a start |
+//! | `zygote` | starting from a clean copy of this process, instead of executing the program anew |
 //! | `entry`, `unwinding`, `test_support` | the child's half: from `init` to its exit |
 //! | `message`, `protocol` | what the two say to each other |
 //! | `child`, `exit_word`, `signals` | a child without the type of its result: whether and how it has ended, how to end it |
@@ -26,11 +27,13 @@ mod own;
 mod protocol;
 mod registry;
 mod signals;
+mod start_method;
 mod stdio;
 mod test_support;
 mod trampoline;
 mod try_join_error;
 mod unwinding;
+mod zygote;
 
 pub use builder::ProcessBuilder;
 pub use child::Child;
@@ -39,7 +42,9 @@ pub use function::Function;
 pub use handle::Process;
 pub use own::{Current, Parent, cpu_count, current, parent};
 pub use registry::active_children;
+pub use start_method::StartMethod;
 pub use stdio::Stdio;
 #[doc(hidden)]
 pub use test_support::{Constructor, enter_test_binary};
 pub use try_join_error::TryJoinError;
+pub use zygote::init_with_zygote;
