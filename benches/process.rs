@@ -70,10 +70,9 @@ fn from_the_zygote(table: &Table, starts: usize) {
     assert_eq!(zygote().spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
     let [ours, fork] = alternate(
         starts,
-        [
-            &mut || microseconds(|| zygote().spawn(|| (), ()).unwrap().join().unwrap()),
-            &mut || microseconds(|| assert_eq!(fork_and_wait(), 0)),
-        ],
+        [&mut || microseconds(|| zygote().spawn(|| (), ()).unwrap().join().unwrap()), &mut || {
+            microseconds(|| assert_eq!(fork_and_wait(), 0))
+        }],
     );
     let fork = ("fork + _exit + waitpid", &fork);
     table.percentile_row("spawn from the zygote + join, p50", "us", 50.0, &ours, fork, &[Target::RatioAtMost(2.0)]);

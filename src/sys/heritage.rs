@@ -107,7 +107,12 @@ impl Heritage {
             process_group: unsafe { libc::getpgrp() },
             limits: (0..RESOURCES).map(|resource| limit(resource, None)).collect::<Result<_, _>>()?,
         };
-        Ok(Heritage { fixed: Fixed(fixed), attributes, mask: mask.ok_or_else(missing)?, is_only_thread: threads == Some(1) })
+        Ok(Heritage {
+            fixed: Fixed(fixed),
+            attributes,
+            mask: mask.ok_or_else(missing)?,
+            is_only_thread: threads == Some(1),
+        })
     }
 }
 
@@ -180,7 +185,10 @@ impl Attributes {
             // SAFETY: asks for the action only. The C library's own two signals are refused, as is any that is not there.
             let known = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) } == 0;
             let wanted = if self.ignored >> (signal - 1) & 1 == 1 { libc::SIG_IGN } else { libc::SIG_DFL };
-            if known && wanted != action.sa_sigaction && (wanted == libc::SIG_IGN || action.sa_sigaction == libc::SIG_IGN) {
+            if known
+                && wanted != action.sa_sigaction
+                && (wanted == libc::SIG_IGN || action.sa_sigaction == libc::SIG_IGN)
+            {
                 action.sa_sigaction = wanted;
                 // SAFETY: neither value is code.
                 unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
@@ -193,7 +201,9 @@ impl Attributes {
 pub(crate) fn block(mask: u64) {
     let none = ptr::null_mut::<u64>();
     // SAFETY: the kernel's set of signals is these 8 bytes, on both of our architectures.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, mem::size_of_val(&mask)) };
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, mem::size_of_val(&mask))
+    };
 }
 
 unsafe extern "C" {

@@ -7,14 +7,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::super::message;
-use super::{Answer, START, STARTED, Start, ZYGOTE, Zygote};
+use super::{Answer, START, STARTED, Start, Zygote, own};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
 use crate::sys::spawn::Started;
-use crate::sys::{fork, pidfd, poll, socket, zygote};
+use crate::sys::{pidfd, poll, socket, zygote};
 
 /// Has the zygote fork a child, with these bytes as its environment. It waits for its request at the other end of the
 /// socket that comes back (Z1); whoever drops that has given the child up.
@@ -27,8 +28,7 @@ pub(in super::super) fn start(
     directory: Option<&Path>,
     streams: [Option<BorrowedFd<'_>>; 3],
 ) -> Result<(Started, OwnedFd)> {
-    let known = ZYGOTE.get().filter(|known| known.generation == fork::generation());
-    let Some(known) = known.filter(|known| !known.is_gone.load(Ordering::Relaxed)) else { return Err(no_zygote()) };
+    let Some(known) = own().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else { return Err(no_zygote()) };
     let failed = |error: io::Error| Error::os("start a process from the zygote", error);
     let here = Heritage::of_this_thread().map_err(failed)?;
     if here.fixed != known.heritage.fixed {
@@ -64,6 +64,9 @@ fn no_zygote() -> Error {
     Error::Unsupported { what: "starting a process from a zygote where there is none".into() }
 }
 
+/// How long a killed zygote may take to end, a guess.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// `None` if the zygote has died.
 fn wait_for_answer(known: &Zygote, socket: BorrowedFd<'_>) -> Result<Option<(Answer, Option<OwnedFd>)>> {
     // Its end of the socket may outlive it for a moment, in a child.
@@ -73,12 +76,12 @@ fn wait_for_answer(known: &Zygote, socket: BorrowedFd<'_>) -> Result<Option<(Ans
 }
 
 impl Zygote {
-    /// Ends one that has not answered as it should, if it lives at all, and leaves no zombie.
-    fn bury(&self) -> Error {
+    /// Ends it, if it lives at all, and leaves no zombie.
+    pub(super) fn bury(&self) -> Error {
         self.is_gone.store(true, Ordering::Relaxed);
-        if pidfd::signal(self.pidfd.as_fd(), libc::SIGKILL).is_ok() {
-            pidfd::wait(self.pidfd.as_fd(), Deadline::NEVER);
-        }
+        let _ = pidfd::signal(self.pidfd.as_fd(), libc::SIGKILL);
+        // Not for ever: a tracer may keep it.
+        pidfd::wait(self.pidfd.as_fd(), Deadline::after(PATIENCE));
         pidfd::reap(self.pidfd.as_fd());
         no_zygote()
     }

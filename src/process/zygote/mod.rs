@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{self, Mode};
 use crate::sys::heritage::{Attributes, Heritage};
 use crate::sys::zygote::{Cloner, Side};
-use crate::sys::{fork, socket};
+use crate::sys::{fork, program, socket};
 
 pub(super) use ask::start;
 
@@ -115,6 +115,18 @@ pub fn init_with_zygote() {
     }
 }
 
+/// This process's zygote, if it has ever had one.
+fn own() -> Option<&'static Zygote> {
+    ZYGOTE.get().filter(|zygote| zygote.generation == fork::generation())
+}
+
+/// Ends the zygote when this process exits. It would end by itself, but then it is for somebody else to collect.
+pub(super) fn end() {
+    if let Some(zygote) = own() {
+        zygote.bury();
+    }
+}
+
 /// Returns in this process only. Without a zygote, children are executed.
 fn make() {
     // What is not written yet would be written by every child, too.
@@ -124,6 +136,7 @@ fn make() {
     let Ok((here, there)) = socket::pair() else { return };
     let parent = std::process::id();
     let generation = fork::generation();
+    let _ = program::this(); // so that not each child has to look for it
     match cloner.zygote() {
         Err(_) => {}
         Ok(Side::Original(started)) => {

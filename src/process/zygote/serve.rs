@@ -19,7 +19,6 @@ pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
         match cloner.sibling() {
             Ok(Side::Copy) => be_born(start, socket),
             Ok(Side::Original(child)) => {
-                drop(start);
                 let started: Answer = Ok(child.pid);
                 if message::send(STARTED, socket.as_fd(), &started, &[], &[child.pidfd.as_fd()]).is_err() {
                     exit::now(1);
