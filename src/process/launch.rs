@@ -71,6 +71,7 @@ pub(super) fn launch(
     let send = |here: BorrowedFd<'_>| message::send(REQUEST, here, &request, &parcel.bytes, &parcel.descriptors());
     let [input, output, errors] = options.streams;
     let streams = Streams([input.open()?, output.open()?, errors.open()?]);
+    let directory = options.directory.clone().map(directory).transpose()?;
     let environment = environment(options.clear_environment, &options.variables)?;
     let register = |started: Started| {
         let child = Child::new(started.pid, started.pidfd, request.child.name.clone(), options.daemon);
@@ -98,7 +99,7 @@ pub(super) fn launch(
     let prepared = Prepared {
         arguments: arguments(),
         environment,
-        directory: options.directory.clone().map(directory).transpose()?,
+        directory,
         streams,
         control: there,
         daemon: options.daemon,

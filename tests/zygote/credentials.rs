@@ -33,9 +33,9 @@ fn is_seen(what: &str, change: fn() -> bool, line: &str) {
 }
 
 fn set_user() -> bool {
-    let (same, other) = (libc::uid_t::MAX, 65534);
-    // SAFETY: changes this thread's credentials; no memory is involved. The real and the effective one, or none are started.
-    unsafe { libc::syscall(libc::SYS_setresuid, other, other, same) == 0 }
+    let other = 65534;
+    // SAFETY: changes this thread's credentials; no memory is involved.
+    unsafe { libc::syscall(libc::SYS_setresuid, other, other, other) == 0 }
 }
 
 fn set_groups() -> bool {

@@ -66,11 +66,16 @@ pub(crate) fn facts() -> Facts {
         assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
         (limit.rlim_cur, limit.rlim_max)
     };
+    // Signals that only the C library uses: whoever starts a program through posix_spawn(3) has it begin with these ignored.
+    let without_internal = |line: &str| match line.strip_prefix("SigIgn:\t") {
+        Some(set) => format!("SigIgn: {:x}", u64::from_str_radix(set, 16).unwrap() & !(3 << 31)),
+        None => line.to_string(),
+    };
     Facts {
         arguments: env::args().collect(),
         environment: env::vars().collect(),
         directory: env::current_dir().unwrap().to_str().unwrap().to_string(),
-        status: status.lines().filter(is_wanted).map(str::to_string).collect(),
+        status: status.lines().filter(is_wanted).map(without_internal).collect(),
         limits: (0..16).map(limit).collect(),
         // SAFETY: has no preconditions.
         nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },

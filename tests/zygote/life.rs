@@ -52,6 +52,10 @@ pub(crate) fn children_are_nobody_elses_to_wait_for() {
 
 /// A parent for tests to kill, to interrupt or to see exit. It says who its zygote is, and its children say when they run.
 pub(crate) fn act_as_parent(role: &str) -> ExitCode {
+    if let Some(starts) = role.strip_prefix("killer ") {
+        kill_after(starts.parse().unwrap());
+        return ExitCode::SUCCESS;
+    }
     println!("zygote {}", own_zygote());
     let ready = |name: String| {
         println!("{name}");
@@ -87,7 +91,7 @@ pub(crate) fn act_as_parent(role: &str) -> ExitCode {
             assert!(all.is_alive());
             park();
         }
-        other => kill_after(other.strip_prefix("killer ").unwrap().parse().unwrap()),
+        other => panic!("{other}"),
     }
     ExitCode::SUCCESS
 }

@@ -86,7 +86,7 @@ pub(crate) fn a_child_has_what_the_thread_that_starts_it_has() {
     // SAFETY: sets an attribute.
     unsafe { libc::umask(0o077) };
     for (resource, soft) in [(libc::RLIMIT_NOFILE, 100), (libc::RLIMIT_CORE, 0), (libc::RLIMIT_STACK, 1 << 20)] {
-        let limit = libc::rlimit { rlim_cur: soft, rlim_max: 1 << 20 };
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: soft };
         // SAFETY: the kernel reads one limit.
         assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
     }
