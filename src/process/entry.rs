@@ -10,7 +10,7 @@ use std::sync::{Once, OnceLock};
 use std::thread;
 
 use super::function::{Encoded, Returned};
-use super::message::{self, MAGIC};
+use super::message::{self, MAGIC, Received};
 use super::own;
 use super::protocol::{ANSWER, Answer, REQUEST, Request};
 use super::registry;
@@ -129,7 +129,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) -> bool {
     // Not inside `call_once`: the child's function may call `init` again.
     if let Some(control) = control {
         prepare_child();
-        run(control, serve);
+        run(control, |control| serve(request(control)?));
     }
     assert!(
         MODE.get().is_some(),
@@ -199,11 +199,14 @@ pub(super) fn run(control: OwnedFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<
     process::exit(1)
 }
 
+/// What the parent asks for.
+pub(super) fn request(control: BorrowedFd<'_>) -> Result<Received<Request>> {
+    message::receive(REQUEST, control)?
+        .ok_or_else(|| Error::Decode { what: REQUEST.into(), reason: "there is none".into() })
+}
+
 /// Does what the parent asks for.
-pub(super) fn serve(control: BorrowedFd<'_>) -> Result<Returned> {
-    let Some(mut request) = message::receive::<Request>(REQUEST, control)? else {
-        return Err(Error::Decode { what: REQUEST.into(), reason: "there is none".into() });
-    };
+pub(super) fn serve(mut request: Received<Request>) -> Result<Returned> {
     let head = &request.head;
     let entry = trampoline::at(&head.build, head.function)?;
     if head.daemon {

@@ -24,9 +24,8 @@ use super::trampoline;
 use super::zygote;
 use crate::error::{Error, Result};
 use crate::segment::handle::Parcel;
-use crate::sys::clock::Deadline;
 use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step, Strings};
-use crate::sys::{fork, pidfd, program, socket};
+use crate::sys::{fork, program, socket};
 
 /// What the builder collects.
 #[derive(Debug, Default)]
@@ -80,14 +79,8 @@ pub(super) fn launch(
     };
 
     if options.method != Some(StartMethod::Exec) {
-        match zygote::start(environment.bytes(), options.directory.as_deref(), streams.borrow()) {
-            Ok((started, here)) => match send(here.as_fd()) {
-                Ok(()) => return Ok((register(started), here)),
-                Err(error) => {
-                    discard(started);
-                    return Err(error);
-                }
-            },
+        match zygote::start(environment.bytes(), options.directory.as_deref(), streams.borrow(), send) {
+            Ok((started, here)) => return Ok((register(started), here)),
             Err(error) if options.method == Some(StartMethod::Zygote) => return Err(error),
             Err(_) => {}
         }
@@ -107,14 +100,6 @@ pub(super) fn launch(
     };
     let started = if through_launcher { launcher::run(move || prepared.start()) } else { prepared.start() };
     Ok((register(started.map_err(|failure| explain(failure, options.directory))?), here))
-}
-
-/// Ends a child that waits for its request, and will not get one.
-fn discard(child: Started) {
-    if pidfd::signal(child.pidfd.as_fd(), libc::SIGKILL).is_ok() {
-        pidfd::wait(child.pidfd.as_fd(), Deadline::NEVER);
-    }
-    pidfd::reap(child.pidfd.as_fd());
 }
 
 /// All that the system call needs, in a form that another thread can take over.

@@ -6,6 +6,7 @@
 //! | `trampoline` | a function as a number that another process of the same build understands |
 //! | `builder`, `start_method`, `stdio` | how a child is to be started |
 //! | `launch`, `launcher` | the parent's half of a start |
+//! | `fork` | plain forks, with a result |
 //! | `zygote` | starting from a clean copy of this process, instead of executing the program anew |
 //! | `entry`, `unwinding`, `test_support` | the child's half: from `init` to its exit |
 //! | `message`, `protocol` | what the two say to each other |
@@ -18,6 +19,7 @@ mod builder;
 mod child;
 mod entry;
 mod exit_word;
+mod fork;
 mod function;
 mod handle;
 mod launch;

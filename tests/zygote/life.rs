@@ -200,9 +200,8 @@ pub(crate) fn each_function_runs_once_whenever_the_zygote_dies() {
     }
 }
 
-/// As after the zygote's death between clone and answer: the child's socket is closed, with no request in it.
-pub(crate) fn a_child_that_its_parent_gave_up_runs_nothing() {
-    // Beyond the size that files may have, the request cannot be sent when the child is there already.
+pub(crate) fn a_request_that_cannot_be_sent_leaves_no_child() {
+    // The request is larger than files may be.
     let limit = libc::rlimit { rlim_cur: 4096, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the kernel reads one limit.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);

@@ -42,7 +42,7 @@ const TESTS: &[(&str, fn())] = tests! {
         children_of_a_dead_zygote_are_executed
         each_function_runs_once_whenever_the_zygote_dies
         an_interrupt_of_all_leaves_the_zygote_alone
-        a_child_that_its_parent_gave_up_runs_nothing
+        a_request_that_cannot_be_sent_leaves_no_child
         processes_start_processes
         a_forked_copy_has_no_zygote
         there_is_one_zygote_made_first_of_all;

@@ -194,15 +194,20 @@ pub(crate) fn children_share_no_seeds() {
     assert_eq!(seeds.len(), 21);
 }
 
-/// What the C library notes of a thread is that of the child: `raise` goes by the thread's number.
+/// What the C library notes of a thread is that of the child. A thread's clock has its number in it (CPUCLOCK_SCHED, of a
+/// thread).
 pub(crate) fn the_c_library_knows_the_childs_thread() {
-    let raise = |signal: i32| {
-        // SAFETY: the signal's action is the default one.
-        unsafe { libc::raise(signal) };
+    let noted = || {
+        let mut clock = 0;
+        // SAFETY: the calling thread, and a place for the answer.
+        assert_eq!(unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) }, 0);
+        (!clock >> 3) as u32 == std::process::id()
     };
-    for signal in [libc::SIGUSR1, libc::SIGTERM, libc::SIGABRT] {
-        assert_eq!(from_zygote().spawn(raise, (signal,)).unwrap().wait(), Exit::Signal(signal));
-    }
+    assert!(noted());
+    assert_eq!(from_zygote().spawn(noted, ()).unwrap().join(), Ok(true));
+    // SAFETY: has no preconditions.
+    let abort = || -> () { unsafe { libc::abort() } };
+    assert_eq!(from_zygote().spawn(abort, ()).unwrap().wait(), Exit::Signal(libc::SIGABRT));
     let robust_list = || {
         let (mut head, mut length) = (0_usize, 0_usize);
         // SAFETY: the kernel writes a pointer and a length.

@@ -1,7 +1,7 @@
 //! The parent's half of a start.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -10,15 +10,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::message;
-use super::{Answer, START, STARTED, Start, Zygote, own};
+use super::{Answer, GO, START, STARTED, Start, Zygote, own};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
 use crate::sys::spawn::Started;
 use crate::sys::{pidfd, poll, socket, zygote};
 
-/// Has the zygote fork a child, with these bytes as its environment. It waits for its request at the other end of the
-/// socket that comes back (Z1); whoever drops that has given the child up.
+/// Has the zygote fork a child, with these bytes as its environment. Its answer will come to the socket, into which `send`
+/// puts what it is to do.
 ///
 /// # Errors
 ///
@@ -27,6 +27,7 @@ pub(in super::super) fn start(
     environment: &[u8],
     directory: Option<&Path>,
     streams: [Option<BorrowedFd<'_>>; 3],
+    send: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
 ) -> Result<(Started, OwnedFd)> {
     let Some(known) = own().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else { return Err(no_zygote()) };
     let failed = |error: io::Error| Error::os("start a process from the zygote", error);
@@ -37,6 +38,7 @@ pub(in super::super) fn start(
     }
     let directory = open_directory(directory)?;
     let (control, there) = socket::pair().map_err(failed)?;
+    send(control.as_fd())?;
     let inherited = zygote::inherited_streams();
     let streams = [0, 1, 2].map(|number| streams[number].or(inherited[number]));
     let request = Start {
@@ -54,7 +56,11 @@ pub(in super::super) fn start(
         Ok(()) => {}
     }
     match wait_for_answer(known, socket.as_fd()) {
-        Ok(Some((Ok(pid), Some(pidfd)))) => Ok((Started { pid, pidfd }, control)),
+        Ok(Some((Ok(pid), Some(pidfd)))) => {
+            // Now that it is known (Z1). One that has been killed already is not told.
+            let _ = socket::send(control.as_fd(), &[IoSlice::new(GO)], &[]);
+            Ok((Started { pid, pidfd }, control))
+        }
         Ok(Some((Err(code), _))) => Err(failed(io::Error::from_raw_os_error(code))),
         _ => Err(known.bury()),
     }

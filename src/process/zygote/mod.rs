@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! parent                                 zygote                        child
+//!   REQUEST  (into the child's socket)
 //!   START, descriptors      ------------>  clone (CLONE_PARENT)  ------>  takes its places
-//!   <---------------- STARTED, pidfd       closes the descriptors        waits
-//!   REQUEST  (into the child's socket)  ------------------------------->  runs the function
+//!   <---------------- STARTED, pidfd       closes the descriptors        reads the request
+//!   GO       (into the child's socket)  ------------------------------->  runs the function
 //! ```
 //!
 //! | | invariant | so |
 //! |---|---|---|
-//! | Z1 | The request follows when the parent has the child's pidfd. | A child of which the parent does not know, because the zygote was killed between clone and answer, runs nothing: it finds its socket closed, and ends. The start can be made once more, by exec. |
+//! | Z1 | The child runs nothing before the parent has its pidfd, and says so. | A child of which the parent does not know, because the zygote was killed between clone and answer, finds its socket closed, and ends. The start can be made once more, by exec. |
 //! | Z2 | The zygote has one thread, and what the process had in the first line of `main`: no handle, no segment, no child. | A copy of it holds nothing of anybody's. |
 //! | Z3 | It draws no random number (`RandomState` is one). | No two children have the same. |
 //! | Z4 | The child's parent is the zygote's: the kernel sees a child of the main thread of the calling process. | `getppid`, waiting, and the parent-death signal are as after an exec. |
@@ -49,6 +50,9 @@ static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
 /// Names of the messages, for errors.
 const START: &str = "a request to fork a child";
 const STARTED: &str = "the answer of a zygote";
+
+/// What a child waits for.
+const GO: &[u8] = b"!";
 
 /// The head of what the zygote is asked for; the environment is the body. Descriptors: the control socket, the directory,
 /// and the streams that there are.

@@ -54,15 +54,16 @@ fn be_born(mut start: Received<Start>, socket: OwnedFd) -> ! {
         let prepared = entered.and_then(|()| attributes.map_or(Ok(()), |attributes| attributes.apply()));
         prepared.map_err(|error| Error::os("prepare a new process", error))?;
         heritage::block(mask);
-        wait_for_request(control)?;
-        entry::serve(control)
+        let request = entry::request(control)?;
+        wait_to_be_known(control)?;
+        entry::serve(request)
     })
 }
 
-/// Ends this process if its parent has given it up, or has died before it said what it wants (Z1).
-fn wait_for_request(control: BorrowedFd<'_>) -> Result<()> {
+/// Ends this process if its parent has given it up, or has died (Z1).
+fn wait_to_be_known(control: BorrowedFd<'_>) -> Result<()> {
     poll::readable(&[control], Deadline::NEVER)?;
-    match socket::peek(control, &mut []) {
+    match socket::receive(control) {
         Ok(Some(_)) => Ok(()),
         _ => exit::now(0),
     }
