@@ -11,12 +11,13 @@
 //! | `entry`, `unwinding`, `test_support` | the child's half: from `init` to its exit |
 //! | `message`, `protocol` | what the two say to each other |
 //! | `child`, `exit_word`, `signals` | a child without the type of its result: whether and how it has ended, how to end it |
-//! | `handle`, `try_join_error` | a child with the type of its result |
+//! | `handle`, `close`, `try_join_error` | a child with the type of its result |
 //! | `registry` | the children of this process, and what becomes of them at its exit |
 //! | `own` | what a process knows about itself |
 
 mod builder;
 mod child;
+mod close;
 mod entry;
 mod exit_word;
 mod fork;
