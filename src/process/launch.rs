@@ -139,7 +139,7 @@ fn arguments() -> &'static Strings {
     })
 }
 
-fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
+pub(super) fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
     let mut environment = Strings::new();
     if !clear {
         for (name, value) in env::vars_os().filter(|(name, _)| !changes.contains_key(name)) {

@@ -30,6 +30,7 @@ const TESTS: &[(&str, fn())] = tests! {
         a_child_has_what_the_thread_that_starts_it_has
         streams_go_where_they_are_sent
         closed_streams_are_null
+        a_child_ends_as_a_program_does
         directory_and_environment_are_those_asked_for
         children_share_no_seeds
         the_c_library_knows_the_childs_thread
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     if arguments.first() == Some(&life::AFTER_A_THREAD) {
         std::thread::spawn(std::thread::park);
+    }
+    if arguments.first() == Some(&"--one") {
+        print!("a word that waits: ");
     }
     crossproc::init_with_zygote();
     match arguments[..] {

@@ -159,6 +159,27 @@ pub(crate) fn closed_streams_are_null() {
     assert_eq!([&*zygotes[1], &zygotes[2]], ["/dev/null", &before[2]]);
 }
 
+/// Also what this process had not written before it made its zygote is written once: `main` prints a word first.
+pub(crate) fn a_child_ends_as_a_program_does() {
+    extern "C" fn last() {
+        print!(" at exit");
+    }
+    let linger = || {
+        // SAFETY: the handler is code of this program, and does not unwind.
+        assert_eq!(unsafe { libc::atexit(last) }, 0);
+        thread::spawn(|| {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        print!("returned,");
+    };
+    let (output, writer) = std::io::pipe().unwrap();
+    let process = from_zygote().stdout(writer).spawn(linger, ()).unwrap();
+    assert_eq!(std::io::read_to_string(output).unwrap(), "returned, at exit");
+    assert_eq!(process.wait(), Exit::Code(0));
+}
+
 pub(crate) fn directory_and_environment_are_those_asked_for() {
     let look = || (env::current_dir().unwrap(), env::vars().collect::<BTreeMap<_, _>>());
     let builder = || from_zygote().current_dir("/proc").env_clear().env("A", "1").env("B", "x=y");

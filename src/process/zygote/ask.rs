@@ -44,8 +44,10 @@ pub(in super::super) fn start(
     let request = Start {
         streams: streams.map(|stream| stream.is_some()),
         mask: here.mask,
+        environment: environment != known.environment.bytes(),
         attributes: Some(here.attributes).filter(|attributes| *attributes != known.heritage.attributes),
     };
+    let environment = if request.environment { environment } else { &[] };
     let own = [there.as_fd(), directory.as_fd()];
     let descriptors: Vec<_> = own.into_iter().chain(streams.into_iter().flatten()).collect();
 

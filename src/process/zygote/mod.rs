@@ -18,6 +18,7 @@
 mod ask;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
@@ -26,7 +27,9 @@ use std::sync::{Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Mode};
+use super::launch;
 use crate::sys::heritage::{Attributes, Heritage};
+use crate::sys::spawn::Strings;
 use crate::sys::zygote::{Cloner, Side};
 use crate::sys::{fork, program, socket};
 
@@ -41,6 +44,7 @@ struct Zygote {
     generation: u32,
     /// What the zygote has, and with it its children.
     heritage: Heritage,
+    environment: Strings,
     /// It did not answer once, and is not asked again.
     is_gone: AtomicBool,
 }
@@ -54,7 +58,7 @@ const STARTED: &str = "the answer of a zygote";
 /// What a child waits for.
 const GO: &[u8] = b"!";
 
-/// The head of what the zygote is asked for; the environment is the body. Descriptors: the control socket, the directory,
+/// The head of what the zygote is asked for; the environment, if it is another, is the body. Descriptors: the control socket, the directory,
 /// and the streams that there are.
 #[derive(Serialize, Deserialize)]
 struct Start {
@@ -62,6 +66,8 @@ struct Start {
     mask: u64,
     /// `None`: those of the zygote.
     attributes: Option<Attributes>,
+    /// Whether the body is its environment; otherwise it has the zygote's.
+    environment: bool,
 }
 
 /// The head of its answer: the child's number, with whose pidfd it comes, or an error number.
@@ -140,6 +146,7 @@ fn make() {
     let Ok((here, there)) = socket::pair() else { return };
     let parent = std::process::id();
     let generation = fork::generation();
+    let Ok(environment) = launch::environment(false, &BTreeMap::new()) else { return };
     let _ = program::this(); // so that not each child has to look for it
     match cloner.zygote() {
         Err(_) => {}
@@ -149,6 +156,7 @@ fn make() {
                 pidfd: started.pidfd,
                 generation,
                 heritage,
+                environment,
                 is_gone: AtomicBool::new(false),
             };
             let _ = ZYGOTE.set(zygote);

@@ -48,7 +48,9 @@ fn be_born(mut start: Received<Start>, socket: OwnedFd) -> ! {
     let entered = zygote::enter(directory.as_fd());
     drop(directory);
     let Ok(control) = Descriptors { control, streams }.keep_only() else { exit::now(1) };
-    heritage::replace_environment(start.body());
+    if start.head.environment {
+        heritage::replace_environment(start.body());
+    }
     let Start { mask, attributes, .. } = start.head;
     entry::run(control, move |control| {
         let prepared = entered.and_then(|()| attributes.map_or(Ok(()), |attributes| attributes.apply()));
