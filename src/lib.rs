@@ -21,6 +21,7 @@
 //! | [`Name`] | all of these but channels and pipes under a name: `create`, `open`, `open_or_create`; [`names`], [`unlink`], [`gc`], [`inspect`](inspect()) |
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
+//! | [`Pool`], [`Task`] | many tasks for a fixed number of processes: apply, map, lazily or not; a killed worker is one lost task |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
 //!
 //! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
@@ -123,6 +124,13 @@
 //! | `c.send(x)`, `c.recv()`, `EOFError` | `c.send(&x)?`, `c.recv()?`, [`RecvError::EndOfFile`] |
 //! | `c.poll(t)`, `c.close()` | `c.poll(t)?`, `c.close()` or drop |
 //! | `c.send_bytes(b)`, `c.recv_bytes_into(b)` | the same; [`BufferTooShort`] keeps the message |
+//! | `with Pool(n) as p:`, `p.apply(f, (1,))` | `let p = Pool::new(n)?;`, `p.apply(f, (1,))?` |
+//! | `Pool(n, initializer=f, initargs=a, maxtasksperchild=k)` | `Pool::builder().workers(n).initializer(f, a).max_tasks_per_worker(k).start()?` |
+//! | `r = p.apply_async(f, a, callback=c)`, `r.get(t)`, `r.ready()` | `r = p.apply_async(f, a).on_done(c)`, `r.get_timeout(t)`, `r.is_ready()` |
+//! | `p.map(f, xs)`, `p.map(f, xs, chunksize=k)`, `p.starmap(f, xs)` | `p.map(f, xs)?`, `p.chunk(k).map(f, xs)?`, `p.starmap(f, xs)?` |
+//! | `p.imap(f, xs)`, `p.imap_unordered(f, xs)` | the same, which pull `xs` lazily |
+//! | `p.close()`, `p.join()`, `p.terminate()` | the same; `join` closes |
+//! | `concurrent.futures`: `as_completed(fs)`, `wait(fs)`, `f.cancel()` | [`Task::as_completed`], [`Task::wait_all`], [`Task::wait_any`], [`Task::cancel`], which also ends one that runs |
 //! | `if __name__ == '__main__':` | `crossproc::init();` |
 
 #![deny(unsafe_code)]
@@ -160,6 +168,8 @@ mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
 #[cfg(not(all(test, loom)))]
+mod pool;
+#[cfg(not(all(test, loom)))]
 mod inspect;
 
 #[cfg(not(all(test, loom)))]
@@ -169,8 +179,8 @@ pub use cell::{
 };
 pub use error::{
     AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
-    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TryAcquireError, TryGetError, TryLockError,
-    TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
+    ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TaskError, TryAcquireError, TryGetError,
+    TryLockError, TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};
@@ -178,6 +188,8 @@ pub use inspect::{Inspection, inspect};
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
+#[cfg(not(all(test, loom)))]
+pub use pool::{AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, StartMethod, Stdio, TryJoinError, active_children,
@@ -187,7 +199,7 @@ pub use process::{
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};
 #[cfg(not(all(test, loom)))]
-pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, Ring, Slot, Taken, Task};
+pub use queue::{Consumer, Iter, Producer, Queue, QueueBuilder, QueueTask, Ring, Slot, Taken};
 #[cfg(not(all(test, loom)))]
 pub use segment::{Arena, Atomics, Name, Peer, Relock, Shared, abandoned, gc, names, unlink, unlink_abandoned};
 #[cfg(all(feature = "compat-raw-sync", not(all(test, loom))))]

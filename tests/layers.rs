@@ -35,8 +35,10 @@ fn used_modules(text: &str) -> Vec<String> {
 
 #[test]
 fn the_layers_are_listed_in_order() {
-    let expected =
-        ["sys", "word", "ring", "segment", "cell", "sync", "message", "watch", "queue", "pipe", "process", "inspect"];
+    let expected = [
+        "sys", "word", "ring", "segment", "cell", "sync", "message", "watch", "queue", "pipe", "process", "pool",
+        "inspect",
+    ];
     assert_eq!(layers(), expected);
 }
 

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use crossproc::{Error, Queue, Ring, Slot, Taken, Task, TryGetError, TryPutError};
+use crossproc::{Error, Queue, QueueTask, Ring, Slot, Taken, TryGetError, TryPutError};
 use proptest::prelude::*;
 
 /// One step; handles, slots and messages in hand are counted round.
@@ -234,7 +234,7 @@ fn message(number: u64) -> Message {
 }
 
 impl Line for Queue<Message> {
-    type Guard<'a> = Task<'a, Message>;
+    type Guard<'a> = QueueTask<'a, Message>;
     type Reserved<'a> = Infallible;
 
     fn put(&self, number: u64) -> Result<(), TryPutError<()>> {
@@ -248,11 +248,11 @@ impl Line for Queue<Message> {
         })
     }
 
-    fn take(&self) -> Result<(u64, Task<'_, Message>), TryGetError> {
+    fn take(&self) -> Result<(u64, QueueTask<'_, Message>), TryGetError> {
         self.try_get_task().map(|task| (task.0, task))
     }
 
-    fn give_back(guard: Task<'_, Message>) {
+    fn give_back(guard: QueueTask<'_, Message>) {
         guard.give_back();
     }
 

@@ -161,7 +161,7 @@ fn an_early_return_gives_a_task_back_that_was_told_to() {
 fn a_task_is_done_by_whoever_says_so_in_a_panic() {
     let queue = Queue::new(2).unwrap();
     (1..=2).for_each(|number| queue.put(number).unwrap());
-    struct OnDrop<'a>(Option<crossproc::Task<'a, i32>>);
+    struct OnDrop<'a>(Option<crossproc::QueueTask<'a, i32>>);
     impl Drop for OnDrop<'_> {
         fn drop(&mut self) {
             assert!(thread::panicking());

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use crossproc::{Error, GetError, PutError, Queue, Ring, Slot, Taken, Task, TryGetError, TryPutError};
+use crossproc::{Error, GetError, PutError, Queue, Ring, Slot, Taken, QueueTask, TryGetError, TryPutError};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -173,7 +173,7 @@ impl Oracle {
 enum Guard<'a> {
     Slot(u64, Slot<'a, Plain>),
     Taken(u64, Taken<'a, Plain>),
-    Task(u64, Task<'a, Coded>),
+    Task(u64, QueueTask<'a, Coded>),
 }
 
 /// A number, and more than a cache line of it.

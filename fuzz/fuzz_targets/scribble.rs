@@ -9,7 +9,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use crossproc::{Queue, Ring, Slot, Taken, Task};
+use crossproc::{Queue, Ring, Slot, Taken, QueueTask};
 use libfuzzer_sys::fuzz_target;
 
 use self::scribbling::{BODY, Word, scribbled};
@@ -134,7 +134,7 @@ fn on_a_queue(queue: Queue<Coded>, input: &Input, file: &File) {
     let attach = || Queue::from_fd(queue.memory_fd().try_clone_to_owned().unwrap());
     let first = queue.clone();
     let mut second = queue.clone();
-    let mut tasks: Vec<Task<'_, _>> = Vec::new();
+    let mut tasks: Vec<QueueTask<'_, _>> = Vec::new();
     let message =
         |number: u16| (number.into(), number.is_multiple_of(3).then(|| "text".into()), vec![1; number as usize % 400]);
     for step in &input.steps {

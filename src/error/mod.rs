@@ -12,6 +12,7 @@ mod pipe;
 mod process;
 mod queue;
 mod semaphore;
+mod task;
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -27,6 +28,7 @@ pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError
 pub use process::{Exit, ProcessError};
 pub use queue::{GetError, PutError, TryGetError, TryPutError};
 pub use semaphore::TryAcquireError;
+pub use task::TaskError;
 
 /// `std::result::Result` with this crate's [`Error`].
 ///
@@ -257,6 +259,15 @@ pub enum Error {
         most: usize,
     },
 
+    /// A pool cannot have so many workers, or none.
+    #[error("a pool cannot have {asked} workers, only 1 to {most}")]
+    Workers {
+        /// How many were asked for.
+        asked: usize,
+        /// The most that a pool can have.
+        most: usize,
+    },
+
     /// More permits were to be free than there is room for: a release without an acquire, or a semaphore that was to begin so.
     #[error("cannot add {permits} permits to {object} with room for {room}")]
     TooManyPermits {
@@ -341,6 +352,10 @@ pub enum Error {
     /// A process did not deliver a result.
     #[error(transparent)]
     Process(#[from] ProcessError),
+
+    /// A task of a pool has no result.
+    #[error(transparent)]
+    Task(#[from] TaskError),
 
     /// A process had not ended when the time was up.
     #[error("process {name} ({pid}) is still running")]

@@ -112,6 +112,17 @@ pub enum ProcessError {
         exit: Exit,
     },
 
+    /// It was to work for a [`Pool`](crate::Pool), and what was to be run first returned an error.
+    #[error("the initializer of process {name} ({pid}) failed: {reason}")]
+    Initializer {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// What the error says.
+        reason: String,
+    },
+
     /// Its arguments or its result did not survive the journey.
     #[error("process {name} ({pid}) could not hand over its arguments or its result")]
     Failed {

@@ -1,6 +1,7 @@
 //! Values as bytes: postcard, into memory that is already there.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use postcard::de_flavors::{Flavor as Source, Slice as Bytes};
 use postcard::ser_flavors::{Flavor, Slice, StdVec};
@@ -10,7 +11,8 @@ use serde::de::DeserializeOwned;
 use super::depth::{self, Shallow};
 use super::encoder::{self, encode};
 use crate::error::{Error, Result};
-use crate::segment::handle::{self, Alone, Parcel};
+use crate::segment::Segment;
+use crate::segment::handle::{self, Alone, Incoming, Outgoing, Parcel};
 
 /// Encodes `message` into `buffer`: what it has filled of it, or `None` if it is too short. `what` names the message in
 /// errors.
@@ -47,7 +49,51 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
 
 /// Encodes what travels with descriptors: `value`, and the segments of the handles in it.
 pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Result<Parcel> {
-    handle::pack(|| encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false)))
+    let encode = || encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false));
+    handle::pack(encode).map(|(bytes, handles)| Parcel { bytes, handles })
+}
+
+/// Encodes a value of what travels with descriptors behind others, inside a [`handle::pack`] that collects the segments of all.
+#[inline]
+pub(crate) fn extend<V: Serialize + ?Sized>(what: &'static str, value: &V, bytes: &mut Vec<u8>) -> Result<()> {
+    encode(value, Tail(bytes)).map_err(|error| unencoded(what, error, false))
+}
+
+/// Encodes `value` behind others; the handles in it.
+#[inline]
+pub(crate) fn append<V: Serialize + ?Sized>(
+    what: &'static str,
+    value: &V,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<Box<Outgoing>>> {
+    handle::pack(|| extend(what, value, bytes)).map(|((), handles)| handles)
+}
+
+/// Encoded values, one behind the other, and the segments of the handles in them.
+pub(crate) struct Arguments<'a> {
+    bytes: &'a [u8],
+    incoming: Option<Box<Incoming>>,
+}
+
+impl<'a> Arguments<'a> {
+    /// `segments`: in the order in which they were packed.
+    pub(crate) fn new(bytes: &'a [u8], segments: Vec<Arc<Segment>>) -> Self {
+        Arguments { bytes, incoming: Incoming::of_segments(segments) }
+    }
+
+    #[inline]
+    pub(crate) fn next<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T> {
+        let bytes = self.bytes;
+        let (value, rest) =
+            handle::unpack(&mut self.incoming, || take_any(bytes).map_err(|error| undecoded(what, unreadable(error))))?;
+        self.bytes = rest;
+        Ok(value)
+    }
+
+    /// Bytes that no value has been taken from.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
@@ -75,7 +121,7 @@ pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Re
 
 /// Decodes what [`pack`] has encoded, with the descriptors that came with it.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
-    handle::unpack(descriptors, || whole(what, take_any(bytes)))
+    handle::unpack(&mut Incoming::of_descriptors(descriptors), || whole(what, take_any(bytes)))
 }
 
 /// The value, if nothing comes behind it.
@@ -141,6 +187,29 @@ fn unencoded(what: &'static str, error: postcard::Error, refused: bool) -> Error
         other => other.to_string(),
     };
     Error::Encode { what: what.into(), reason }
+}
+
+/// The end of a list of bytes.
+struct Tail<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Tail<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> Result<(), postcard::Error> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> Result<(), postcard::Error> {
+        Ok(())
+    }
 }
 
 /// Numbers come byte by byte; they are gathered before they go into the sink. A guess at what makes its cost vanish.

@@ -169,9 +169,17 @@ fn complain(reason: &str) {
     let _ = writeln!(io::stderr(), "crossproc: process {} ({}) failed: {reason}", own::identity().name, process::id());
 }
 
+static PARENT: OnceLock<&Parent> = OnceLock::new();
+
+/// This process's end of the socket to its parent; `None` if crossproc did not start it, and in forked copies.
+pub(crate) fn control() -> Option<BorrowedFd<'static>> {
+    PARENT.get().filter(|parent| fork::generation() == parent.generation).map(|parent| parent.control.as_fd())
+}
+
 /// Does a child's `work`, which gets its end of the socket, sends what comes of it to the parent, and exits.
 pub(super) fn run(control: OwnedFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
     let parent: &'static Parent = Box::leak(Box::new(Parent { control, generation: fork::generation() }));
+    let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
     let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {
         let _ = send_answer(parent, &Answer::Panicked(panic), None);

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::trampoline;
 use crate::error::{Error, Result};
 use crate::message::Sends;
-use crate::message::codec::{pack, unpack};
-use crate::segment::handle::Parcel;
+use crate::message::codec::{Arguments, append, extend, pack, unpack};
+use crate::segment::handle::{Outgoing, Parcel};
 
 /// A function that can run in another process with arguments of the types in the tuple `S`; its own parameters have
 /// the types in the tuple `P`.
@@ -72,7 +72,13 @@ pub trait Function<S, P>: Copy + Send + 'static {
     fn entry(self) -> Entry;
 
     #[doc(hidden)]
+    fn step(self) -> Step;
+
+    #[doc(hidden)]
     fn encode(arguments: &S) -> Result<Encoded>;
+
+    #[doc(hidden)]
+    fn append(arguments: &S, bytes: &mut Encoding<'_>) -> Result<()>;
 }
 
 /// A function in the form in which another process calls it: from encoded arguments to an encoded result.
@@ -81,6 +87,50 @@ pub trait Function<S, P>: Copy + Send + 'static {
 pub struct Entry(pub(super) Run);
 
 pub(super) type Run = fn(&[u8], Vec<OwnedFd>) -> Result<Returned>;
+
+/// A function that is called again and again: it takes the arguments of one call from the encoded ones of many, and appends
+/// the encoded result to others.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Step(pub(super) Stride);
+
+pub(super) type Stride = fn(&mut Arguments<'_>, &mut Vec<u8>) -> Result<Option<Box<Outgoing>>, Fault>;
+
+impl Step {
+    /// Calls it; the handles in the result.
+    #[inline]
+    pub(crate) fn take(
+        self,
+        arguments: &mut Arguments<'_>,
+        results: &mut Vec<u8>,
+    ) -> Result<Option<Box<Outgoing>>, Fault> {
+        (self.0)(arguments, results)
+    }
+}
+
+/// Where encoded arguments are appended.
+#[doc(hidden)]
+pub struct Encoding<'a>(pub(crate) &'a mut Vec<u8>);
+
+/// Which of the two could not be handed over, and why.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Boxed, as the others are: calls that go well, one behind the other, should not have to carry the room for it.
+    Arguments(Box<Error>),
+    Result(Box<Error>),
+}
+
+impl Fault {
+    #[cold]
+    fn arguments(error: Error) -> Self {
+        Fault::Arguments(Box::new(error))
+    }
+
+    #[cold]
+    fn result(error: Error) -> Self {
+        Fault::Result(Box::new(error))
+    }
+}
 
 /// What a function returned.
 pub(super) struct Returned {
@@ -98,7 +148,7 @@ impl Returned {
 
 /// Encoded arguments, or an encoded result.
 #[doc(hidden)]
-pub struct Encoded(pub(super) Parcel);
+pub struct Encoded(pub(crate) Parcel);
 
 /// Names of the two things that are encoded, for errors.
 pub(super) const ARGUMENTS: &str = "the arguments";
@@ -147,8 +197,32 @@ macro_rules! functions {
                 Entry(run::<Callable, Output, $($parameter),*>)
             }
 
+            fn step(self) -> Step {
+                fn stride<Callable, Output, $($parameter),*>(
+                    arguments: &mut Arguments<'_>,
+                    results: &mut Vec<u8>,
+                ) -> Result<Option<Box<Outgoing>>, Fault>
+                where
+                    Callable: Fn($($parameter),*) -> Output + Copy + Send + 'static,
+                    Output: Serialize,
+                    $($parameter: DeserializeOwned,)*
+                {
+                    let ($($value,)*): ($($parameter,)*) = arguments.next(ARGUMENTS).map_err(Fault::arguments)?;
+                    let function = trampoline::conjure::<Callable>();
+                    let result = function($($value),*);
+                    append(RESULT, &result, results).map_err(Fault::result)
+                }
+                const { trampoline::assert_captures_nothing::<Callable>() };
+                Step(stride::<Callable, Output, $($parameter),*>)
+            }
+
             fn encode(arguments: &($($sent,)*)) -> Result<Encoded> {
                 pack(ARGUMENTS, arguments).map(Encoded)
+            }
+
+            #[inline]
+            fn append(arguments: &($($sent,)*), bytes: &mut Encoding<'_>) -> Result<()> {
+                extend(ARGUMENTS, arguments, bytes.0)
             }
         }
     };

@@ -110,6 +110,11 @@ impl<R> Process<R> {
         ProcessBuilder::new().spawn(f, args)
     }
 
+    /// The parent's end of the socket; see [`note`](super::note).
+    pub(crate) fn control(&self) -> BorrowedFd<'_> {
+        self.answer.as_fd()
+    }
+
     pub(super) fn new(child: Child, answer: OwnedFd) -> Self {
         Process { child, answer, result: PhantomData }
     }
@@ -269,7 +274,7 @@ fn receive_answer(child: &Child, socket: BorrowedFd<'_>, exit: Exit) -> Result<R
             backtrace: panic.backtrace,
         }),
         Answer::Failed(error) => Err(failed(child, error)),
-        Answer::Hello => Err(out_of_order(child, &received.head)),
+        Answer::Hello | Answer::Note => Err(out_of_order(child, &received.head)),
     }
 }
 

@@ -40,12 +40,12 @@ struct Envelope {
 }
 
 /// A message as it arrived.
-pub(super) struct Received<H> {
-    pub(super) head: H,
+pub(crate) struct Received<H> {
+    pub(crate) head: H,
     payload: Payload,
     /// Where the body begins in `payload`.
     body: usize,
-    pub(super) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 enum Payload {
@@ -65,7 +65,13 @@ impl Deref for Payload {
 }
 
 impl<H> Received<H> {
-    pub(super) fn body(&self) -> &[u8] {
+    /// The head, and all the rest.
+    pub(super) fn split(self) -> (H, Received<()>) {
+        let Received { head, payload, body, descriptors } = self;
+        (head, Received { head: (), payload, body, descriptors })
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
         &self.payload[self.body..]
     }
 }

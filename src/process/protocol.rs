@@ -1,4 +1,5 @@
-//! What a parent and its child say to each other: one request, one greeting, at most one answer.
+//! What a parent and its child say to each other: one request, one greeting, at most one answer. What else the two sides of a
+//! pool have to say are notes, in either direction.
 //!
 //! The request lies in the child's socket before the child exists; the child's two messages lie in the parent's until
 //! the child has ended. So each side reads without waiting, and neither needs the other alive.
@@ -40,6 +41,8 @@ pub(super) enum Answer {
     Hello,
     /// The body is the encoded result.
     Returned,
+    /// The body is what those who run in the two processes agree on.
+    Note,
     /// The body is empty.
     Panicked(Panic),
     /// The arguments or the result could not be handed over, and why.
@@ -47,8 +50,8 @@ pub(super) enum Answer {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Panic {
-    pub(super) message: String,
-    pub(super) location: String,
-    pub(super) backtrace: Option<String>,
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    pub(crate) location: String,
+    pub(crate) backtrace: Option<String>,
 }

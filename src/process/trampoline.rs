@@ -3,9 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::mem;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
-use super::function::{Entry, Run};
+use super::function::{Entry, Run, Step, Stride};
 use crate::error::{Error, Result};
 use crate::sys::program::{self, Build};
 
@@ -29,21 +30,56 @@ pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
 
 /// Where `entry` is in the program; `function` names it in the error.
 pub(super) fn offset_of(entry: Entry, function: &'static str) -> Result<u64> {
-    program::this()?
-        .offset_of(entry.0 as usize)
-        .ok_or_else(|| Error::ForeignFunction { function: function.to_string() })
+    offset(entry.0 as usize, function)
+}
+
+/// The same, for [`run_at`].
+pub(crate) fn offset_of_entry(entry: Entry, function: &'static str) -> Result<[u8; 8]> {
+    Ok(offset_of(entry, function)?.to_ne_bytes())
+}
+
+/// The same for a function that runs again and again.
+pub(crate) fn offset_of_step(step: Step, function: &'static str) -> Result<u64> {
+    offset(step.0 as usize, function)
+}
+
+fn offset(address: usize, function: &'static str) -> Result<u64> {
+    let foreign = || Error::ForeignFunction { function: function.to_string() };
+    program::this()?.offset_of(address).ok_or_else(foreign)
 }
 
 /// The function at an offset that [`offset_of`] gave to a process of `build`, if this is one, too.
 pub(super) fn at(build: &Build, offset: u64) -> Result<Entry> {
-    let malformed = |reason| Error::Decode { what: "a function".into(), reason };
     let program = program::this()?;
     if *build != program.build {
         return Err(malformed(format!("from {build:?}, this is {:?}", program.build)));
     }
-    let outside = || malformed(format!("offset {offset:#x} is outside the program"));
-    let address = program.address_of(offset).ok_or_else(outside)?;
+    let address = address(offset)?;
     // SAFETY: the address is one of the program's own code. The parent, which is this user's process and runs the same
     // build, as just compared, took it from a function of this type.
     Ok(Entry(unsafe { mem::transmute::<usize, Run>(address) }))
+}
+
+/// Runs the function whose offset stands before its encoded arguments; what it says if it returns an `Err`.
+pub(crate) fn run_at(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<Option<String>> {
+    let none = || malformed("there is none".into());
+    let (offset, arguments) = bytes.split_first_chunk().ok_or_else(none)?;
+    let entry = at(&program::this()?.build, u64::from_ne_bytes(*offset))?;
+    Ok((entry.0)(arguments, descriptors)?.error)
+}
+
+/// The function at an offset that [`offset_of_step`] gave to the parent of this process, which runs the same build: that was
+/// compared when this process began.
+pub(crate) fn step_at(offset: u64) -> Result<Step> {
+    let address = address(offset)?;
+    // SAFETY: the address is one of the program's own code; the parent took it from a function of this type.
+    Ok(Step(unsafe { mem::transmute::<usize, Stride>(address) }))
+}
+
+fn address(offset: u64) -> Result<usize> {
+    program::this()?.address_of(offset).ok_or_else(|| malformed(format!("offset {offset:#x} is outside the program")))
+}
+
+fn malformed(reason: String) -> Error {
+    Error::Decode { what: "a function".into(), reason }
 }

@@ -10,7 +10,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -27,6 +27,14 @@ const STUCK: [&str; 2] = ["panic in a function that cannot unwind", "panic in a 
 
 /// What it says of a contract of an unsafe function that a debug build saw broken; it aborts at once.
 const BROKEN_CONTRACT: &str = "unsafe precondition(s) violated";
+
+/// Whether panics of the recorded thread are noted only.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on panics of the recorded thread are not printed: whoever asks for the result is told.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed); // nothing else hangs on it
+}
 
 /// Has the calling thread's panics noted from now on. Where a panic aborts, nobody will catch it: then `last_words` is
 /// called with it at once.
@@ -50,6 +58,9 @@ pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + S
             } else {
                 *latest = Some(panic);
             }
+            if QUIET.load(Ordering::Relaxed) {
+                return;
+            }
         }
         // What follows names the thread only, and that is `main`.
         let _ = writeln!(io::stderr(), "crossproc: in process {} ({}):", own::identity().name, process::id());
@@ -68,7 +79,7 @@ fn note(info: &PanicHookInfo<'_>) -> Panic {
 }
 
 /// The panic that `payload` was caught from.
-pub(super) fn describe(payload: &(dyn Any + Send)) -> Panic {
+pub(crate) fn describe(payload: &(dyn Any + Send)) -> Panic {
     let message = text(payload);
     let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner).take();
     // Another message: this panic never saw the hook (`resume_unwind`, or a hook of the function's own).

@@ -36,7 +36,7 @@ macro_rules! impl_line {
         impl<$($any)*> $handle<T> {
             /// Refuses every put from now on, also those that wait. What has been put can still be got, and then gets end
             /// with [`Closed`](crate::GetError::Closed): once nobody has a message in hand that may come back, as a
-            /// [`Task`](crate::Task), a [`Taken`](crate::Taken) or a `get` half done. Until then they wait.
+            /// [`QueueTask`](crate::QueueTask), a [`Taken`](crate::Taken) or a `get` half done. Until then they wait.
             ///
             /// # Examples
             ///

@@ -9,7 +9,7 @@ mod plain;
 mod readable;
 
 pub(crate) use encoded::describe as describe_queue;
-pub use encoded::{Consumer, Producer, Queue, QueueBuilder, Task};
+pub use encoded::{Consumer, Producer, Queue, QueueBuilder, QueueTask};
 pub use line::Iter;
 pub(crate) use plain::describe as describe_ring;
 pub use plain::{Ring, Slot, Taken};

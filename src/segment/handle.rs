@@ -8,10 +8,10 @@
 //! of peers that lives as long as a descriptor that the message carries, behind those of the segments (a [`Flight`]). So it
 //! is gone as soon as the message is lost, wherever that happens.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::thread::LocalKey;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -23,17 +23,33 @@ use crate::word::PeerId;
 #[derive(Default)]
 pub(crate) struct Parcel {
     pub(crate) bytes: Vec<u8>,
-    /// The segments of the handles in it, in the order of their indices; they stay attached as long as the parcel
-    /// lives.
-    segments: Vec<Arc<Segment>>,
-    flights: Vec<Flight>,
+    /// The handles in it, if there are any.
+    pub(crate) handles: Option<Box<Outgoing>>,
 }
 
 impl Parcel {
+    /// Of bytes alone.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Parcel { bytes, handles: None }
+    }
+
+    /// Of a segment, for somebody who knows what for.
+    pub(crate) fn of_segment(segment: Arc<Segment>) -> Self {
+        Parcel {
+            bytes: Vec::new(),
+            handles: Some(Box::new(Outgoing { segments: vec![segment], ..Outgoing::default() })),
+        }
+    }
+
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        self.handles.as_ref().map_or(&[], |handles| &handles.segments)
+    }
+
     /// What travels beside the bytes.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let segments = self.segments.iter().map(|segment| segment.as_fd());
-        segments.chain(self.flights.iter().map(|flight| flight.descriptor.as_fd())).collect()
+        let Some(handles) = &self.handles else { return Vec::new() };
+        let segments = handles.segments.iter().map(|segment| segment.as_fd());
+        segments.chain(handles.flights.iter().map(|flight| flight.descriptor.as_fd())).collect()
     }
 }
 
@@ -45,16 +61,17 @@ struct Flight {
     descriptor: OwnedFd,
 }
 
-/// The message that this thread is packing.
+/// The handles of a message that is being packed, or is on its way.
 #[derive(Default)]
 pub(crate) struct Outgoing {
+    /// In the order of their indices; they stay attached as long as this lives.
     segments: Vec<Arc<Segment>>,
     flights: Vec<Flight>,
     /// Why a handle could not be packed; serde's error types carry no more than a text, and postcard's not even that.
     refused: Option<Error>,
 }
 
-/// The message that this thread is unpacking.
+/// The handles of a message that is being unpacked.
 #[derive(Default)]
 pub(crate) struct Incoming {
     /// Those that no handle has named stay unopened, and among them those of the flights, which nobody looks at: it is
@@ -72,13 +89,14 @@ enum Received {
     Refused,
 }
 
-type Slot<T> = LocalKey<RefCell<Option<T>>>;
-
 /// What this thread is encoding or decoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
-    /// Nothing of ours, or what travels with descriptors, maybe inside a message that does not.
-    Open,
+    /// Nothing of ours.
+    Nothing,
+    /// What travels with descriptors.
+    Packing,
+    Unpacking,
     /// A message that travels without descriptors, maybe inside one that travels with them.
     Alone,
     /// Such a one, and a handle in it has been refused.
@@ -86,28 +104,11 @@ enum Scope {
 }
 
 thread_local! {
-    static SCOPE: Cell<Scope> = const { Cell::new(Scope::Open) };
-    static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
-    static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
-}
-
-/// Runs `body` with `transfer` in `slot` and returns it with the result; puts the outer transfer back even if `body`
-/// panics.
-fn scoped<T: Default + 'static, R>(slot: &'static Slot<T>, transfer: T, body: impl FnOnce() -> R) -> (R, T) {
-    struct Restore<T: 'static> {
-        slot: &'static Slot<T>,
-        outer: Option<T>,
-    }
-    impl<T: 'static> Drop for Restore<T> {
-        fn drop(&mut self) {
-            self.slot.set(self.outer.take());
-        }
-    }
-    let _restore = Restore { slot, outer: slot.replace(Some(transfer)) };
-    let _within = Within::enter(Scope::Open);
-    let result = body();
-    let transfer = slot.take().unwrap_or_default();
-    (result, transfer)
+    static SCOPE: Cell<Scope> = const { Cell::new(Scope::Nothing) };
+    /// What has been packed; made by the first handle. Boxed: most messages have no handles, and are short.
+    static OUTGOING: Cell<Option<Box<Outgoing>>> = const { Cell::new(None) };
+    /// What there is to unpack.
+    static INCOMING: Cell<Option<Box<Incoming>>> = const { Cell::new(None) };
 }
 
 /// A scope that this thread is in until this is dropped, also by a panic.
@@ -126,6 +127,60 @@ impl Drop for Within {
     #[inline]
     fn drop(&mut self) {
         SCOPE.set(self.outer);
+    }
+}
+
+/// As long as it lives, this thread packs a message; the outer one, if this is inside another, comes back with its end.
+struct Packing {
+    _within: Within,
+    outer: Option<Box<Outgoing>>,
+}
+
+impl Packing {
+    #[inline]
+    fn enter() -> Self {
+        Packing { _within: Within::enter(Scope::Packing), outer: OUTGOING.take() }
+    }
+
+    /// What has been packed.
+    #[inline]
+    fn end(self) -> Result<Option<Box<Outgoing>>> {
+        match OUTGOING.take() {
+            Some(mut outgoing) if outgoing.refused.is_some() => outgoing.refused.take().map_or(Ok(None), Err),
+            packed => Ok(packed),
+        }
+    }
+}
+
+impl Drop for Packing {
+    #[inline]
+    fn drop(&mut self) {
+        OUTGOING.set(self.outer.take());
+    }
+}
+
+/// As long as it lives, this thread unpacks a message; the outer one, if this is inside another, comes back with its end.
+struct Unpacking {
+    _within: Within,
+    outer: Option<Box<Incoming>>,
+}
+
+impl Unpacking {
+    #[inline]
+    fn enter(incoming: Option<Box<Incoming>>) -> Self {
+        Unpacking { _within: Within::enter(Scope::Unpacking), outer: INCOMING.replace(incoming) }
+    }
+
+    #[inline]
+    fn end(self) -> Option<Box<Incoming>> {
+        INCOMING.take()
+    }
+}
+
+impl Drop for Unpacking {
+    #[inline]
+    fn drop(&mut self) {
+        INCOMING.set(self.outer.take());
     }
 }
 
@@ -152,24 +207,25 @@ impl Alone {
     }
 }
 
-/// Collects the segments of the handles that `encode` encodes.
-pub(crate) fn pack(encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Parcel> {
-    let (encoded, transfer) = scoped(&OUTGOING, Outgoing::default(), encode);
-    if let Some(refused) = transfer.refused {
-        return Err(refused);
-    }
-    Ok(Parcel { bytes: encoded?, segments: transfer.segments, flights: transfer.flights })
+/// Collects the handles that `encode` encodes.
+#[inline]
+pub(crate) fn pack<T>(encode: impl FnOnce() -> Result<T>) -> Result<(T, Option<Box<Outgoing>>)> {
+    let packing = Packing::enter();
+    let encoded = encode();
+    let packed = packing.end()?;
+    Ok((encoded?, packed))
 }
 
-/// Gives the handles that `decode` decodes the descriptors that came with them.
-pub(crate) fn unpack<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    let descriptors = descriptors.into_iter().map(Received::Descriptor).collect();
-    let transfer = Incoming { descriptors, ..Incoming::default() };
-    let (decoded, transfer) = scoped(&INCOMING, transfer, decode);
-    for (segment, flight) in &transfer.flights {
-        segment.land(*flight);
+/// Gives the handles that `decode` decodes what has come with them.
+#[inline]
+pub(crate) fn unpack<T>(incoming: &mut Option<Box<Incoming>>, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    let unpacking = Unpacking::enter(incoming.take());
+    let decoded = decode();
+    *incoming = unpacking.end();
+    match incoming {
+        None => decoded,
+        Some(incoming) => incoming.settle().and(decoded),
     }
-    transfer.refused.map_or(decoded, Err)
 }
 
 /// A handle in serialised form.
@@ -207,6 +263,29 @@ impl Outgoing {
 }
 
 impl Incoming {
+    /// Of values whose segments this process has attached.
+    pub(crate) fn of_segments(segments: Vec<Arc<Segment>>) -> Option<Box<Self>> {
+        Self::of(segments.into_iter().map(Received::Segment).collect())
+    }
+
+    /// Of values that have come with these descriptors.
+    pub(crate) fn of_descriptors(descriptors: Vec<OwnedFd>) -> Option<Box<Self>> {
+        Self::of(descriptors.into_iter().map(Received::Descriptor).collect())
+    }
+
+    fn of(descriptors: Vec<Received>) -> Option<Box<Self>> {
+        (!descriptors.is_empty()).then(|| Box::new(Incoming { descriptors, ..Incoming::default() }))
+    }
+
+    /// What has been unpacked has landed; why something could not be.
+    #[cold]
+    fn settle(&mut self) -> Result<()> {
+        for (segment, flight) in self.flights.drain(..) {
+            segment.land(flight);
+        }
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
     /// The segment that a handle names, attached when the first one names it.
     pub(crate) fn segment(&mut self, wire: &Wire) -> Result<Arc<Segment>> {
         let count = self.descriptors.len();
@@ -217,7 +296,7 @@ impl Incoming {
         if let Received::Segment(segment) = received {
             return Ok(Arc::clone(segment));
         }
-        match std::mem::replace(received, Received::Refused) {
+        match mem::replace(received, Received::Refused) {
             Received::Descriptor(descriptor) => {
                 let segment = Segment::attach(descriptor)?;
                 *received = Received::Segment(Arc::clone(&segment));
@@ -247,43 +326,43 @@ impl Incoming {
     }
 }
 
-/// Whether this thread is about to encode or decode a handle in what travels alone.
-fn is_refused() -> bool {
-    let is_alone = SCOPE.get() != Scope::Open;
-    if is_alone {
+/// Whether this thread is in `scope`. If it encodes or decodes what travels alone, that is noted.
+fn is_in(scope: Scope) -> bool {
+    let found = SCOPE.get();
+    if found == Scope::Alone {
         SCOPE.set(Scope::Refused);
     }
-    is_alone
+    found == scope
 }
 
 /// Runs `body` with the message that this thread is packing; its error is the one that `pack` returns.
 pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> Result<W>) -> Result<W, E> {
-    OUTGOING.with_borrow_mut(|outgoing| {
-        let is_refused = is_refused();
-        let Some(outgoing) = outgoing.as_mut().filter(|_| !is_refused) else {
-            return Err(E::custom(Error::HandleOutsideTransfer));
-        };
-        body(outgoing).map_err(|error| {
-            let text = E::custom(&error);
-            outgoing.refused = Some(error);
-            text
-        })
-    })
+    if !is_in(Scope::Packing) {
+        return Err(E::custom(Error::HandleOutsideTransfer));
+    }
+    let mut outgoing = OUTGOING.take().unwrap_or_default();
+    let stowed = body(&mut outgoing).map_err(|error| {
+        let text = E::custom(&error);
+        outgoing.refused = Some(error);
+        text
+    });
+    OUTGOING.set(Some(outgoing));
+    stowed
 }
 
 /// Runs `body` with the message that this thread is unpacking; its error is the one that `unpack` returns.
 pub(crate) fn take_out<H, E: serde::de::Error>(body: impl FnOnce(&mut Incoming) -> Result<H>) -> Result<H, E> {
-    INCOMING.with_borrow_mut(|incoming| {
-        let is_refused = is_refused();
-        let Some(incoming) = incoming.as_mut().filter(|_| !is_refused) else {
-            return Err(E::custom(Error::HandleOutsideTransfer));
-        };
-        body(incoming).map_err(|error| {
-            let text = E::custom(&error);
-            incoming.refused = Some(error);
-            text
-        })
-    })
+    if !is_in(Scope::Unpacking) {
+        return Err(E::custom(Error::HandleOutsideTransfer));
+    }
+    let mut incoming = INCOMING.take().unwrap_or_default();
+    let taken = body(&mut incoming).map_err(|error| {
+        let text = E::custom(&error);
+        incoming.refused = Some(error);
+        text
+    });
+    INCOMING.set(Some(incoming));
+    taken
 }
 
 /// What a handle's `Serialize` does.

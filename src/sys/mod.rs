@@ -16,6 +16,7 @@ pub(crate) mod facts;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod heritage;
+pub(crate) mod interrupt;
 pub(crate) mod liveness;
 pub(crate) mod map;
 #[cfg(feature = "compat-shared-memory")]

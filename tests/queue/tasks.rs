@@ -67,7 +67,7 @@ fn a_task_keeps_its_place_until_it_is_done() {
     queue.put("one".to_string()).unwrap();
     let mut task = queue.try_get_task().unwrap();
     task.push_str(" more");
-    assert_eq!((task.as_str(), format!("{task:?}").as_str()), ("one more", "Task(\"one more\")"));
+    assert_eq!((task.as_str(), format!("{task:?}").as_str()), ("one more", "QueueTask(\"one more\")"));
     queue.try_put("two").unwrap();
     assert_eq!(queue.try_put("three"), Err(TryPutError::Full("three")));
     task.give_back();

@@ -1,6 +1,6 @@
 //! What holds messages.
 
-use crossproc::{Queue, Ring, Slot, Taken, Task};
+use crossproc::{Queue, Ring, Slot, Taken, QueueTask};
 
 use super::MOMENT;
 
@@ -28,7 +28,7 @@ pub fn use_queue(queue: &Queue<Vec<u8>>) {
         let _ = queue.try_put(vec![1; length]);
     }
     let _ = (queue.len(), queue.is_empty(), queue.is_full(), queue.is_closed(), queue.redelivered());
-    let _ = queue.try_get_task().map(Task::give_back);
+    let _ = queue.try_get_task().map(QueueTask::give_back);
     for _ in 0..2 * SLOTS {
         let _ = queue.try_get();
         let _ = queue.task_done();

@@ -26,7 +26,7 @@ impl<T> Queue<T> {
     }
 
     /// Waits until everything that has been put is done: got and, with [`task_done`](Self::task_done) or by its
-    /// [`Task`](crate::Task)'s drop, said to be done.
+    /// [`QueueTask`](crate::QueueTask)'s drop, said to be done.
     ///
     /// # Death
     ///

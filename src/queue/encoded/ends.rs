@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::line::{Iter, impl_polled};
 use super::ledger::{Role, Side};
-use super::{Queue, Task};
+use super::{Queue, QueueTask};
 use crate::error::{GetError, PutError, TryGetError, TryPutError};
 use crate::message::Sends;
 
@@ -142,7 +142,7 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn get_task(&self) -> Result<Task<'_, T>, GetError> {
+    pub fn get_task(&self) -> Result<QueueTask<'_, T>, GetError> {
         self.queue.get_task()
     }
 
@@ -151,7 +151,7 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn try_get_task(&self) -> Result<Task<'_, T>, TryGetError> {
+    pub fn try_get_task(&self) -> Result<QueueTask<'_, T>, TryGetError> {
         self.queue.try_get_task()
     }
 
@@ -160,7 +160,7 @@ impl<T: Serialize + DeserializeOwned> Consumer<T> {
     /// # Examples
     ///
     /// See [`QueueBuilder::end_with_producers`](crate::QueueBuilder::end_with_producers).
-    pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
+    pub fn get_task_timeout(&self, timeout: Duration) -> Result<QueueTask<'_, T>, TryGetError> {
         self.queue.get_task_timeout(timeout)
     }
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::super::cursors::Refusal;
 use super::body::{INLINE, LENGTH};
 use super::extents::{no_memory, with_buffer};
-use super::task::Task;
+use super::task::QueueTask;
 use super::{MESSAGE, Queue};
 use crate::error::{Error, GetError, Kind, Result, TryGetError};
 use crate::fault::crash_point;
@@ -60,7 +60,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.read(Wait::at_most(timeout)).map_err(Refusal::try_get)
     }
 
-    /// Gets the next message as a [`Task`], which is done when it is dropped; waits while there is none.
+    /// Gets the next message as a [`QueueTask`], which is done when it is dropped; waits while there is none.
     ///
     /// # Errors
     ///
@@ -68,12 +68,12 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Examples
     ///
-    /// See [`Task`].
-    pub fn get_task(&self) -> Result<Task<'_, T>, GetError> {
+    /// See [`QueueTask`].
+    pub fn get_task(&self) -> Result<QueueTask<'_, T>, GetError> {
         self.task(Wait::FOR_EVER).map_err(Refusal::get)
     }
 
-    /// Gets the next message as a [`Task`] if there is one.
+    /// Gets the next message as a [`QueueTask`] if there is one.
     ///
     /// # Errors
     ///
@@ -90,11 +90,11 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # drop(task);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn try_get_task(&self) -> Result<Task<'_, T>, TryGetError> {
+    pub fn try_get_task(&self) -> Result<QueueTask<'_, T>, TryGetError> {
         self.task(Wait::No).map_err(Refusal::try_get)
     }
 
-    /// Gets the next message as a [`Task`]; waits for `timeout` at most (monotonic).
+    /// Gets the next message as a [`QueueTask`]; waits for `timeout` at most (monotonic).
     ///
     /// # Errors
     ///
@@ -109,15 +109,15 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// assert!(queue.get_task_timeout(Duration::from_millis(1)).is_err());
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
+    pub fn get_task_timeout(&self, timeout: Duration) -> Result<QueueTask<'_, T>, TryGetError> {
         self.task(Wait::at_most(timeout)).map_err(Refusal::try_get)
     }
 
-    fn task(&self, wait: Wait) -> Result<Task<'_, T>, Refusal> {
+    fn task(&self, wait: Wait) -> Result<QueueTask<'_, T>, Refusal> {
         let cells = self.cells();
         let ticket = self.cursors.take(&cells, Hold::Long, wait, || self.has_no_producers())?;
         let message = self.decode(ticket)?;
-        Ok(Task::new(self, ticket, message))
+        Ok(QueueTask::new(self, ticket, message))
     }
 
     #[inline]

@@ -24,7 +24,7 @@ pub(crate) use self::describe::describe;
 pub use self::ends::{Consumer, Producer};
 use self::extents::Extents;
 use self::ledger::{Ledger, Role};
-pub use self::task::Task;
+pub use self::task::QueueTask;
 use self::travel::{Ends, Presence};
 use super::cells::Cells;
 use super::cursors::{Cursors, check_capacity, is_capacity};

@@ -47,7 +47,7 @@ use crate::sys::fork;
 /// # }
 /// ```
 #[must_use = "dropping it says that the work is done"]
-pub struct Task<'a, T> {
+pub struct QueueTask<'a, T> {
     claim: Claim<'a, T>,
     message: T,
 }
@@ -70,10 +70,10 @@ enum Ending {
     GivenBack,
 }
 
-impl<'a, T> Task<'a, T> {
+impl<'a, T> QueueTask<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>, ticket: Ticket, message: T) -> Self {
         let (generation, was_panicking) = (fork::generation(), thread::panicking());
-        Task { claim: Claim { queue, ticket, generation, was_panicking, ending: Ending::Done }, message }
+        QueueTask { claim: Claim { queue, ticket, generation, was_panicking, ending: Ending::Done }, message }
     }
 
     /// Says that the work is done, as dropping it does.
@@ -147,7 +147,7 @@ impl<'a, T> Task<'a, T> {
     }
 
     fn end(self, ending: Ending) -> T {
-        let Task { claim, message } = self;
+        let QueueTask { claim, message } = self;
         claim.end(ending);
         mem::forget(claim);
         message
@@ -175,7 +175,7 @@ impl<T> Claim<'_, T> {
     }
 }
 
-impl<T> Deref for Task<'_, T> {
+impl<T> Deref for QueueTask<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -183,7 +183,7 @@ impl<T> Deref for Task<'_, T> {
     }
 }
 
-impl<T> DerefMut for Task<'_, T> {
+impl<T> DerefMut for QueueTask<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.message
     }
@@ -196,8 +196,8 @@ impl<T> Drop for Claim<'_, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Task<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for QueueTask<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Task").field(&self.message).finish()
+        f.debug_tuple("QueueTask").field(&self.message).finish()
     }
 }

@@ -1,0 +1,302 @@
+use std::any::type_name;
+use std::fmt;
+use std::time::Duration;
+
+use super::core::{Core, Options};
+use super::handle::Pool;
+use crate::error::{Error, Result};
+use crate::process::{Encoded, Function, cpu_count, offset_of_entry};
+use crate::segment::handle::Parcel;
+
+/// More workers than that could not all be attached to what they share, beside the pool and those that are being replaced.
+const MOST: usize = 240;
+
+/// How a [`Pool`] is to be, beyond the number of its workers.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use crossproc::{Pool, Value};
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let started = Value::new(0)?;
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .name("squares")
+///     .initializer(|started: Value<i32>| drop(started.update(|n| n + 1)), (&started,))
+///     .max_tasks_per_worker(100)
+///     .task_timeout(Duration::from_secs(60))
+///     .retries(1)
+///     .start()?;
+/// assert_eq!(started.get(), 2);
+/// assert_eq!(pool.map(|n: u64| n * n, [1, 2, 3])?, [1, 4, 9]);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder starts nothing until `start`"]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    name: String,
+    initializer: Option<Result<Parcel>>,
+    most_calls: Option<u64>,
+    time_limit: Option<Duration>,
+    retries: u32,
+    bound: Option<usize>,
+}
+
+impl PoolBuilder {
+    /// A pool of [`cpu_count`] workers; the same as [`Pool::builder`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::PoolBuilder;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// assert_eq!(PoolBuilder::new().start()?.workers().len(), crossproc::cpu_count());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new() -> Self {
+        PoolBuilder {
+            workers: None,
+            name: "Pool".into(),
+            initializer: None,
+            most_calls: None,
+            time_limit: None,
+            retries: 0,
+            bound: None,
+        }
+    }
+
+    /// The number of workers, 1 to 240 (default: [`cpu_count`]).
+    ///
+    /// # Examples
+    ///
+    /// See [`PoolBuilder`].
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the workers are called, before a number (default: `Pool`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Pool, current};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::builder().workers(1).name("reader").start()?;
+    /// assert_eq!(pool.apply(|| current().name().to_string(), ())?, "reader-1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A function that each worker runs first, also those that replace others; for what each is to have of its own (a
+    /// connection, a random generator), or for handles that all tasks use.
+    ///
+    /// The arguments are encoded now and once: the handles in them are held as long as the pool is. What has one owner can go to
+    /// one worker only. If the function panics or returns an `Err`, that worker does not work; see [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use crossproc::{Pool, Value};
+    ///
+    /// static SUM: OnceLock<Value<u64>> = OnceLock::new();
+    ///
+    /// fn keep(sum: Value<u64>) {
+    ///     SUM.get_or_init(|| sum);
+    /// }
+    ///
+    /// fn add(number: u64) {
+    ///     SUM.get().unwrap().update(|sum| sum + number);
+    /// }
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let sum = Value::new(0)?;
+    /// let pool = Pool::builder().workers(2).initializer(keep, (&sum,)).start()?;
+    /// pool.map(add, 1..=10)?;
+    /// assert_eq!(sum.get(), 55);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer<F, S, P>(mut self, f: F, args: S) -> Self
+    where
+        F: Function<S, P>,
+    {
+        self.initializer = Some(offset_of_entry(f.entry(), type_name::<F>()).and_then(|offset| {
+            let Encoded(mut parcel) = F::encode(&args)?;
+            parcel.bytes.splice(0..0, offset);
+            Ok(parcel)
+        }));
+        self
+    }
+
+    /// Replaces each worker after so many tasks, at least 1 (default: never): for functions that leak.
+    ///
+    /// A `map` counts each item. Chunks are no longer than that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::builder().workers(1).max_tasks_per_worker(3).start()?;
+    /// let mut workers = pool.chunk(1).map(|_: u32| std::process::id(), 0..7)?;
+    /// assert!(workers[0] == workers[2] && workers[2] != workers[3] && workers[3] == workers[5]);
+    /// workers.dedup();
+    /// assert_eq!(workers.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
+        self.most_calls = Some(tasks.max(1));
+        self
+    }
+
+    /// How long a task may run (monotonic; default: for ever). The worker of one that runs longer is killed and replaced, and the
+    /// task ends with [`TaskError::TimedOut`](crate::TaskError::TimedOut), however many retries there are.
+    ///
+    /// Tasks of such a pool are handed out one by one: chunk sizes do not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Pool, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(20)).start()?;
+    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// How often a task is tried again whose worker died (default: 0). A panic is an outcome and is not tried again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Pool, Value};
+    ///
+    /// fn fail_first(tries: Value<u32>) -> u32 {
+    ///     if tries.update(|n| n + 1) == 1 {
+    ///         std::process::abort();
+    ///     }
+    ///     tries.get()
+    /// }
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let (tries, pool) = (Value::new(0)?, Pool::builder().workers(1).retries(1).start()?);
+    /// assert_eq!(pool.apply(fail_first, (&tries,)), Ok(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How many chunks may wait in this process (default: as many as memory holds): whoever submits another one waits.
+    ///
+    /// Some hundred more are in the queue to the workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::builder().workers(2).queue_bound(10).start()?;
+    /// let tasks: Vec<_> = (0..1_000_u64).map(|n| pool.apply_async(u64::is_power_of_two, (n,))).collect();
+    /// assert_eq!(tasks.into_iter().filter(|task| task.is_successful() != Some(false)).count(), 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_bound(mut self, chunks: usize) -> Self {
+        self.bound = Some(chunks.max(1));
+        self
+    }
+
+    /// Starts the workers, and waits until each has run the initializer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::spawn`](crate::Process::spawn); [`Error::Workers`] for a number of workers that cannot be; what went
+    /// wrong with the first worker that did not get ready, as an [`Error::Process`]: [`Initializer`](crate::ProcessError::Initializer) if the
+    /// initializer returned an `Err`. No worker is left then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Error, Pool, ProcessError};
+    ///
+    /// fn connect(address: String) -> Result<(), String> {
+    ///     Err(format!("nobody at {address}"))
+    /// }
+    ///
+    /// # fn main() {
+    /// crossproc::init();
+    /// match Pool::builder().initializer(connect, ("here",)).start() {
+    ///     Err(Error::Process(ProcessError::Initializer { reason, .. })) => assert_eq!(reason, "nobody at here"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # }
+    /// ```
+    pub fn start(self) -> Result<Pool> {
+        let workers = self.workers.unwrap_or_else(|| cpu_count().min(MOST));
+        if !(1..=MOST).contains(&workers) {
+            return Err(Error::Workers { asked: workers, most: MOST });
+        }
+        let options = Options {
+            name: self.name,
+            workers,
+            initializer: self.initializer.transpose()?,
+            most_calls: self.most_calls,
+            time_limit: self.time_limit,
+            retries: self.retries,
+            bound: self.bound,
+        };
+        Pool::start(Core::new(options)?)
+    }
+}
+
+impl Default for PoolBuilder {
+    fn default() -> Self {
+        PoolBuilder::new()
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("workers", &self.workers)
+            .field("name", &self.name)
+            .field("max_tasks_per_worker", &self.most_calls)
+            .field("task_timeout", &self.time_limit)
+            .field("retries", &self.retries)
+            .field("queue_bound", &self.bound)
+            .finish_non_exhaustive()
+    }
+}

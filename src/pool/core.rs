@@ -1,0 +1,233 @@
+//! A pool's inner life, as its handle, its tasks and its threads share it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::board::{Board, CELLS};
+use super::callbacks::Callbacks;
+use super::gate::{Gate, Lead};
+use super::hub::{Hub, MOST_MESSAGE, Phase};
+use super::job::{Aftermath, Job};
+use super::order::Order;
+use super::unit::Unit;
+use crate::error::{Result, TaskError};
+use crate::queue::Queue;
+use crate::segment::handle::Parcel;
+use crate::sync::Event;
+use crate::sys::clock::Deadline;
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork;
+
+/// How long at most nobody looks for results that were sent without a ring of the bell: by a worker that was killed in
+/// between, and those of a chunk that is not done. A guess, as is the bound within which a death is detected.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+pub(super) struct Options {
+    pub(super) name: String,
+    pub(super) workers: usize,
+    /// Where the initializer is in the program, and its encoded arguments.
+    pub(super) initializer: Option<Parcel>,
+    pub(super) most_calls: Option<u64>,
+    pub(super) time_limit: Option<Duration>,
+    pub(super) retries: u32,
+    /// Chunks that may wait.
+    pub(super) bound: Option<usize>,
+}
+
+pub(super) struct Core {
+    pub(super) options: Options,
+    pub(super) board: Board,
+    pub(super) orders: Queue<Order>,
+    /// Set by workers that have sent results.
+    pub(super) bell: Event,
+    /// Readable when the keeper has something to look after.
+    pub(super) alarm: EventFd,
+    pub(super) gate: Gate,
+    pub(super) callbacks: Callbacks,
+    hub: Mutex<Hub>,
+    generation: u32,
+}
+
+impl Core {
+    pub(super) fn new(options: Options) -> Result<Arc<Self>> {
+        fork::prepare()?;
+        Ok(Arc::new(Core {
+            board: Board::new(options.workers)?,
+            orders: Queue::builder().capacity(CELLS).max_message(MOST_MESSAGE).build()?,
+            bell: Event::new()?,
+            alarm: EventFd::new()?,
+            gate: Gate::default(),
+            callbacks: Callbacks::default(),
+            hub: Mutex::new(Hub::new(options.workers)),
+            generation: fork::generation(),
+            options,
+        }))
+    }
+
+    pub(super) fn hub(&self) -> MutexGuard<'_, Hub> {
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process is a forked copy of the pool's.
+    pub(super) fn is_copied(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// Runs `work` on the books, and then what it has set going.
+    pub(super) fn with_hub<R>(&self, work: impl FnOnce(&mut Hub) -> R) -> R {
+        let mut hub = self.hub();
+        let result = work(&mut hub);
+        let endings = hub.take_endings();
+        if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
+            self.orders.close();
+            self.alarm.raise();
+        }
+        drop(hub);
+        if !endings.is_empty() {
+            endings.into_iter().for_each(|ending| self.follow(ending));
+            self.gate.wake();
+        }
+        result
+    }
+
+    /// Does what a job's end has set going.
+    pub(super) fn follow(&self, aftermath: Aftermath) {
+        aftermath.wakers.into_iter().for_each(std::task::Waker::wake);
+        aftermath.callbacks.into_iter().for_each(|callback| self.callbacks.run(callback));
+    }
+
+    /// Why no task can be submitted, if so.
+    pub(super) fn check_open(&self) -> Result<(), TaskError> {
+        if self.is_copied() {
+            return Err(TaskError::NotRun { reason: "this process is a forked copy of the pool's".into() });
+        }
+        match &self.hub().phase {
+            Phase::Open => Ok(()),
+            Phase::Closed => Err(TaskError::NotRun { reason: "the pool is closed".into() }),
+            Phase::Ended(error) => Err(error.clone()),
+        }
+    }
+
+    pub(super) fn submit(&self, unit: Unit) {
+        self.with_hub(|hub| hub.submit(unit, &self.board, &self.orders));
+    }
+
+    /// Sees to it that results are collected while nobody waits for them.
+    pub(super) fn attend(&self) {
+        self.gate.attend();
+    }
+
+    /// Takes in all results that there are, and hands out what can be.
+    fn collect(&self) {
+        self.with_hub(|hub| {
+            for place in 0..self.options.workers {
+                hub.collect_from(place, &self.board);
+            }
+            hub.feed(&self.board, &self.orders);
+        });
+    }
+
+    /// No new tasks; workers end when there is nothing left to do.
+    pub(super) fn close(&self) {
+        self.with_hub(|hub| {
+            if hub.phase == Phase::Open {
+                hub.phase = Phase::Closed;
+            }
+        });
+    }
+
+    /// Runs no task any more, and kills the workers; tasks that are not done end with `error`.
+    pub(super) fn end(&self, error: &TaskError) {
+        self.with_hub(|hub| {
+            if !matches!(hub.phase, Phase::Ended(_)) {
+                hub.phase = Phase::Ended(error.clone());
+            }
+            hub.give_up(&self.board, error);
+            for worker in hub.workers.iter().flatten() {
+                let _ = worker.socket.process.kill();
+            }
+        });
+        self.stir();
+        self.gate.attend();
+        self.alarm.raise();
+    }
+
+    /// Whoever waits looks again, be it at the gate or, who leads, at the bell.
+    pub(super) fn stir(&self) {
+        self.bell.set();
+        self.gate.wake();
+    }
+
+    /// Waits until `is_done`, which only what results set going makes so.
+    pub(super) fn wait(&self, deadline: Deadline, is_done: impl Fn() -> bool) -> bool {
+        while !is_done() {
+            if deadline.has_passed() || self.is_copied() {
+                return false;
+            }
+            match self.gate.lead() {
+                Some(lead) => {
+                    self.collect_until(&lead, deadline, &is_done);
+                    drop(lead);
+                    if !self.hub().is_idle() {
+                        self.gate.attend();
+                    }
+                }
+                None => self.gate.sleep(deadline, |has_leader| !has_leader || is_done()),
+            }
+        }
+        true
+    }
+
+    fn collect_until(&self, _lead: &Lead<'_>, deadline: Deadline, is_done: impl Fn() -> bool) {
+        loop {
+            // Before the look: what comes after it sets it again.
+            self.bell.clear();
+            self.collect();
+            if is_done() || deadline.has_passed() {
+                return;
+            }
+            let patience = deadline.remaining().map_or(PATIENCE, |left| left.min(PATIENCE));
+            let _ = self.bell.wait_timeout(patience);
+        }
+    }
+
+    /// Collects as long as there is anything to, whenever nobody else does; until the pool has ended.
+    pub(super) fn attend_always(&self) {
+        let has_ended = || matches!(self.hub().phase, Phase::Ended(_));
+        let is_idle = || self.hub().is_idle();
+        while !has_ended() {
+            match self.gate.lead() {
+                Some(lead) if !is_idle() => self.collect_until(&lead, Deadline::NEVER, || is_idle() || has_ended()),
+                lead => {
+                    drop(lead);
+                    self.gate.rest(|has_leader| !has_leader && !is_idle() || has_ended());
+                }
+            }
+        }
+    }
+
+    /// Drops what nobody has started of a job that nobody waits for any more. `kill`: those who are at work on it, too.
+    pub(super) fn abandon(&self, job: &Arc<Job>, kill: bool) -> bool {
+        let Some(aftermath) = job.cancel() else { return false };
+        self.with_hub(|hub| {
+            for (cell, generation, number) in hub.drop_job(job, &self.board, &self.orders) {
+                if kill && self.board.condemn(cell, generation, number) {
+                    hub.kill(number, TaskError::Cancelled);
+                }
+            }
+        });
+        self.follow(aftermath);
+        self.stir();
+        true
+    }
+}
+
+impl Hub {
+    /// Kills a worker for the task that it is at.
+    pub(super) fn kill(&mut self, number: u32, verdict: TaskError) {
+        if let Some(worker) = self.workers.iter_mut().flatten().find(|worker| worker.number == number) {
+            worker.verdict = Some(verdict);
+            let _ = worker.socket.process.kill();
+        }
+    }
+}

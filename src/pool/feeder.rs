@@ -1,0 +1,221 @@
+//! From the items of an input to chunks in the pool's books.
+
+use std::any::type_name;
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::job::Job;
+use super::results::Outcomes;
+use super::unit::{Calls, Unit};
+use crate::error::{Error, Result, TaskError};
+use crate::process::{Encoding, Function, offset_of_step};
+use crate::segment::handle::{self, Parcel};
+
+/// A chunk is no longer than that in bytes, but for its last item. A guess.
+const ENOUGH: usize = 32 << 10;
+
+/// How long a chunk should take where nobody knows how many there will be: long beside what handing one over costs, short beside
+/// what people notice. A guess.
+const SPELL: Duration = Duration::from_millis(2);
+
+/// The most items of a chunk whose size follows from that. A guess.
+const MOST_ADAPTED: u64 = 4_096;
+
+/// How many items make a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ChunkSize {
+    /// So many.
+    Fixed(u64),
+    /// As many as are done in a [`SPELL`].
+    Adaptive,
+}
+
+impl ChunkSize {
+    /// For an input of `hint` items: four chunks for each worker, as Python does.
+    pub(super) fn of(core: &Core, asked: Option<usize>, hint: (usize, Option<usize>)) -> Self {
+        // The time is limited for each task, which then has to be one of its own.
+        if core.options.time_limit.is_some() {
+            return ChunkSize::Fixed(1);
+        }
+        let most = core.options.most_calls.unwrap_or(u64::MAX);
+        match (asked, hint) {
+            (Some(size), _) => ChunkSize::Fixed((size as u64).clamp(1, most)),
+            (None, (least, Some(length))) if least == length => {
+                ChunkSize::Fixed((length.div_ceil(4 * core.options.workers) as u64).clamp(1, most))
+            }
+            (None, _) => ChunkSize::Adaptive,
+        }
+    }
+
+    /// For an input that is to be pulled as its results are taken: not all of it at once, unless that was `asked` for.
+    pub(super) fn lazy(self, asked: Option<usize>) -> Self {
+        match self {
+            ChunkSize::Fixed(size) if asked.is_none() => ChunkSize::Fixed(size.min(MOST_ADAPTED)),
+            size => size,
+        }
+    }
+}
+
+/// Feeds the calls of a function `f` on the items of an input, as far as it is asked to.
+pub(super) struct Feeder<F, S, P, I> {
+    core: Arc<Core>,
+    pub(super) job: Arc<Job>,
+    function: Result<u64>,
+    input: Option<I>,
+    /// Items of the input that are not in a chunk yet.
+    pending: VecDeque<S>,
+    size: ChunkSize,
+    began: Instant,
+    /// The number of the next call.
+    next: u64,
+    call: PhantomData<fn(F, P)>,
+}
+
+impl<F, S, P, I> Feeder<F, S, P, I>
+where
+    F: Function<S, P>,
+    I: Iterator<Item = S>,
+{
+    pub(super) fn new(core: &Arc<Core>, job: Job, f: F, input: I, size: ChunkSize) -> Self {
+        Feeder {
+            core: Arc::clone(core),
+            job: Arc::new(job),
+            function: offset_of_step(f.step(), type_name::<F>()),
+            input: Some(input),
+            pending: VecDeque::new(),
+            size,
+            began: Instant::now(),
+            next: 0,
+            call: PhantomData,
+        }
+    }
+
+    /// How many items the next chunk has.
+    fn chunk_size(&self) -> u64 {
+        match self.size {
+            ChunkSize::Fixed(size) => size,
+            ChunkSize::Adaptive => {
+                let (_, finished) = self.job.counts();
+                let workers = self.core.options.workers as f64;
+                let in_a_spell = finished as f64 / self.began.elapsed().as_secs_f64() * SPELL.as_secs_f64() / workers;
+                let most = self.core.options.most_calls.unwrap_or(u64::MAX).min(MOST_ADAPTED);
+                (in_a_spell as u64).clamp(1, most)
+            }
+        }
+    }
+
+    /// So many calls may be ahead of those whose outcomes are taken, where these are taken one by one.
+    pub(super) fn lead(&self) -> u64 {
+        self.chunk_size().saturating_mul(4 * self.core.options.workers as u64)
+    }
+
+    /// Calls so far.
+    pub(super) fn fed(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether there is no more input.
+    pub(super) fn has_ended(&self) -> bool {
+        self.input.is_none() && self.pending.is_empty()
+    }
+
+    /// Makes a chunk of the next items, and hands it to the pool; whether there were any.
+    pub(super) fn feed(&mut self) -> bool {
+        let size = self.chunk_size();
+        while (self.pending.len() as u64) < size
+            && let Some(input) = &mut self.input
+        {
+            match input.next() {
+                Some(item) => self.pending.push_back(item),
+                None => self.input = None,
+            }
+            // More than any chunk needs, whatever its items are.
+            if self.pending.len() >= 1 << 16 {
+                break;
+            }
+        }
+        if self.pending.is_empty() {
+            return false;
+        }
+        if let Err(error) = self.function.clone().map_err(not_run).and(self.core.check_open()) {
+            // One error for all that would have been.
+            (self.input, self.next) = (None, self.next + 1);
+            self.pending.clear();
+            self.refuse(error);
+            return true;
+        }
+        let (calls, failed) = encode::<F, S, P>(self.pending.make_contiguous());
+        let count = calls.ends.len();
+        self.send(calls);
+        self.pending.drain(..count);
+        if let Some(error) = failed {
+            self.pending.pop_front();
+            self.next += 1;
+            self.refuse(TaskError::Encode { reason: format!("{error:?}") });
+        }
+        true
+    }
+
+    fn send(&mut self, calls: Calls) {
+        let count = calls.ends.len() as u64;
+        if count > 0
+            && let Ok(function) = self.function
+            && let Some(chunk) = self.job.add_chunk(count)
+        {
+            let unit = Unit::new(Arc::clone(&self.job), chunk, function, self.next, calls);
+            self.next += count;
+            self.core.submit(unit);
+        }
+    }
+
+    /// An item that was not sent has an outcome, too.
+    fn refuse(&self, error: TaskError) {
+        if let Some(chunk) = self.job.add_chunk(1) {
+            let mut outcomes = Outcomes::default();
+            outcomes.push_failed(error);
+            self.core.follow(self.job.deliver(chunk, outcomes, 1, true));
+        }
+    }
+
+    /// There is no more input.
+    pub(super) fn close(&self) {
+        self.core.follow(self.job.close());
+    }
+}
+
+fn not_run(error: Error) -> TaskError {
+    TaskError::NotRun { reason: format!("{error:?}") }
+}
+
+fn too_large(bytes: usize) -> Error {
+    let reason = format!("{bytes} bytes, and a task takes no more than {}", u32::MAX);
+    Error::Encode { what: "the arguments".into(), reason }
+}
+
+/// Encodes the first items, as many as make a chunk; why the one behind them cannot be encoded, if so.
+fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
+    let (mut count, mut failed) = (items.len(), None);
+    loop {
+        let (mut ends, mut at) = (Vec::with_capacity(count), 0);
+        let packed = handle::pack(|| {
+            let mut bytes = Vec::new();
+            for (index, item) in items[..count].iter().enumerate() {
+                at = index;
+                F::append(item, &mut Encoding(&mut bytes))?;
+                let end = u32::try_from(bytes.len());
+                ends.push(end.map_err(|_| too_large(bytes.len()))?);
+                if bytes.len() >= ENOUGH {
+                    break;
+                }
+            }
+            Ok(bytes)
+        });
+        match packed {
+            Ok((bytes, handles)) => return (Calls { ends, parcel: Parcel { bytes, handles } }, failed),
+            Err(error) => (count, failed) = (at, Some(error)),
+        }
+    }
+}

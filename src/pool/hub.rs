@@ -1,0 +1,314 @@
+//! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Weak};
+
+use super::board::{Board, CELLS};
+use super::job::{Aftermath, Arrival, Job};
+use super::order::{Order, RECORD_HEAD, Tag};
+use super::staff::Worker;
+use super::unit::Unit;
+use crate::error::{TaskError, TryPutError};
+use crate::queue::Queue;
+use crate::segment::Segment;
+
+/// The most bytes of arguments that go through the queue, and so what the slots of a busy queue come to. A guess.
+pub(super) const INLINE: usize = 64 << 10;
+
+/// The most handles in one chunk: what its list adds to a message.
+pub(super) const MOST_HANDLES: usize = 256;
+
+/// The longest message in the queue.
+pub(super) const MOST_MESSAGE: usize = INLINE + 16 * MOST_HANDLES;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// No new tasks.
+    Closed,
+    /// Tasks are not run any more, for this reason.
+    Ended(TaskError),
+}
+
+pub(super) struct Hub {
+    pub(super) phase: Phase,
+    backlog: VecDeque<Unit>,
+    cells: Vec<Cell>,
+    free: Vec<usize>,
+    numbers: Numbers,
+    pub(super) workers: Vec<Option<Worker>>,
+    /// What is to be done outside of the lock.
+    endings: Vec<Aftermath>,
+}
+
+#[derive(Default)]
+struct Cell {
+    generation: u64,
+    unit: Option<Unit>,
+}
+
+/// Segments by the numbers that workers know them by.
+#[derive(Default)]
+struct Numbers {
+    by_number: BTreeMap<u64, Weak<Segment>>,
+    next: u64,
+}
+
+impl Numbers {
+    fn of(&mut self, segment: &Arc<Segment>) -> u64 {
+        let is_it = |known: &Weak<Segment>| known.as_ptr() == Arc::as_ptr(segment);
+        if let Some((&number, _)) = self.by_number.iter().find(|(_, known)| is_it(known)) {
+            return number;
+        }
+        // A weak reference keeps the address from being used again.
+        self.by_number.retain(|_, known| known.strong_count() > 0);
+        self.next += 1;
+        self.by_number.insert(self.next, Arc::downgrade(segment));
+        self.next
+    }
+}
+
+impl Hub {
+    pub(super) fn new(workers: usize) -> Self {
+        Hub {
+            phase: Phase::Open,
+            backlog: VecDeque::new(),
+            cells: (0..CELLS).map(|_| Cell::default()).collect(),
+            free: (0..CELLS).rev().collect(),
+            numbers: Numbers::default(),
+            workers: (0..workers).map(|_| None).collect(),
+            endings: Vec::new(),
+        }
+    }
+
+    /// Takes a chunk over; gives it back if the pool does not run tasks any more.
+    pub(super) fn submit(&mut self, unit: Unit, board: &Board, orders: &Queue<Order>) {
+        board.count_submitted(u64::from(unit.calls().0));
+        self.backlog.push_back(unit);
+        match self.phase.clone() {
+            Phase::Ended(error) => self.give_up(board, &error),
+            _ => self.feed(board, orders),
+        }
+    }
+
+    /// Chunks that are not in the queue yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.backlog.len()
+    }
+
+    /// Whether there is anything to wait for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.backlog.is_empty() && self.free.len() == CELLS
+    }
+
+    pub(super) fn take_endings(&mut self) -> Vec<Aftermath> {
+        mem::take(&mut self.endings)
+    }
+
+    /// Puts what waits into the queue as far as there is room.
+    pub(super) fn feed(&mut self, board: &Board, orders: &Queue<Order>) {
+        while let Some(&index) = self.free.last()
+            && let Some(unit) = self.backlog.pop_front()
+        {
+            let cell = &mut self.cells[index];
+            cell.generation += 1;
+            let order = self.numbers.order(index, cell.generation, &unit);
+            board.queue(index, cell.generation);
+            match orders.try_put(&order) {
+                Ok(()) => {
+                    cell.unit = Some(unit);
+                    self.free.pop();
+                }
+                // Messages whose tasks were withdrawn are still in there.
+                Err(TryPutError::Full(_)) => {
+                    self.backlog.push_front(unit);
+                    return;
+                }
+                Err(error) => {
+                    let reason = format!("{:?}", crate::Error::from(error));
+                    self.fail_all(unit, board, &TaskError::NotRun { reason });
+                }
+            }
+        }
+    }
+
+    /// Takes in all that a worker has sent.
+    pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
+        let Some(mut worker) = self.workers[place].take() else { return };
+        let mut last = None;
+        while let Ok(record) = worker.results.try_recv_ref() {
+            let Some((tag, index, payload)) = split(&record) else { continue };
+            // Nothing of a unit that is not there any more is wanted.
+            let Some(unit) = self.cells.get_mut(index).and_then(|cell| cell.unit.as_mut()) else { continue };
+            match tag {
+                Tag::Returned => unit.note(|outcomes| outcomes.push(payload)),
+                Tag::InSocket => match worker.socket.take_result() {
+                    Ok((result, start)) => unit.note(|outcomes| outcomes.push_received(result, start)),
+                    Err(error) => unit.fail(TaskError::Decode { reason: format!("{error:?}") }),
+                },
+                Tag::Failed | Tag::Stopped => {
+                    let malformed = |error: postcard::Error| TaskError::Decode { reason: error.to_string() };
+                    unit.fail(postcard::from_bytes(payload).unwrap_or_else(malformed));
+                    board.count_failed(1);
+                }
+            }
+            last = Some(index);
+            if unit.is_whole() || tag == Tag::Stopped {
+                self.retire(index, board);
+            }
+        }
+        if let Some(index) = last {
+            self.flush(index, board);
+        }
+        self.workers[place] = Some(worker);
+    }
+
+    /// Hands over what has arrived of a chunk to a job that asks for one by one.
+    fn flush(&mut self, index: usize, board: &Board) {
+        if let Some(unit) = self.cells[index].unit.as_mut()
+            && unit.job.order != Arrival::AtOnce
+            && unit.has_outcomes()
+        {
+            let ending = hand_over(unit, board);
+            self.endings.push(ending);
+        }
+    }
+
+    /// A worker has nothing to do with the chunk of this cell any more: the chunk is done, or what is left of it waits again,
+    /// before all others.
+    fn retire(&mut self, index: usize, board: &Board) {
+        let Some(mut unit) = self.cells[index].unit.take() else { return };
+        self.free.push(index);
+        if unit.has_outcomes() {
+            self.endings.push(hand_over(&mut unit, board));
+        }
+        if unit.is_cancelled {
+            count_dropped(&unit, board);
+        } else if !unit.is_whole() {
+            self.backlog.push_front(unit);
+        }
+    }
+
+    fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
+        board.count_failed(u64::from(unit.calls().0));
+        while !unit.is_whole() {
+            unit.fail(error.clone());
+        }
+        self.endings.push(hand_over(&mut unit, board));
+    }
+
+    /// A worker has died; `error` is what has become of the call that it was at, and `retries` how often that is tried again,
+    /// if at all.
+    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, retries: u32) {
+        for index in 0..CELLS {
+            let cell = &mut self.cells[index];
+            let Some(unit) = cell.unit.as_mut() else { continue };
+            if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
+                continue;
+            }
+            if !unit.is_cancelled && !unit.may_retry(retries) {
+                unit.fail(error.clone());
+                board.count_failed(1);
+            }
+            self.retire(index, board);
+        }
+    }
+
+    /// What is in the hands of workers: cells, generations, starters and when they started.
+    pub(super) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
+        let of = |(index, cell): (usize, &Cell)| {
+            cell.unit.as_ref()?;
+            let (worker, at) = board.starter(index, cell.generation)?;
+            Some((index, cell.generation, worker, at))
+        };
+        self.cells.iter().enumerate().filter_map(of).collect()
+    }
+
+    /// Nobody wants the outcomes of a job any more: what nobody has started is dropped. Those who are at work on it, with cells
+    /// and generations.
+    pub(super) fn drop_job(&mut self, job: &Arc<Job>, board: &Board, orders: &Queue<Order>) -> Vec<(usize, u64, u32)> {
+        self.backlog.retain(|unit| {
+            let is_other = !Arc::ptr_eq(&unit.job, job);
+            if !is_other {
+                count_dropped(unit, board);
+            }
+            is_other
+        });
+        let mut at_work = Vec::new();
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            let Some(unit) = cell.unit.as_mut().filter(|unit| Arc::ptr_eq(&unit.job, job)) else { continue };
+            if board.withdraw(index, cell.generation) {
+                count_dropped(unit, board);
+                cell.unit = None;
+                self.free.push(index);
+                continue;
+            }
+            unit.is_cancelled = true;
+            if let Some((worker, _)) = board.starter(index, cell.generation) {
+                at_work.push((index, cell.generation, worker));
+            }
+        }
+        self.feed(board, orders);
+        at_work
+    }
+
+    /// No task is run any more.
+    pub(super) fn give_up(&mut self, board: &Board, error: &TaskError) {
+        let mut units = Vec::new();
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            board.withdraw(index, cell.generation);
+            units.extend(cell.unit.take());
+        }
+        units.extend(mem::take(&mut self.backlog));
+        self.free = (0..CELLS).rev().collect();
+        for unit in units {
+            self.fail_all(unit, board, error);
+        }
+    }
+
+    /// The encoded arguments of a cell's task, for a worker that asks.
+    pub(super) fn arguments(&self, cell: u32) -> Vec<u8> {
+        let unit = self.cells.get(cell as usize).and_then(|cell| cell.unit.as_ref());
+        unit.map_or(Vec::new(), |unit| unit.arguments().as_slice().to_vec())
+    }
+
+    pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
+        self.numbers.by_number.get(&number)?.upgrade()
+    }
+}
+
+impl Numbers {
+    fn order(&mut self, index: usize, generation: u64, unit: &Unit) -> Order {
+        let (calls, first) = unit.calls();
+        let arguments = unit.arguments();
+        Order {
+            cell: index as u32,
+            generation,
+            function: unit.function,
+            first,
+            calls,
+            segments: unit.parcel.segments().iter().map(|segment| self.of(segment)).collect(),
+            arguments: (arguments.as_slice().len() <= INLINE).then_some(arguments),
+        }
+    }
+}
+
+fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
+    let (outcomes, calls) = unit.take_outcomes();
+    board.count_done(calls);
+    unit.job.deliver(unit.chunk, outcomes, calls, unit.is_whole())
+}
+
+/// Calls of which nobody will hear.
+fn count_dropped(unit: &Unit, board: &Board) {
+    let calls = u64::from(unit.calls().0);
+    board.count_done(calls);
+    board.count_failed(calls);
+}
+
+fn split(record: &[u8]) -> Option<(Tag, usize, &[u8])> {
+    let (head, payload) = record.split_at_checked(RECORD_HEAD)?;
+    let cell = u32::from_ne_bytes(head[1..].try_into().ok()?);
+    Some((Tag::of(head[0])?, cell as usize, payload))
+}

@@ -1,0 +1,221 @@
+//! The thread that looks after the workers: it hears what they ask for, notices deaths and time that has run out, and starts new
+//! ones.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::board::MOST_WORKERS;
+use super::core::Core;
+use super::hub::{Hub, Phase};
+use super::staff::{Question, Worker};
+use crate::error::{Error, Exit, TaskError};
+use crate::process::{Process, note};
+use crate::segment::handle::Parcel;
+use crate::sys::clock::{self, Deadline};
+use crate::sys::poll;
+
+/// How many starts in a row may fail before the pool gives up, if it has no worker left. A guess.
+const MOST_FAILURES: u32 = 8;
+
+/// How long it waits after the first failure; twice as long after each further one. Guesses.
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Keeper {
+    /// Workers started so far.
+    started: u32,
+    /// Starts in a row that have failed, and the last reason.
+    failures: u32,
+    last_failure: Option<Error>,
+    /// When the next start may be.
+    not_before: Option<Instant>,
+}
+
+impl Keeper {
+    /// Fills the places of all workers, and waits until they are ready; fails with the first that is not.
+    pub(super) fn start_all(&mut self, core: &Core) -> Result<(), Error> {
+        for place in 0..core.options.workers {
+            self.start(core, place)?;
+        }
+        while !core.hub().workers.iter().flatten().all(|worker| worker.socket.is_ready) {
+            self.look(core, Deadline::NEVER)?;
+            if let Some(failure) = self.last_failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks after the workers until there are none and none are needed.
+    pub(super) fn run(mut self, core: &Core) {
+        loop {
+            let wake = self.staff(core);
+            if core.hub().workers.iter().all(Option::is_none) && !needs_workers(&core.hub()) {
+                return;
+            }
+            // What fails for want of memory may succeed a moment later.
+            if self.look(core, wake).is_err() {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    /// Starts workers where there are none and some are needed; when to look again at the latest.
+    fn staff(&mut self, core: &Core) -> Deadline {
+        let mut wake = Self::mind_the_time(core);
+        for place in 0..core.options.workers {
+            if core.hub().workers[place].is_some() || !needs_workers(&core.hub()) {
+                continue;
+            }
+            let pause = self.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+            if !pause.is_zero() {
+                wake = wake.within(pause);
+            } else if let Err(error) = self.start(core, place) {
+                self.note_failure(core, error);
+                wake = wake.within(PAUSE);
+            }
+        }
+        wake
+    }
+
+    fn start(&mut self, core: &Core, place: usize) -> Result<(), Error> {
+        self.started = self.started % MOST_WORKERS + 1;
+        let worker = Worker::start(core, self.started, place)?;
+        let mut hub = core.hub();
+        if matches!(hub.phase, Phase::Ended(_)) {
+            let _ = worker.socket.process.kill(); // it is reaped as the others are
+        }
+        hub.workers[place] = Some(worker);
+        Ok(())
+    }
+
+    fn note_failure(&mut self, core: &Core, error: Error) {
+        self.failures += 1;
+        let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        self.not_before = Some(Instant::now() + pause);
+        if self.failures >= MOST_FAILURES && core.hub().workers.iter().all(Option::is_none) {
+            let reason = format!("{} workers in a row could not be started; the last one: {error:?}", self.failures);
+            let error = TaskError::NotRun { reason };
+            core.end(&error);
+        }
+        self.last_failure = Some(error);
+    }
+
+    /// Waits for something to happen, and deals with it.
+    fn look(&mut self, core: &Core, deadline: Deadline) -> Result<(), Error> {
+        let processes: Vec<_> = core.hub().workers.iter().map(|worker| worker.as_ref().map(of)).collect();
+        let mut watched: Vec<BorrowedFd<'_>> = vec![core.alarm.as_fd()];
+        let mut whose = vec![None];
+        for (place, process) in processes.iter().enumerate() {
+            let Some((process, listens)) = process else { continue };
+            watched.push(process.as_fd());
+            whose.push(Some((place, true)));
+            if *listens {
+                watched.push(process.control());
+                whose.push(Some((place, false)));
+            }
+        }
+        for index in poll::readable(&watched, deadline)? {
+            match whose[index] {
+                None => core.alarm.clear(),
+                Some((place, false)) => self.hear(core, place),
+                Some((place, true)) => {
+                    self.hear(core, place);
+                    if let Some(exit) = processes[place].as_ref().and_then(|(process, _)| process.exit()) {
+                        self.bury(core, place, exit);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, core: &Core, place: usize) {
+        core.with_hub(|hub| {
+            let Some(mut worker) = hub.workers[place].take() else { return };
+            let mut has_heard = false;
+            while let Some(question) = worker.socket.listen() {
+                has_heard = true;
+                let answer = match question {
+                    // One that is not known any more belongs to a task that nobody wants.
+                    Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
+                    Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
+                };
+                // Fails where the worker is dead.
+                let _ = note::send(worker.socket.as_fd(), &answer.unwrap_or_default());
+            }
+            if worker.socket.is_ready {
+                (self.failures, self.not_before) = (0, None);
+            }
+            // Readable, and nothing there: nothing will come.
+            worker.socket.has_ended |= !has_heard && is_at_end(&worker);
+            hub.workers[place] = Some(worker);
+        });
+    }
+
+    /// A worker has ended.
+    fn bury(&mut self, core: &Core, place: usize, exit: Exit) {
+        core.with_hub(|hub| {
+            // All that it has sent, before what it has not.
+            hub.collect_from(place, &core.board);
+            let Some(mut worker) = hub.workers[place].take() else { return };
+            core.board.set_running(place, 0);
+            if worker.socket.is_ready {
+                let (number, retries) = (worker.number, retries(core, &worker));
+                let error = worker.outcome(exit);
+                hub.lose(number, &core.board, &error, retries);
+            } else if worker.verdict.is_none() {
+                let error = worker.start_error(exit);
+                self.last_failure = Some(error);
+            }
+            hub.feed(&core.board, &core.orders);
+        });
+        core.stir();
+        if let Some(error) = self.last_failure.take() {
+            self.note_failure(core, error);
+        }
+    }
+
+    /// Kills those whose time has run out; when the next one's will have.
+    fn mind_the_time(core: &Core) -> Deadline {
+        let Some(limit) = core.options.time_limit else { return Deadline::NEVER };
+        core.with_hub(|hub| {
+            let now = clock::nanoseconds();
+            let mut wake = Deadline::after(limit);
+            for (cell, generation, worker, at) in hub.started(&core.board) {
+                let left = limit.saturating_sub(Duration::from_nanos(now.saturating_sub(at)));
+                if !left.is_zero() {
+                    wake = wake.within(left);
+                } else if core.board.condemn(cell, generation, worker) {
+                    hub.kill(worker, TaskError::TimedOut);
+                }
+            }
+            wake
+        })
+    }
+}
+
+fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
+    (Arc::clone(&worker.socket.process), !worker.socket.has_ended)
+}
+
+/// Nothing is at this end of the socket, and it is readable.
+fn is_at_end(worker: &Worker) -> bool {
+    poll::readable(&[worker.socket.as_fd()], Deadline::after(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty())
+}
+
+/// How often what a dead worker was at is tried again: what was meant to end, and what panicked, is not.
+fn retries(core: &Core, worker: &Worker) -> u32 {
+    let is_lost = worker.verdict.is_none() && worker.socket.failure.is_none();
+    if is_lost { core.options.retries } else { 0 }
+}
+
+fn needs_workers(hub: &Hub) -> bool {
+    match hub.phase {
+        Phase::Open => true,
+        Phase::Closed => !hub.is_idle(),
+        Phase::Ended(_) => false,
+    }
+}

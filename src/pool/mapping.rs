@@ -1,0 +1,215 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::board::CELLS;
+use super::core::Core;
+use super::feeder::{ChunkSize, Feeder};
+use super::handle::Pool;
+use super::job::{Arrival, Job};
+use super::results::Outcomes;
+use super::stream::{Imap, ImapUnordered};
+use super::task::Task;
+use crate::error::TaskError;
+use crate::process::Function;
+use crate::sys::clock::Deadline;
+
+/// The ways to map of a [`Pool`], with a chunk size; see [`Pool::chunk`].
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Pool;
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let pool = Pool::new(2)?;
+/// let one_by_one = pool.chunk(1);
+/// assert_eq!(one_by_one.map(|n: u32| n + 1, 0..3)?, [1, 2, 3]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy)]
+#[must_use = "says how to map, and maps nothing"]
+pub struct Mapping<'a> {
+    pool: &'a Pool,
+    chunk: Option<usize>,
+}
+
+impl<'a> Mapping<'a> {
+    pub(super) fn new(pool: &'a Pool, chunk: Option<usize>) -> Self {
+        Mapping { pool, chunk }
+    }
+
+    /// As [`Pool::map`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Mapping`].
+    pub fn map<F, T, P, I>(&self, f: F, items: I) -> Result<Vec<F::Output>, TaskError>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        self.starmap(f, items.into_iter().map(|item| (item,)))
+    }
+
+    /// As [`Pool::starmap`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.chunk(2).starmap(u64::pow, [(2, 3), (3, 2), (10, 4)])?, [8, 9, 10_000]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn starmap<F, S, P, I>(&self, f: F, items: I) -> Result<Vec<F::Output>, TaskError>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        let job = self.run(f, items);
+        let core = self.core();
+        core.wait(Deadline::NEVER, || job.is_complete());
+        open_all(job.take_all()?)
+    }
+
+    /// As [`Pool::map_async`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let task = pool.chunk(2).map_async(|n: u32| n + 1, 0..3);
+    /// assert_eq!(task.get()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_async<F, T, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        self.starmap_async(f, items.into_iter().map(|item| (item,)))
+    }
+
+    /// As [`Pool::starmap_async`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.chunk(1).starmap_async(u64::pow, [(2, 3), (3, 2)]).get()?, [8, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn starmap_async<F, S, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        Task::new(self.core(), self.run(f, items), open_all)
+    }
+
+    /// As [`Pool::imap`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let sum: Result<u64, _> = pool.chunk(10).imap(|n: u64| n * n, 0..).take(5).sum();
+    /// assert_eq!(sum?, 30);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap<F, T, P, I>(&self, f: F, items: I) -> Imap<F, T, P, I::IntoIter>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        Imap::new(self.core(), f, items.into_iter(), self.chunk)
+    }
+
+    /// As [`Pool::imap_unordered`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let mut squares = pool.chunk(1).imap_unordered(|n: u64| n * n, 0..4).collect::<Result<Vec<_>, _>>()?;
+    /// squares.sort();
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap_unordered<F, T, P, I>(&self, f: F, items: I) -> ImapUnordered<F, T, P, I::IntoIter>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        ImapUnordered::new(self.core(), f, items.into_iter(), self.chunk)
+    }
+
+    fn core(&self) -> &'a Arc<Core> {
+        self.pool.core()
+    }
+
+    /// Feeds all of the input to the pool.
+    fn run<F, S, P, I>(&self, f: F, items: I) -> Arc<Job>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        let (core, items) = (self.core(), items.into_iter());
+        let size = ChunkSize::of(core, self.chunk, items.size_hint());
+        let bound = core.options.bound.unwrap_or(CELLS);
+        let mut feeder = Feeder::new(core, Job::new(Arrival::AtOnce), f, items, size);
+        while feeder.feed() {
+            if core.hub().waiting() >= bound {
+                core.wait(Deadline::NEVER, || core.hub().waiting() < bound);
+            }
+        }
+        feeder.close();
+        core.attend();
+        feeder.job
+    }
+}
+
+impl fmt::Debug for Mapping<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping").field("pool", self.pool).field("chunk", &self.chunk).finish()
+    }
+}
+
+/// All results, or the first error in the order of the calls.
+fn open_all<R: DeserializeOwned>(chunks: Vec<Outcomes>) -> Result<Vec<R>, TaskError> {
+    let mut results = Vec::new();
+    for mut outcomes in chunks {
+        while let Some(outcome) = outcomes.next() {
+            results.push(outcome?);
+        }
+    }
+    Ok(results)
+}

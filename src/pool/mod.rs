@@ -1,0 +1,39 @@
+//! Many tasks for a fixed number of workers.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `handle`, `builder`, `mapping`, `stream`, `task`, `progress` | what the program sees |
+//! | `feeder` | from the items of an input to chunks |
+//! | `job`, `results` | what was asked for, and its outcomes |
+//! | `hub`, `unit` | the books: which chunk is where |
+//! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
+//! | `staff` | workers as the pool sees them |
+//! | `worker` | a worker's own life |
+//! | `board`, `order` | what the two share, and what they say to each other |
+
+mod board;
+mod builder;
+mod callbacks;
+mod core;
+mod feeder;
+mod gate;
+mod handle;
+mod hub;
+mod job;
+mod keeper;
+mod mapping;
+mod order;
+mod progress;
+mod results;
+mod staff;
+mod stream;
+mod task;
+mod unit;
+mod worker;
+
+pub use builder::PoolBuilder;
+pub use handle::Pool;
+pub use mapping::Mapping;
+pub use progress::Progress;
+pub use stream::{Imap, ImapUnordered};
+pub use task::{AsCompleted, Task, TryTaskError};

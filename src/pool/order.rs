@@ -1,0 +1,147 @@
+//! What a pool and its workers say to each other.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::board::Board;
+use crate::error::Error;
+use crate::pipe::Sender;
+use crate::process::note::Panic;
+use crate::queue::Queue;
+use crate::sync::Event;
+
+/// What goes through the queue: calls of one function, the arguments of one behind those of the other.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) cell: u32,
+    pub(super) generation: u64,
+    /// The function's [`offset_of_step`](crate::process::offset_of_step).
+    pub(super) function: u64,
+    /// The number of the first call.
+    pub(super) first: u64,
+    pub(super) calls: u32,
+    /// The segments of the handles in the arguments, as the pool numbers them.
+    pub(super) segments: Vec<u64>,
+    /// The encoded arguments; `None`: the worker has to ask for them, as they are too many for the queue.
+    pub(super) arguments: Option<Bytes>,
+}
+
+/// Bytes that are encoded as they are, from `start` on.
+#[derive(Clone, Default)]
+pub(super) struct Bytes {
+    bytes: Arc<Vec<u8>>,
+    start: usize,
+}
+
+impl Bytes {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Bytes { bytes: Arc::new(bytes), start: 0 }
+    }
+
+    pub(super) fn skip(&self, count: usize) -> Self {
+        Bytes { bytes: Arc::clone(&self.bytes), start: (self.start + count).min(self.bytes.len()) }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.as_slice())
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+        impl Visitor<'_> for Whole {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                let mut copy = Vec::new();
+                copy.try_reserve_exact(bytes.len()).map_err(E::custom)?;
+                copy.extend_from_slice(bytes);
+                Ok(Bytes::new(copy))
+            }
+        }
+        deserializer.deserialize_bytes(Whole).map_err(D::Error::custom)
+    }
+}
+
+/// What a worker is started with.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Boot {
+    pub(super) board: Board,
+    pub(super) orders: Queue<Order>,
+    /// Set when there are results.
+    pub(super) bell: Event,
+    /// See [`Tag`].
+    pub(super) results: Sender<()>,
+    /// The worker's number, never used twice.
+    pub(super) worker: u32,
+    /// Its place in the pool.
+    pub(super) place: u32,
+    /// Whether a note with what is to be run first comes.
+    pub(super) has_initializer: bool,
+    /// After how many calls it ends.
+    pub(super) most_calls: Option<u64>,
+    /// Whether the pool wants to know when a task was started.
+    pub(super) is_timed: bool,
+}
+
+/// How a record in a worker's channel begins. Then come the cell, in four bytes, and what the table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Tag {
+    /// The encoded result of a call.
+    Returned = 0,
+    /// The encoded [`TaskError`](crate::TaskError) of a call.
+    Failed = 1,
+    /// The same, and the calls behind it were not begun: after arguments that did not decode, nobody knows where the next begin.
+    Stopped = 2,
+    /// The result of a call is in the socket.
+    InSocket = 3,
+}
+
+impl Tag {
+    pub(super) fn of(byte: u8) -> Option<Tag> {
+        [Tag::Returned, Tag::Failed, Tag::Stopped, Tag::InSocket].into_iter().find(|tag| *tag as u8 == byte)
+    }
+}
+
+/// A record's bytes before its payload.
+pub(super) const RECORD_HEAD: usize = 5;
+
+/// What a worker says through its socket.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// The initializer has run.
+    Ready,
+    /// It has not.
+    NotReady(Failure),
+    /// For a segment. The answer has no bytes.
+    Segment(u64),
+    /// For the arguments of what this cell has.
+    Arguments(u32),
+    /// The encoded result of a call follows.
+    Result,
+}
+
+/// Why a worker cannot work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Failure {
+    Panicked(Panic),
+    /// The initializer has returned an `Err` that says this.
+    Returned(String),
+    /// What the initializer is to be called with could not be handed over.
+    Failed(Error),
+}

@@ -1,0 +1,104 @@
+//! A chunk of calls as the pool keeps it until it has all their outcomes.
+
+use std::sync::Arc;
+
+use super::job::Job;
+use super::order::Bytes;
+use super::results::Outcomes;
+use crate::error::TaskError;
+use crate::segment::handle::Parcel;
+
+pub(super) struct Unit {
+    pub(super) job: Arc<Job>,
+    /// The number of the chunk in its job.
+    pub(super) chunk: usize,
+    pub(super) function: u64,
+    /// The number of the first call.
+    pub(super) first: u64,
+    arguments: Bytes,
+    /// Where the arguments of each call end.
+    ends: Vec<u32>,
+    /// The handles in the arguments.
+    pub(super) parcel: Parcel,
+    /// The next call that has no outcome.
+    next: usize,
+    /// How often the worker died that was at that call.
+    losses: u32,
+    /// Outcomes that the job has not got yet.
+    outcomes: Outcomes,
+    /// So many.
+    pending: u64,
+    /// Nobody wants the outcomes any more.
+    pub(super) is_cancelled: bool,
+}
+
+impl Unit {
+    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, mut calls: Calls) -> Self {
+        let arguments = Bytes::new(std::mem::take(&mut calls.parcel.bytes));
+        Unit {
+            job,
+            chunk,
+            function,
+            first,
+            arguments,
+            ends: calls.ends,
+            parcel: calls.parcel,
+            next: 0,
+            losses: 0,
+            outcomes: Outcomes::default(),
+            pending: 0,
+            is_cancelled: false,
+        }
+    }
+
+    /// Arguments of the calls that have no outcome.
+    pub(super) fn arguments(&self) -> Bytes {
+        let done = self.next.checked_sub(1).map_or(0, |last| self.ends[last]);
+        self.arguments.skip(done as usize)
+    }
+
+    /// Calls without an outcome, and the number of the first.
+    pub(super) fn calls(&self) -> (u32, u64) {
+        ((self.ends.len() - self.next) as u32, self.first + self.next as u64)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.next == self.ends.len()
+    }
+
+    /// Notes the outcome of the next call; `push` puts it behind the others.
+    pub(super) fn note(&mut self, push: impl FnOnce(&mut Outcomes)) {
+        if !self.is_whole() {
+            push(&mut self.outcomes);
+            self.pending += 1;
+            self.next += 1;
+            self.losses = 0;
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: TaskError) {
+        self.note(|outcomes| outcomes.push_failed(error));
+    }
+
+    /// Whether the call that a worker has just died of may be tried again.
+    pub(super) fn may_retry(&mut self, retries: u32) -> bool {
+        self.losses += 1;
+        self.losses <= retries
+    }
+
+    /// What the job has not got yet.
+    pub(super) fn take_outcomes(&mut self) -> (Outcomes, u64) {
+        (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.pending))
+    }
+
+    pub(super) fn has_outcomes(&self) -> bool {
+        self.pending > 0
+    }
+}
+
+/// The encoded arguments of some calls.
+pub(super) struct Calls {
+    /// Where each ends.
+    pub(super) ends: Vec<u32>,
+    pub(super) parcel: Parcel,
+}

@@ -1,0 +1,57 @@
+//! What a parent and its child say to each other while the child's function runs.
+
+use std::os::fd::BorrowedFd;
+
+use super::message::{self, Received};
+pub(crate) use super::protocol::Panic;
+use super::protocol::{ANSWER, Answer};
+use crate::error::{Error, OsError, Result};
+use crate::segment::handle::Parcel;
+use crate::sys::clock::Deadline;
+use crate::sys::poll;
+
+/// What has come through a socket.
+pub(crate) enum Heard {
+    /// The child has recognised itself.
+    Hello,
+    Note(Received<()>),
+    /// The child's last words.
+    Panicked(Panic),
+    /// Why the child's function never ran, or did not get rid of its result.
+    Failed(Error),
+    /// The child's function has returned.
+    Returned,
+}
+
+/// Sends a note with the handles that were packed with it. Never waits.
+pub(crate) fn send(socket: BorrowedFd<'_>, parcel: &Parcel) -> Result<()> {
+    message::send(ANSWER, socket, &Answer::Note, &parcel.bytes, &parcel.descriptors())
+}
+
+/// Whether a note was not sent because the other side has not read earlier ones yet.
+pub(crate) fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Os { source, .. } if *source == OsError::from_code(libc::EAGAIN))
+}
+
+/// Takes what is there; `None` if nothing is, or never will be.
+pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Heard>> {
+    let Some(received) = message::receive::<Answer>(ANSWER, socket)? else { return Ok(None) };
+    let (head, rest) = received.split();
+    Ok(Some(match head {
+        Answer::Hello => Heard::Hello,
+        Answer::Note => Heard::Note(rest),
+        Answer::Panicked(panic) => Heard::Panicked(panic),
+        Answer::Failed(error) => Heard::Failed(error),
+        Answer::Returned => Heard::Returned,
+    }))
+}
+
+/// Waits for a note; `None` if the other side is gone.
+pub(crate) fn wait(socket: BorrowedFd<'_>) -> Result<Option<Received<()>>> {
+    poll::readable(&[socket], Deadline::NEVER)?;
+    match receive(socket)? {
+        Some(Heard::Note(note)) => Ok(Some(note)),
+        None => Ok(None),
+        Some(_) => Err(Error::Decode { what: ANSWER.into(), reason: "not a note".into() }),
+    }
+}
