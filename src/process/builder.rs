@@ -78,7 +78,7 @@ impl ProcessBuilder {
     /// other children it waits for.
     ///
     /// When this process is killed, the kernel kills its daemon children, too, at once. That holds however soon it dies,
-    /// and whichever thread started them; those started by other threads than the main one are started through one
+    /// and whichever thread started them; those executed for other threads than the main one are started through one
     /// thread that lives as long as the process. Only a child that changes its credentials escapes (see
     /// `PR_SET_PDEATHSIG` in prctl(2)).
     ///

@@ -58,8 +58,8 @@ const STARTED: &str = "the answer of a zygote";
 /// What a child waits for.
 const GO: &[u8] = b"!";
 
-/// The head of what the zygote is asked for; the environment, if it is another, is the body. Descriptors: the control socket, the directory,
-/// and the streams that there are.
+/// The head of what the zygote is asked for; the environment, if it is another, is the body. Descriptors: the control socket,
+/// the directory, and the streams that there are.
 #[derive(Serialize, Deserialize)]
 struct Start {
     streams: [bool; 3],
@@ -73,7 +73,7 @@ struct Start {
 /// The head of its answer: the child's number, with whose pidfd it comes, or an error number.
 type Answer = Result<u32, i32>;
 
-/// Does what [`init`](crate::init) does, and forks a *zygote*, from which children are started in a quarter of the time: call it
+/// Does what [`init`](crate::init) does, and forks a *zygote*, from which children are started in about half the time: call it
 /// in the first line of `main`.
 ///
 /// The zygote is a copy of this process as it is now, which does nothing but make copies of itself when this process wants
@@ -93,11 +93,12 @@ type Answer = Result<u32, i32>;
 ///   children the same seeds.
 /// - A daemon ends when the main thread of this process ends, whichever thread has started it.
 ///
-/// Where the zygote cannot be used, a child is executed, as after [`init`](crate::init): if this was not the first
-/// call of it and [`init`](crate::init), if other threads were running or the C library is not one that this works with (musl is not); once credentials, capabilities, `no_new_privs`,
-/// seccomp filters, security label, session, namespaces, root directory or scheduling class of the calling thread are not those
-/// at this call; after the zygote has died; in forked copies of this process; and in its children, whose own children are
-/// executed. [`ProcessBuilder::start_method`](crate::ProcessBuilder::start_method) chooses for one child.
+/// Where the zygote cannot be used, a child is executed, as after [`init`](crate::init): if this was not the first call of it
+/// and [`init`](crate::init), if other threads were running, or with a C library other than glibc; once credentials,
+/// capabilities, `no_new_privs`, seccomp filters, security label, session, namespaces, root directory or scheduling class of
+/// the calling thread are not those at this call; after the zygote has died; in forked copies of this process; and in its
+/// children, whose own children are executed.
+/// [`ProcessBuilder::start_method`](crate::ProcessBuilder::start_method) chooses for one child.
 ///
 /// The zygote has no descriptors of this process, sits in `/`, blocks all signals, and dies with this process, be it by
 /// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it.
