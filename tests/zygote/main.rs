@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     if arguments.first() == Some(&life::AFTER_A_THREAD) {
         std::thread::spawn(std::thread::park);
     }
-    if arguments.first() == Some(&"--one") {
+    if arguments == ["--one", start::ENDS] {
         print!("a word that waits: ");
     }
     crossproc::init_with_zygote();

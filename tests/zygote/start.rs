@@ -159,6 +159,9 @@ pub(crate) fn closed_streams_are_null() {
     assert_eq!([&*zygotes[1], &zygotes[2]], ["/dev/null", &before[2]]);
 }
 
+/// The name of the test, for `main`.
+pub(crate) const ENDS: &str = "a_child_ends_as_a_program_does";
+
 /// Also what this process had not written before it made its zygote is written once: `main` prints a word first.
 pub(crate) fn a_child_ends_as_a_program_does() {
     extern "C" fn last() {
@@ -220,8 +223,10 @@ pub(crate) fn children_share_no_seeds() {
 pub(crate) fn the_c_library_knows_the_childs_thread() {
     let noted = || {
         let mut clock = 0;
+        // SAFETY: has no preconditions.
+        let own = unsafe { libc::pthread_self() };
         // SAFETY: the calling thread, and a place for the answer.
-        assert_eq!(unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) }, 0);
+        assert_eq!(unsafe { libc::pthread_getcpuclockid(own, &mut clock) }, 0);
         (!clock >> 3) as u32 == std::process::id()
     };
     assert!(noted());
