@@ -186,6 +186,12 @@ fn multicore() {
     assert_eq!(sums.collect::<Vec<_>>(), ["loop", "threads", "processes"].map(sum));
 }
 
+/// A line `name: 1.2 s`, which is rounded.
+fn seconds_at_least(line: &str, name: &str, seconds: f64) {
+    let (is, took) = number_in(line, ": ", " s");
+    assert!(is == name && took >= seconds * SCALE - 0.05, "{line}");
+}
+
 /// What is before and between the two parts of a line that ends with the second of them.
 fn number_in<'a>(line: &'a str, before: &str, after: &str) -> (&'a str, f64) {
     let parts = line.strip_suffix(after).and_then(|line| line.split_once(before));
@@ -213,6 +219,102 @@ fn pairs() {
     any_order.sort_unstable();
     assert_eq!(any_order, pairs);
     run.took_at_least(21.0 * 5.0 + 5.0);
+}
+
+#[test]
+fn pool_apply_async() {
+    let run = run("pool_apply_async");
+    let [parallel, parallel_took, serial, serial_took] = &run.lines[..] else { panic!("{:#?}", run.lines) };
+    let results = "[(0, 8), (1, 2), (2, 4), (3, 9), (4, 0), (5, 1), (6, 8), (7, 3), (8, 4), (9, 6)]";
+    assert_eq!([parallel, serial], [results; 2]);
+    // What four make of it that take the next as soon as they are free.
+    seconds_at_least(parallel_took, "parallel", 14.0);
+    seconds_at_least(serial_took, "serial", 45.0);
+}
+
+#[test]
+fn pool_map() {
+    let run = run("pool_map");
+    let [serial, serial_took, parallel, parallel_took] = &run.lines[..] else { panic!("{:#?}", run.lines) };
+    assert_eq!([serial, parallel], ["[1, 4, 9, 16, 25, 36]"; 2]);
+    seconds_at_least(serial_took, "serial", 6.0);
+    seconds_at_least(parallel_took, "parallel", 2.0);
+}
+
+#[test]
+fn pool_squares() {
+    let ten = "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]";
+    let lines = [ten, "4", ten, ten, "4", ten, "[1, 4, 9, 16, 25, 36, 49, 64, 81, 100]"];
+    assert_eq!(run("pool_squares").lines, lines);
+}
+
+/// `apply` has run ten tasks when `end` is printed, `apply_async` none.
+#[test]
+fn pool_apply() {
+    let run = run("pool_apply");
+    assert_eq!(run.lines.len(), 22, "{:#?}", run.lines);
+    assert_eq!([&run.lines[10], &run.lines[11]], ["end"; 2]);
+    let workers: BTreeSet<_> = [&run.lines[..10], &run.lines[12..]].concat().iter().map(|line| pid_in(line)).collect();
+    assert!(workers.len() <= 5 && !workers.contains(&run.pid), "{:#?}", run.lines);
+    run.took_at_least(20.0 + 4.0);
+}
+
+/// The process id in a line `in process <pid>`.
+fn pid_in(line: &str) -> u32 {
+    line.strip_prefix("in process ").and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn pool_callback() {
+    let run = run("pool_callback");
+    let (first, rest) = run.lines.split_at(2);
+    assert_eq!(first, [format!("main process {}", run.pid), "end".to_string()]);
+    let (called, worked): (Vec<_>, Vec<_>) = rest.iter().map(String::as_str).partition(|line| line.starts_with("-->"));
+    let mut callbacks: Vec<_> = called.into_iter().map(str::to_string).collect();
+    callbacks.sort_unstable();
+    assert_eq!(callbacks, [0, 1, 2].map(|number| format!("-->exec done: {number} {}", run.pid)));
+    let mut workers: Vec<_> = worked.into_iter().map(pid_in).collect();
+    assert_eq!(workers.len(), 3, "{rest:#?}");
+    workers.sort_unstable();
+    workers.dedup();
+    assert!(workers.len() == 2 && !workers.contains(&run.pid), "{rest:#?}");
+    run.took_at_least(4.0);
+}
+
+#[test]
+fn pool_initializer() {
+    assert_eq!(run("pool_initializer").lines, ["55", "55"]);
+}
+
+/// All rows are there both times. Batches cannot overtake each other, and nothing in a pool waits for a batch.
+#[test]
+fn batches() {
+    let run = run("batches");
+    let parts = |name| {
+        let line = run.lines.iter().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{:?}", run.lines));
+        let (start, earlier) = number_in(line, " s, ", " of 40 did not wait");
+        let (rows, seconds) = number_in(start, " rows, ", "");
+        assert_eq!(rows, format!("{name}: 60"));
+        (seconds, earlier)
+    };
+    let (seconds, earlier) = parts("batches");
+    assert!(seconds >= 3.0 * 2.0 * SCALE && earlier == 0.0, "{:?}", run.lines);
+    let (_, earlier) = parts("pool");
+    assert!(earlier > 0.0, "{:?}", run.lines);
+}
+
+/// Which inputs it finds is up to the order in which the workers come; all of them end in the bug.
+#[test]
+fn fuzz_farm() {
+    let lines = run("fuzz_farm").lines;
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    for (line, number) in lines.iter().zip(1..=3) {
+        let input = line.strip_prefix(&format!("crash {number}, killed by signal {}: {{\\\"", libc::SIGABRT));
+        assert!(input.is_some_and(|input| input.contains(r"\\u{")), "{line}");
+    }
+    // Those on the way to the bug; two lie beside it.
+    let (_, reached) = number_in(&lines[3], "reached ", " parts of the parser");
+    assert!((7.0..=9.0).contains(&reached), "{}", lines[3]);
 }
 
 #[test]

@@ -84,6 +84,18 @@ impl<'a> Arguments<'a> {
     #[inline]
     pub(crate) fn next<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T> {
         let bytes = self.bytes;
+        if self.incoming.is_none() {
+            let _alone = Alone::enter();
+            // Most values are short, whatever comes behind them.
+            let (short, _) = bytes.split_at(bytes.len().min(depth::SHORT));
+            let taken = match take(Bytes::new(short)) {
+                Ok((value, rest)) => Ok((value, &bytes[short.len() - rest.len()..])),
+                Err(_) => take_any(bytes),
+            };
+            let (value, rest) = taken.map_err(|error| undecoded(what, unreadable(error)))?;
+            self.bytes = rest;
+            return Ok(value);
+        }
         let (value, rest) =
             handle::unpack(&mut self.incoming, || take_any(bytes).map_err(|error| undecoded(what, unreadable(error))))?;
         self.bytes = rest;
@@ -203,7 +215,14 @@ impl Flavor for Tail<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
-        self.0.extend_from_slice(bytes);
+        // Numbers come as a few bytes, for which a call to copy them would take longer than this.
+        if bytes.len() <= 10 {
+            for &byte in bytes {
+                self.0.push(byte);
+            }
+        } else {
+            self.0.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -1,15 +1,18 @@
 //! A pool's inner life, as its handle, its tasks and its threads share it.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::board::{Board, CELLS};
 use super::callbacks::Callbacks;
+use super::desk::{self, Desk};
 use super::gate::{Gate, Lead};
 use super::hub::{Hub, MOST_MESSAGE, Phase};
 use super::job::{Aftermath, Job};
 use super::order::Order;
 use super::unit::Unit;
+use crate::cell::RawArray;
 use crate::error::{Result, TaskError};
 use crate::queue::Queue;
 use crate::segment::handle::Parcel;
@@ -37,6 +40,7 @@ pub(super) struct Options {
 pub(super) struct Core {
     pub(super) options: Options,
     pub(super) board: Board,
+    pub(super) desks: RawArray<AtomicU64>,
     pub(super) orders: Queue<Order>,
     /// Set by workers that have sent results.
     pub(super) bell: Event,
@@ -53,6 +57,7 @@ impl Core {
         fork::prepare()?;
         Ok(Arc::new(Core {
             board: Board::new(options.workers)?,
+            desks: desk::make(options.workers)?,
             orders: Queue::builder().capacity(CELLS).max_message(MOST_MESSAGE).build()?,
             bell: Event::new()?,
             alarm: EventFd::new()?,
@@ -187,7 +192,10 @@ impl Core {
                 return;
             }
             let patience = deadline.remaining().map_or(PATIENCE, |left| left.min(PATIENCE));
-            let _ = self.bell.wait_timeout(patience);
+            if !self.bell.wait_timeout(patience) {
+                // Long chunks: what is finished of them may be waited for.
+                (0..self.options.workers).for_each(|place| Desk::of(&self.desks, place).want());
+            }
         }
     }
 
@@ -208,6 +216,9 @@ impl Core {
 
     /// Drops what nobody has started of a job that nobody waits for any more. `kill`: those who are at work on it, too.
     pub(super) fn abandon(&self, job: &Arc<Job>, kill: bool) -> bool {
+        if self.is_copied() {
+            return false;
+        }
         let Some(aftermath) = job.cancel() else { return false };
         self.with_hub(|hub| {
             for (cell, generation, number) in hub.drop_job(job, &self.board, &self.orders) {

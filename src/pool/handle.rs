@@ -374,6 +374,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn workers(&self) -> Vec<Child> {
+        if self.core.is_copied() {
+            return Vec::new();
+        }
         self.core.hub().workers.iter().flatten().map(|worker| worker.socket.process.child().clone()).collect()
     }
 

@@ -5,8 +5,10 @@ use std::mem;
 use std::sync::{Arc, Weak};
 
 use super::board::{Board, CELLS};
+use super::desk::Left;
 use super::job::{Aftermath, Arrival, Job};
 use super::order::{Order, RECORD_HEAD, Tag};
+use super::results;
 use super::staff::Worker;
 use super::unit::Unit;
 use crate::error::{TaskError, TryPutError};
@@ -142,7 +144,7 @@ impl Hub {
             // Nothing of a unit that is not there any more is wanted.
             let Some(unit) = self.cells.get_mut(index).and_then(|cell| cell.unit.as_mut()) else { continue };
             match tag {
-                Tag::Returned => unit.note(|outcomes| outcomes.push(payload)),
+                Tag::Returned => unit.note_returned(payload),
                 Tag::InSocket => match worker.socket.take_result() {
                     Ok((result, start)) => unit.note(|outcomes| outcomes.push_received(result, start)),
                     Err(error) => unit.fail(TaskError::Decode { reason: format!("{error:?}") }),
@@ -198,6 +200,25 @@ impl Hub {
         self.endings.push(hand_over(&mut unit, board));
     }
 
+    /// Takes in what a dead worker has left on its desk, behind what it has sent.
+    pub(super) fn clear_up(&mut self, left: &Left, board: &Board) {
+        let Some(cell) = self.cells.get_mut(left.cell).filter(|cell| cell.generation == left.generation) else {
+            return;
+        };
+        let Some(unit) = cell.unit.as_mut() else { return };
+        let (_, next) = unit.calls();
+        let mut results = &left.results[..];
+        for _ in left.first..next {
+            // It was sent, too (D2).
+            let Some(rest) = results::skip(results) else { return };
+            results = rest;
+        }
+        unit.note_returned(results);
+        if unit.is_whole() {
+            self.retire(left.cell, board);
+        }
+    }
+
     /// A worker has died; `error` is what has become of the call that it was at, and `retries` how often that is tried again,
     /// if at all.
     pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, retries: u32) {
@@ -208,7 +229,11 @@ impl Hub {
                 continue;
             }
             if !unit.is_cancelled && !unit.may_retry(retries) {
-                unit.fail(error.clone());
+                let mut error = error.clone();
+                if let TaskError::Panicked { task, .. } = &mut error {
+                    *task = unit.calls().1;
+                }
+                unit.fail(error);
                 board.count_failed(1);
             }
             self.retire(index, board);

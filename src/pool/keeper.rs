@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::MOST_WORKERS;
 use super::core::Core;
+use super::desk::Desk;
 use super::hub::{Hub, Phase};
 use super::staff::{Question, Worker};
 use crate::error::{Error, Exit, TaskError};
@@ -14,6 +14,7 @@ use crate::process::{Process, note};
 use crate::segment::handle::Parcel;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::poll;
+use crate::word::errand::MOST_WORKERS;
 
 /// How many starts in a row may fail before the pool gives up, if it has no worker left. A guess.
 const MOST_FAILURES: u32 = 8;
@@ -149,8 +150,7 @@ impl Keeper {
             if worker.socket.is_ready {
                 (self.failures, self.not_before) = (0, None);
             }
-            // Readable, and nothing there: nothing will come.
-            worker.socket.has_ended |= !has_heard && is_at_end(&worker);
+            worker.socket.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
             hub.workers[place] = Some(worker);
         });
     }
@@ -160,6 +160,7 @@ impl Keeper {
         core.with_hub(|hub| {
             // All that it has sent, before what it has not.
             hub.collect_from(place, &core.board);
+            hub.clear_up(&Desk::of(&core.desks, place).clear_up(), &core.board);
             let Some(mut worker) = hub.workers[place].take() else { return };
             core.board.set_running(place, 0);
             if worker.socket.is_ready {
@@ -199,11 +200,6 @@ impl Keeper {
 
 fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
     (Arc::clone(&worker.socket.process), !worker.socket.has_ended)
-}
-
-/// Nothing is at this end of the socket, and it is readable.
-fn is_at_end(worker: &Worker) -> bool {
-    poll::readable(&[worker.socket.as_fd()], Deadline::after(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty())
 }
 
 /// How often what a dead worker was at is tried again: what was meant to end, and what panicked, is not.

@@ -9,12 +9,13 @@
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff` | workers as the pool sees them |
 //! | `worker` | a worker's own life |
-//! | `board`, `order` | what the two share, and what they say to each other |
+//! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 
 mod board;
 mod builder;
 mod callbacks;
 mod core;
+mod desk;
 mod feeder;
 mod gate;
 mod handle;

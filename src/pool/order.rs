@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::board::Board;
+use crate::cell::RawArray;
 use crate::error::Error;
 use crate::pipe::Sender;
 use crate::process::note::Panic;
@@ -81,6 +83,8 @@ impl<'de> Deserialize<'de> for Bytes {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Boot {
     pub(super) board: Board,
+    /// See [`Desk`](super::desk::Desk).
+    pub(super) desks: RawArray<AtomicU64>,
     pub(super) orders: Queue<Order>,
     /// Set when there are results.
     pub(super) bell: Event,
@@ -102,7 +106,7 @@ pub(super) struct Boot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
-    /// The encoded result of a call.
+    /// The encoded results of one or more calls, each behind its length in four bytes.
     Returned = 0,
     /// The encoded [`TaskError`](crate::TaskError) of a call.
     Failed = 1,

@@ -23,6 +23,24 @@ pub(super) struct Outcomes {
 /// Says that the next of `Outcomes::odd` comes here.
 const ODD: u32 = u32::MAX;
 
+/// How many results a worker has written down, or `None` if that is not what these bytes are.
+pub(super) fn count(mut results: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !results.is_empty() {
+        results = skip(results)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// What comes behind the first result.
+#[inline]
+pub(super) fn skip(results: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = results.split_first_chunk()?;
+    let length = u32::from_ne_bytes(*length);
+    rest.get(length as usize..).filter(|_| length != ODD)
+}
+
 enum Odd {
     Failed(TaskError),
     /// A result in a message, behind so many bytes of the body.
@@ -30,10 +48,9 @@ enum Odd {
 }
 
 impl Outcomes {
-    pub(super) fn push(&mut self, result: &[u8]) {
-        // A record of a channel is shorter than that.
-        self.bytes.extend_from_slice(&(result.len() as u32).to_ne_bytes());
-        self.bytes.extend_from_slice(result);
+    /// Results as a worker writes them down, which [`count`] has counted.
+    pub(super) fn push(&mut self, results: &[u8]) {
+        self.bytes.extend_from_slice(results);
     }
 
     pub(super) fn push_failed(&mut self, error: TaskError) {

@@ -47,6 +47,7 @@ impl Worker {
         let (sender, results) = PipeBuilder::new().capacity(RESULTS).channel()?;
         let boot = Boot {
             board: core.board.clone(),
+            desks: core.desks.clone(),
             orders: core.orders.clone(),
             bell: core.bell.clone(),
             results: sender,

@@ -314,7 +314,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn cancel(&self) -> bool {
-        !self.core.is_copied() && self.core.abandon(&self.job, true)
+        self.core.abandon(&self.job, true)
     }
 
     /// The tasks, each when it is done.

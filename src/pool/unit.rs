@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::job::Job;
 use super::order::Bytes;
-use super::results::Outcomes;
+use super::results::{self, Outcomes};
 use crate::error::TaskError;
 use crate::segment::handle::Parcel;
 
@@ -64,6 +64,17 @@ impl Unit {
 
     pub(super) fn is_whole(&self) -> bool {
         self.next == self.ends.len()
+    }
+
+    /// Notes what the next calls have returned, as a worker has written it down; nothing that is not that, or too many.
+    pub(super) fn note_returned(&mut self, results: &[u8]) {
+        let count = results::count(results).unwrap_or(0);
+        if count > 0 && count <= self.ends.len() - self.next {
+            self.outcomes.push(results);
+            self.pending += count as u64;
+            self.next += count;
+            self.losses = 0;
+        }
     }
 
     /// Notes the outcome of the next call; `push` puts it behind the others.

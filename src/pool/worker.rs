@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
 use crate::process::{Fault, Received, be_quiet, control, describe_panic, note, run_at, step_at};
 use crate::segment::Segment;
-use crate::segment::handle::{Outgoing, Parcel};
+use crate::segment::handle::Parcel;
 use crate::sys::{clock, interrupt};
 
-/// The longest result that goes through the channel. Longer ones go through a file of their own, as the pool has to take
-/// in at once all that is in the channel. A guess.
-const LONGEST: usize = 16 << 10;
+/// The longest result that goes through the channel, which has room for several. Longer ones go through a file of their own.
+/// A guess.
+const LONGEST: usize = 64 << 10;
 
 /// How long an idle worker stays attached to what its last tasks used. A guess.
 const MEMORY: Duration = Duration::from_millis(100);
@@ -34,8 +35,9 @@ struct Worker {
     known: BTreeMap<u64, Arc<Segment>>,
     /// Calls so far.
     calls: u64,
-    /// The record that is being made.
-    record: Vec<u8>,
+    /// The record that is being made: results that have not been sent, and so many.
+    results: Vec<u8>,
+    count: u32,
 }
 
 /// What a worker process runs.
@@ -49,7 +51,7 @@ pub(super) fn work(boot: Boot) {
         Ok(Err(failure)) => Some(failure),
         Err(payload) => Some(Failure::Panicked(describe_panic(&*payload))),
     };
-    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, record: Vec::new() };
+    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, results: Vec::new(), count: 0 };
     match failure {
         Some(failure) => worker.ask(&Ask::NotReady(failure), Parcel::default()),
         None => {
@@ -84,9 +86,9 @@ impl Worker {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
                     let number = self.boot.worker;
-                    let now = || if self.boot.is_timed { clock::nanoseconds() } else { 0 };
+                    let now = if self.boot.is_timed { clock::nanoseconds() } else { 0 };
                     crash_point!("pool.taken");
-                    // The message is in the queue until the task is ours (C1).
+                    // The message is in the queue until the task is ours (C1 in `word/errand.rs`).
                     let is_ours = self.boot.board.start_task(cell, generation, number, now);
                     crash_point!("pool.started");
                     let order = task.into_inner();
@@ -130,17 +132,25 @@ impl Worker {
                 return (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, &error));
             }
         };
+        self.begin(order);
         for call in 0..order.calls {
             self.calls += 1;
-            self.begin_record(order.cell, Tag::Returned);
-            let (before, record) = (arguments.rest().len(), &mut self.record);
-            let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, record)));
+            let (before, at) = (arguments.rest().len(), self.results.len());
+            self.results.extend([0; 4]);
+            let results = &mut self.results;
+            let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, results)));
+            if let Ok(Ok(None)) = called
+                && self.results.len() - at <= LONGEST
+            {
+                self.put(order, call, at);
+                continue;
+            }
+            // All before it is to be sent before it.
+            let result = self.results.split_off(at);
+            self.flush(order, call);
             let is_last = call + 1 == order.calls;
             match called {
-                Ok(Ok(None)) if self.record.len() <= RECORD_HEAD + LONGEST => {
-                    self.send();
-                }
-                Ok(Ok(handles)) => self.send_apart(order.cell, handles),
+                Ok(Ok(handles)) => self.send_apart(order.cell, Parcel { bytes: result[4..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
                     let error = TaskError::Encode { reason: format!("{error:?}") };
                     self.fail(order.cell, Tag::Failed, &error);
@@ -166,47 +176,59 @@ impl Worker {
                     }
                 }
             }
+            Desk::of(&self.boot.desks, self.boot.place as usize).clear(order.first + u64::from(call) + 1);
         }
+        self.flush(order, order.calls);
     }
 
-    fn begin_record(&mut self, cell: u32, tag: Tag) {
-        self.record.clear();
-        self.record.push(tag as u8);
-        self.record.extend_from_slice(&cell.to_ne_bytes());
+    /// Makes the record and the desk ready for an order.
+    fn begin(&mut self, order: &Order) {
+        self.count = 0;
+        self.results.clear();
+        head(&mut self.results, order.cell, Tag::Returned);
+        Desk::of(&self.boot.desks, self.boot.place as usize).begin(order.cell as usize, order.generation, order.first);
     }
 
-    /// Sends the record; when it returns, a kill of this process takes nothing of it away.
-    fn send(&mut self) {
-        match self.boot.results.try_send_bytes(&self.record) {
-            Ok(()) => {}
-            Err(TrySendError::Full(())) => {
+    /// Puts the result of a call, which begins at `at` in the record, where a kill does not take it away.
+    #[inline]
+    fn put(&mut self, order: &Order, call: u32, at: usize) {
+        let length = (self.results.len() - at - 4) as u32;
+        self.results[at..at + 4].copy_from_slice(&length.to_ne_bytes());
+        let desk = Desk::of(&self.boot.desks, self.boot.place as usize);
+        let is_put = order.calls > 1 && desk.put(at - RECORD_HEAD, &self.results[at..], u64::from(self.count));
+        self.count += 1;
+        if !is_put || desk.is_wanted() {
+            self.flush(order, call + 1);
+            if is_put {
                 self.boot.bell.set();
-                self.wait_for_room();
             }
-            Err(_) => process::exit(0),
         }
     }
 
-    #[cold]
-    fn wait_for_room(&mut self) {
-        if self.boot.results.send_bytes(&self.record).is_err() {
-            process::exit(0); // there is no pool any more
+    /// Sends what has gathered; `next` is the next call.
+    fn flush(&mut self, order: &Order, next: u32) {
+        if self.count > 0 {
+            send(&mut self.boot, &self.results);
+            self.results.truncate(RECORD_HEAD);
+            self.count = 0;
+            Desk::of(&self.boot.desks, self.boot.place as usize).clear(order.first + u64::from(next));
         }
     }
 
     fn fail(&mut self, cell: u32, tag: Tag, error: &TaskError) {
-        self.begin_record(cell, tag);
+        let mut record = Vec::new();
+        head(&mut record, cell, tag);
         // Of texts and numbers: it encodes.
-        self.record = postcard::to_extend(error, std::mem::take(&mut self.record)).unwrap_or_default();
-        self.send();
+        let record = postcard::to_extend(error, record).unwrap_or_default();
+        send(&mut self.boot, &record);
     }
 
     /// Sends a result that is long, or that has handles in it.
-    fn send_apart(&mut self, cell: u32, handles: Option<Box<Outgoing>>) {
-        let parcel = Parcel { bytes: self.record[RECORD_HEAD..].to_vec(), handles };
+    fn send_apart(&mut self, cell: u32, parcel: Parcel) {
         self.ask(&Ask::Result, parcel);
-        self.begin_record(cell, Tag::InSocket);
-        self.send();
+        let mut record = Vec::new();
+        head(&mut record, cell, Tag::InSocket);
+        send(&mut self.boot, &record);
     }
 
     /// Says something to the keeper, with what belongs to it.
@@ -255,7 +277,27 @@ impl Worker {
     }
 }
 
-/// The pool has decided to end this process (C3).
+fn head(record: &mut Vec<u8>, cell: u32, tag: Tag) {
+    record.push(tag as u8);
+    record.extend_from_slice(&cell.to_ne_bytes());
+}
+
+/// Sends a record; when it returns, a kill of this process takes nothing of it away.
+fn send(boot: &mut Boot, record: &[u8]) {
+    match boot.results.try_send_bytes(record) {
+        Ok(()) => {}
+        Err(TrySendError::Full(())) => {
+            boot.bell.set();
+            // An error: there is no pool any more.
+            if boot.results.send_bytes(record).is_err() {
+                process::exit(0);
+            }
+        }
+        Err(_) => process::exit(0),
+    }
+}
+
+/// The pool has decided to end this process (C3 in `word/errand.rs`).
 fn wait_to_be_killed() -> ! {
     loop {
         thread::park();

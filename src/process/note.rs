@@ -1,6 +1,7 @@
 //! What a parent and its child say to each other while the child's function runs.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use super::message::{self, Received};
 pub(crate) use super::protocol::Panic;
@@ -8,7 +9,7 @@ use super::protocol::{ANSWER, Answer};
 use crate::error::{Error, OsError, Result};
 use crate::segment::handle::Parcel;
 use crate::sys::clock::Deadline;
-use crate::sys::poll;
+use crate::sys::{poll, socket};
 
 /// What has come through a socket.
 pub(crate) enum Heard {
@@ -44,6 +45,13 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Heard>> {
         Answer::Failed(error) => Heard::Failed(error),
         Answer::Returned => Heard::Returned,
     }))
+}
+
+/// Whether nothing is there, nor ever will be; nobody may take anything meanwhile.
+pub(crate) fn is_at_end(socket: BorrowedFd<'_>) -> bool {
+    // In this order: what comes in between is there.
+    let is_readable = poll::readable(&[socket], Deadline::after(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty());
+    is_readable && !matches!(socket::peek(socket, &mut []), Ok(Some(_)))
 }
 
 /// Waits for a note; `None` if the other side is gone.

@@ -105,7 +105,9 @@ enum Scope {
 
 thread_local! {
     static SCOPE: Cell<Scope> = const { Cell::new(Scope::Nothing) };
-    /// What has been packed; made by the first handle. Boxed: most messages have no handles, and are short.
+    /// Whether a handle has been packed; cheaper to ask for than what is below.
+    static HAS_PACKED: Cell<bool> = const { Cell::new(false) };
+    /// What has been packed. Boxed: most messages have no handles, and are short.
     static OUTGOING: Cell<Option<Box<Outgoing>>> = const { Cell::new(None) };
     /// What there is to unpack.
     static INCOMING: Cell<Option<Box<Incoming>>> = const { Cell::new(None) };
@@ -139,13 +141,15 @@ struct Packing {
 impl Packing {
     #[inline]
     fn enter() -> Self {
-        Packing { _within: Within::enter(Scope::Packing), outer: OUTGOING.take() }
+        Packing { _within: Within::enter(Scope::Packing), outer: packed() }
     }
 
     /// What has been packed.
     #[inline]
     fn end(self) -> Result<Option<Box<Outgoing>>> {
-        match OUTGOING.take() {
+        let packed = packed();
+        drop(self); // the outer one comes back
+        match packed {
             Some(mut outgoing) if outgoing.refused.is_some() => outgoing.refused.take().map_or(Ok(None), Err),
             packed => Ok(packed),
         }
@@ -155,8 +159,18 @@ impl Packing {
 impl Drop for Packing {
     #[inline]
     fn drop(&mut self) {
-        OUTGOING.set(self.outer.take());
+        packed();
+        if let Some(outer) = self.outer.take() {
+            HAS_PACKED.set(true);
+            OUTGOING.set(Some(outer));
+        }
     }
+}
+
+/// Takes what has been packed.
+#[inline]
+fn packed() -> Option<Box<Outgoing>> {
+    if HAS_PACKED.replace(false) { OUTGOING.take() } else { None }
 }
 
 /// As long as it lives, this thread unpacks a message; the outer one, if this is inside another, comes back with its end.
@@ -173,7 +187,9 @@ impl Unpacking {
 
     #[inline]
     fn end(self) -> Option<Box<Incoming>> {
-        INCOMING.take()
+        let unpacked = INCOMING.take();
+        drop(self); // the outer one comes back
+        unpacked
     }
 }
 
@@ -340,12 +356,13 @@ pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> 
     if !is_in(Scope::Packing) {
         return Err(E::custom(Error::HandleOutsideTransfer));
     }
-    let mut outgoing = OUTGOING.take().unwrap_or_default();
+    let mut outgoing = packed().unwrap_or_default();
     let stowed = body(&mut outgoing).map_err(|error| {
         let text = E::custom(&error);
         outgoing.refused = Some(error);
         text
     });
+    HAS_PACKED.set(true);
     OUTGOING.set(Some(outgoing));
     stowed
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod barrier;
 pub(crate) mod condvar;
+pub(crate) mod errand;
 pub(crate) mod event;
 pub(crate) mod eventcount;
 pub(crate) mod flip;

@@ -16,6 +16,8 @@ mod barrier;
 #[cfg(not(shuttle))]
 mod condvar;
 #[cfg(not(shuttle))]
+mod errand;
+#[cfg(not(shuttle))]
 mod event;
 #[cfg(not(shuttle))]
 mod eventcount;

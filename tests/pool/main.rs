@@ -1,0 +1,9 @@
+//! `Pool`: what is asked of it, what becomes of it, and what every death does.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod endings;
+mod kills;
+
+crossproc::test_support!();
