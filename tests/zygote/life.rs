@@ -9,6 +9,7 @@ use std::thread;
 use crossproc::{Error, Exit, Process, RawValue, Value, active_children, current, parent};
 
 use crate::common::processes::signal;
+use crate::common::watchdog;
 use crate::facts::{children_of, exec_number};
 use crate::zygotes::{end_of, exec_is_the_default, executed, from_zygote, own_zygote, wait_for};
 
@@ -52,6 +53,7 @@ pub(crate) fn children_are_nobody_elses_to_wait_for() {
 
 /// A parent for tests to kill, to interrupt or to see exit. It says who its zygote is, and its children say when they run.
 pub(crate) fn act_as_parent(role: &str) -> ExitCode {
+    let _watchdog = watchdog();
     if let Some(starts) = role.strip_prefix("killer ") {
         kill_after(starts.parse().unwrap());
         return ExitCode::SUCCESS;
@@ -136,12 +138,16 @@ pub(crate) fn a_killed_parent_takes_daemons_and_zygote_along() {
 }
 
 pub(crate) fn an_exiting_parent_waits_for_its_children_and_leaves_no_zygote() {
+    // What the parent does not wait for becomes this process's.
+    // SAFETY: sets an attribute of this process.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
     let mut parent = start_parent("waiter");
     drop(parent.process.stdin.take());
     let text = rest(parent.lines);
     assert!(text.contains("parent alive: true\n"), "{text}");
     assert!(parent.process.wait().unwrap().success());
     wait_for(&parent.zygote);
+    assert_eq!(children_of(std::process::id()), [own_zygote()]);
 }
 
 pub(crate) fn an_interrupt_of_all_leaves_the_zygote_alone() {
