@@ -8,6 +8,7 @@ mod credentials;
 mod facts;
 mod life;
 mod many;
+mod orphan;
 mod start;
 mod zygotes;
 
@@ -47,6 +48,8 @@ const TESTS: &[(&str, fn())] = tests! {
         processes_start_processes
         a_forked_copy_has_no_zygote
         there_is_one_zygote_made_first_of_all;
+    orphan:
+        a_child_that_its_parent_does_not_know_runs_nothing;
     credentials:
         whoever_changes_what_only_exec_passes_on_gets_exec;
     many:
