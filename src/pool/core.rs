@@ -1,6 +1,7 @@
 //! A pool's inner life, as its handle, its tasks and its threads share it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(super) struct Core {
     /// Readable when the keeper has something to look after.
     pub(super) alarm: EventFd,
     pub(super) gate: Gate,
+    /// Jobs that go on while nobody waits for them.
+    pub(super) attended: Arc<AtomicUsize>,
     pub(super) callbacks: Callbacks,
     hub: Mutex<Hub>,
     generation: u32,
@@ -62,6 +65,7 @@ impl Core {
             bell: Event::new()?,
             alarm: EventFd::new()?,
             gate: Gate::default(),
+            attended: Arc::default(),
             callbacks: Callbacks::default(),
             hub: Mutex::new(Hub::new(options.workers)),
             generation: fork::generation(),
@@ -117,9 +121,11 @@ impl Core {
         self.with_hub(|hub| hub.submit(unit, &self.board, &self.orders));
     }
 
-    /// Sees to it that results are collected while nobody waits for them.
+    /// Sees to it that results are collected while nobody waits for them, if some have to be.
     pub(super) fn attend(&self) {
-        self.gate.attend();
+        if self.attended.load(SeqCst) > 0 {
+            self.gate.attend();
+        }
     }
 
     /// Takes in all results that there are, and hands out what can be.
@@ -173,9 +179,7 @@ impl Core {
                 Some(lead) => {
                     self.collect_until(&lead, deadline, &is_done);
                     drop(lead);
-                    if !self.hub().is_idle() {
-                        self.gate.attend();
-                    }
+                    self.attend();
                 }
                 None => self.gate.sleep(deadline, |has_leader| !has_leader || is_done()),
             }
@@ -202,7 +206,7 @@ impl Core {
     /// Collects as long as there is anything to, whenever nobody else does; until the pool has ended.
     pub(super) fn attend_always(&self) {
         let has_ended = || matches!(self.hub().phase, Phase::Ended(_));
-        let is_idle = || self.hub().is_idle();
+        let is_idle = || self.attended.load(SeqCst) == 0;
         while !has_ended() {
             match self.gate.lead() {
                 Some(lead) if !is_idle() => self.collect_until(&lead, Deadline::NEVER, || is_idle() || has_ended()),
