@@ -36,6 +36,9 @@ pub(super) struct Options {
     pub(super) retries: u32,
     /// Chunks that may wait.
     pub(super) bound: Option<usize>,
+    /// Where the first worker is to be killed, and how often it passes there unharmed.
+    #[cfg(crash_points)]
+    pub(super) crash: Option<(String, u32)>,
 }
 
 pub(super) struct Core {

@@ -170,7 +170,7 @@ impl Pool {
         F: Function<S, P>,
     {
         if let Some(bound) = self.core.options.bound {
-            self.core.wait(Deadline::NEVER, || self.core.hub().waiting() < bound);
+            self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
         let mut feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
         feeder.feed();

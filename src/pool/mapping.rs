@@ -247,8 +247,8 @@ impl<'a> Mapping<'a> {
         let bound = core.options.bound.unwrap_or(CELLS);
         let mut feeder = Feeder::new(core, job, f, items, size);
         while feeder.feed() {
-            if core.hub().waiting() >= bound {
-                core.wait(Deadline::NEVER, || core.hub().waiting() < bound);
+            if !core.hub().has_room(bound) {
+                core.wait(Deadline::NEVER, || core.hub().has_room(bound));
             }
         }
         feeder.close();

@@ -3,7 +3,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callbacks;
+mod calls;
+mod deaths;
 mod endings;
+mod ends;
+mod futures;
 mod kills;
+mod lazy;
+mod leaks;
+mod limits;
+mod maps;
+mod passing;
+mod tasks;
+mod workers;
 
 crossproc::test_support!();
