@@ -104,7 +104,10 @@ fn threads_use_a_pool_at_the_same_time() {
             });
         }
     });
-    assert_eq!(pool.progress().queued() + pool.progress().running(), 0);
+    // Workers finish what they had of the lazy maps that were dropped.
+    while pool.progress().queued() + pool.progress().running() > 0 {
+        thread::yield_now();
+    }
 }
 
 /// Runs `work`, which makes pools, in a process of its own; what it printed for its reader and for the user.
