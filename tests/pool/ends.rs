@@ -155,9 +155,9 @@ fn whoever_waits_in_another_thread_is_told_of_the_end() {
     thread::scope(|scope| {
         let applied = scope.spawn(|| pool.apply(hang, (&stage,)));
         let mapped = scope.spawn(|| pool.map(hang, (0..3).map(|_| &stage)));
+        stage.wait_for(2);
         let task = pool.apply_async(park, ());
         let waited = scope.spawn(|| task.get());
-        stage.wait_for(2);
         pool.terminate();
         assert_eq!(applied.join().unwrap(), Err(TaskError::Cancelled));
         assert_eq!(mapped.join().unwrap(), Err(TaskError::Cancelled));
