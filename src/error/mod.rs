@@ -357,6 +357,10 @@ pub enum Error {
     #[error(transparent)]
     Task(#[from] TaskError),
 
+    /// A task of a pool was not done when the time was up.
+    #[error("the task is not done")]
+    TaskRunning,
+
     /// A process had not ended when the time was up.
     #[error("process {name} ({pid}) is still running")]
     StillRunning {

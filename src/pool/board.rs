@@ -90,6 +90,11 @@ impl Board {
         self.words[SUBMITTED].fetch_add(calls, Relaxed);
     }
 
+    /// Calls that are not run, and not wanted any more.
+    pub(super) fn count_dropped(&self, calls: u64) {
+        self.words[SUBMITTED].fetch_sub(calls, Relaxed);
+    }
+
     pub(super) fn count_done(&self, calls: u64) {
         self.words[DONE].fetch_add(calls, Relaxed);
     }

@@ -124,9 +124,14 @@ impl Core {
         self.with_hub(|hub| hub.submit(unit, &self.board, &self.orders));
     }
 
+    /// Whether there are results to come that nobody may be waiting for.
+    fn has_unattended(&self) -> bool {
+        self.attended.load(SeqCst) > 0 || self.hub().has_orphans()
+    }
+
     /// Sees to it that results are collected while nobody waits for them, if some have to be.
     pub(super) fn attend(&self) {
-        if self.attended.load(SeqCst) > 0 {
+        if self.has_unattended() {
             self.gate.attend();
         }
     }
@@ -191,25 +196,38 @@ impl Core {
     }
 
     fn collect_until(&self, _lead: &Lead<'_>, deadline: Deadline, is_done: impl Fn() -> bool) {
+        let mut look = Deadline::after(PATIENCE);
         loop {
             // Before the look: what comes after it sets it again.
             self.bell.clear();
             self.collect();
+            if look.has_passed() {
+                self.look_at_desks();
+                look = Deadline::after(PATIENCE);
+            }
             if is_done() || deadline.has_passed() {
                 return;
             }
-            let patience = deadline.remaining().map_or(PATIENCE, |left| left.min(PATIENCE));
-            if !self.bell.wait_timeout(patience) {
-                // Long chunks: what is finished of them may be waited for.
-                (0..self.options.workers).for_each(|place| Desk::of(&self.desks, place).want());
-            }
+            let patience = deadline.within(PATIENCE).remaining().unwrap_or(PATIENCE);
+            let _ = self.bell.wait_timeout(patience);
         }
+    }
+
+    /// Takes in what workers have not sent, as they are in the midst of long chunks.
+    fn look_at_desks(&self) {
+        let founds = (0..self.options.workers).filter_map(|place| Desk::of(&self.desks, place).look());
+        let founds: Vec<_> = founds.filter(|found| !found.results.is_empty()).collect();
+        self.with_hub(|hub| {
+            for found in founds {
+                hub.collect_desk(&found, &self.board);
+            }
+        });
     }
 
     /// Collects as long as there is anything to, whenever nobody else does; until the pool has ended.
     pub(super) fn attend_always(&self) {
         let has_ended = || matches!(self.hub().phase, Phase::Ended(_));
-        let is_idle = || self.attended.load(SeqCst) == 0;
+        let is_idle = || !self.has_unattended();
         while !has_ended() {
             match self.gate.lead() {
                 Some(lead) if !is_idle() => self.collect_until(&lead, Deadline::NEVER, || is_idle() || has_ended()),
@@ -229,23 +247,14 @@ impl Core {
         let Some(aftermath) = job.cancel() else { return false };
         self.with_hub(|hub| {
             for (cell, generation, number) in hub.drop_job(job, &self.board, &self.orders) {
-                if kill && self.board.condemn(cell, generation, number) {
-                    hub.kill(number, TaskError::Cancelled);
+                if kill {
+                    hub.end_task(&self.board, cell, generation, number, TaskError::Cancelled);
                 }
             }
         });
         self.follow(aftermath);
         self.stir();
+        self.attend();
         true
-    }
-}
-
-impl Hub {
-    /// Kills a worker for the task that it is at.
-    pub(super) fn kill(&mut self, number: u32, verdict: TaskError) {
-        if let Some(worker) = self.workers.iter_mut().flatten().find(|worker| worker.number == number) {
-            worker.verdict = Some(verdict);
-            let _ = worker.socket.process.kill();
-        }
     }
 }

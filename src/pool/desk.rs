@@ -1,23 +1,30 @@
 //! Results that a worker has not sent yet, where its death does not take them away.
 //!
 //! A record for each result would cost more than most calls do, and results that are kept until there are many would die with the
-//! worker. So it writes them down here, in memory that nobody else touches as long as it lives, and sends them together. The pool
-//! reads a dead worker's desk, behind what it has sent.
+//! worker, and be late. So it writes them down here, in memory that nobody else writes to as long as it lives, and sends them
+//! together. The pool reads the desk of a dead worker, behind what it has sent, and that of one for whose results somebody waits.
 //!
-//! D1. `PROGRESS` says how many results there are and how long they are; it grows after their bytes are there.
-//! D2. `FIRST` is the number of the call of the first result. It changes only while `PROGRESS` is zero, and that is zero only after
-//!     what was here has been sent. So each result is in a record or here, or in both: the pool knows by the number.
+//! D1. `PROGRESS` says how many bytes of results there are; it grows after they are there.
+//! D2. `FIRST` is the number of the call of the first result. Bytes that are there change only after `PROGRESS` has become zero, and
+//!     `FIRST` or `TASK` has changed; and it becomes zero only after what was here has been sent. So each result is in a record or
+//!     here, or in both: the pool knows by the number.
 //!
-//! | words  | name     | meaning                                                                     |
-//! |--------|----------|-----------------------------------------------------------------------------|
-//! | 0      | TASK     | the cell in bits 0-15, its generation above                                 |
-//! | 1      | FIRST    | the number of the first call whose result is here                           |
-//! | 2      | PROGRESS | bytes of results in bits 0-31, their number above                           |
-//! | 3      | WANTED   | not 0: somebody would like to have results that are finished                |
-//! | 8-     |          | each result: its length in four bytes, and the encoded result               |
+//! Orderings: the Release of `PROGRESS` publishes the bytes to who reads it with Acquire (D1). Who reads the desk of a worker that
+//! lives looks twice at all three words: a copy in which bytes of the next results are mixed sees them changed, by the fences
+//! (Release) before those bytes are written and (Acquire) after the copy (D2).
+//!
+//! | words  | name     | meaning                                                          |
+//! |--------|----------|------------------------------------------------------------------|
+//! | 0      | TASK     | the cell in bits 0-15, its generation above                      |
+//! | 1      | FIRST    | the number of the first call whose result is here                |
+//! | 2      | PROGRESS | bytes of results                                                 |
+//! | 8-     |          | each result: its length in four bytes, and the encoded result    |
+//!
+//! Source: Boehm, "Can Seqlocks Get Along with Programming Language Memory Models?" (MSPC 2012), for the second look.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::fence;
 
 use crate::cell::RawArray;
 use crate::error::Result;
@@ -29,7 +36,6 @@ const BYTES: usize = 16 << 10;
 const TASK: usize = 0;
 const FIRST: usize = 1;
 const PROGRESS: usize = 2;
-const WANTED: usize = 3;
 const HEAD: usize = 8;
 const WORDS: usize = HEAD + BYTES / 8;
 
@@ -44,8 +50,8 @@ pub(super) struct Desk<'a> {
     words: &'a [AtomicU64],
 }
 
-/// What was on it.
-pub(super) struct Left {
+/// What is on it.
+pub(super) struct Found {
     pub(super) cell: usize,
     pub(super) generation: u64,
     pub(super) first: u64,
@@ -66,51 +72,42 @@ impl<'a> Desk<'a> {
     pub(super) fn begin(self, cell: usize, generation: u64, first: u64) {
         self.words[PROGRESS].store(0, Relaxed); // all has been sent (D2)
         self.words[TASK].store(cell as u64 | generation << 16, Relaxed);
-        self.words[FIRST].store(first, Release); // behind PROGRESS, for who reads it after a death
+        self.words[FIRST].store(first, Relaxed);
+        fence(Release); // pairs with the fence in `look`
     }
 
-    /// Puts the next result behind so many bytes of `count` others; false if there is no room.
+    /// Puts the next result behind so many bytes of others; false if there is no room.
     #[inline]
-    pub(super) fn put(self, used: usize, result: &[u8], count: u64) -> bool {
+    pub(super) fn put(self, used: usize, result: &[u8]) -> bool {
         if used + result.len() > BYTES {
             return false;
         }
         self.bytes().part(used, result.len()).write(result);
-        self.words[PROGRESS].store((used + result.len()) as u64 | (count + 1) << 32, Release); // D1
+        self.words[PROGRESS].store((used + result.len()) as u64, Release); // D1; pairs with `look`
         true
     }
 
     /// All has been sent; `first` is the next call.
     pub(super) fn clear(self, first: u64) {
         self.words[PROGRESS].store(0, Relaxed);
-        self.words[FIRST].store(first, Release);
+        self.words[FIRST].store(first, Relaxed);
+        fence(Release); // pairs with the fence in `look`
     }
 
-    /// Asks for what is finished.
-    pub(super) fn want(self) {
-        self.words[WANTED].store(1, Relaxed);
-    }
-
-    /// Whether somebody has asked since the last time.
-    #[inline]
-    pub(super) fn is_wanted(self) -> bool {
-        let is_wanted = self.words[WANTED].load(Relaxed) != 0;
-        if is_wanted {
-            self.words[WANTED].store(0, Relaxed);
-        }
-        is_wanted
-    }
-
-    /// What a dead worker has left; the desk is free for the next.
-    pub(super) fn clear_up(self) -> Left {
-        let task = self.words[TASK].load(Acquire);
-        let first = self.words[FIRST].load(Acquire);
-        let used = (self.words[PROGRESS].load(Acquire) as u32 as usize).min(BYTES);
+    /// What is there; `None` if the worker has changed it meanwhile.
+    pub(super) fn look(self) -> Option<Found> {
+        let words = || [TASK, FIRST].map(|word| self.words[word].load(Relaxed));
+        let [task, first] = words();
+        let used = self.words[PROGRESS].load(Acquire); // pairs with the Release in `put`
         let mut results = Vec::new();
-        // Without memory for it, the calls are lost with the worker.
-        let _ = self.bytes().part(0, used).append_to(&mut results);
+        self.bytes().part(0, (used as usize).min(BYTES)).append_to(&mut results).ok()?;
+        fence(Acquire); // pairs with the fences in `begin` and `clear`
+        let is_same = words() == [task, first] && self.words[PROGRESS].load(Relaxed) >= used;
+        is_same.then_some(Found { cell: (task & 0xffff) as usize, generation: task >> 16, first, results })
+    }
+
+    /// The worker is dead, and all has been taken.
+    pub(super) fn clear_up(self) {
         self.words[PROGRESS].store(0, Relaxed);
-        self.words[WANTED].store(0, Relaxed);
-        Left { cell: (task & 0xffff) as usize, generation: task >> 16, first, results }
     }
 }

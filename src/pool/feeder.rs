@@ -49,14 +49,6 @@ impl ChunkSize {
             (None, _) => ChunkSize::Adaptive,
         }
     }
-
-    /// For an input that is to be pulled as its results are taken: not all of it at once, unless that was `asked` for.
-    pub(super) fn lazy(self, asked: Option<usize>) -> Self {
-        match self {
-            ChunkSize::Fixed(size) if asked.is_none() => ChunkSize::Fixed(size.min(MOST_ADAPTED)),
-            size => size,
-        }
-    }
 }
 
 /// Feeds the calls of a function `f` on the items of an input, as far as it is asked to.
@@ -71,6 +63,7 @@ pub(super) struct Feeder<F, S, P, I> {
     began: Instant,
     /// The number of the next call.
     next: u64,
+    is_closed: bool,
     call: PhantomData<fn(F, P)>,
 }
 
@@ -89,6 +82,7 @@ where
             size,
             began: Instant::now(),
             next: 0,
+            is_closed: false,
             call: PhantomData,
         }
     }
@@ -176,13 +170,27 @@ where
         if let Some(chunk) = self.job.add_chunk(1) {
             let mut outcomes = Outcomes::default();
             outcomes.push_failed(error);
+            self.core.board.count_submitted(1);
+            self.core.board.count_done(1);
+            self.core.board.count_failed(1);
             self.core.follow(self.job.deliver(chunk, outcomes, 1, true));
         }
     }
 
-    /// There is no more input.
-    pub(super) fn close(&self) {
+    /// Says that there is no more input.
+    pub(super) fn close(mut self) -> Arc<Job> {
+        self.is_closed = true;
         self.core.follow(self.job.close());
+        Arc::clone(&self.job)
+    }
+}
+
+/// An input that is not pulled to its end: what nobody has begun is dropped; what workers are at, they finish.
+impl<F, S, P, I> Drop for Feeder<F, S, P, I> {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            self.core.abandon(&self.job, false);
+        }
     }
 }
 

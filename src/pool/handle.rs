@@ -174,8 +174,7 @@ impl Pool {
         }
         let mut feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
         feeder.feed();
-        feeder.close();
-        Task::new(&self.core, feeder.job, open_one)
+        Task::new(&self.core, feeder.close(), open_one)
     }
 
     /// Runs `f` on each item, and waits for all results, which are in the order of the items.
@@ -188,7 +187,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If the input does; what was pulled of it runs, and the pool goes on.
+    /// If the input does; what no worker has begun by then is dropped, and the pool goes on.
     ///
     /// # Examples
     ///
@@ -287,7 +286,8 @@ impl Pool {
 
     /// Runs `f` on each item, and gives the outcomes one by one, in the order of the items, as soon as they are there.
     ///
-    /// It is lazy: the input, which may be infinite, is pulled as outcomes are taken, some chunks ahead. An item whose call fails is an
+    /// It is lazy: the input, which may be infinite, is pulled by the thread that takes the outcomes, some chunks ahead, whatever
+    /// [`queue_bound`](PoolBuilder::queue_bound) says; so it must not wait for outcomes itself. An item whose call fails is an
     /// `Err`, and the others go on. Dropping the iterator drops what no worker has begun. Outcomes within a chunk that takes long are
     /// seen with a delay of up to 50 ms.
     ///
@@ -339,8 +339,9 @@ impl Pool {
 
     /// The maps of this pool with so many items to a chunk, at least 1.
     ///
-    /// A worker takes a chunk at a time. Large ones cost little for each item; small ones are shared out evenly. By default an input of
-    /// known length makes four chunks for each worker, as in Python, and those of any other input take some milliseconds each. A chunk
+    /// A worker takes a chunk at a time. Large ones cost little for each item; small ones are shared out evenly. By default the input of
+    /// a [`map`](Self::map), if its length is known, makes four chunks for each worker, as in Python; those of other inputs, and of
+    /// lazy maps, take some milliseconds each. A chunk
     /// is no longer than 32 KiB of arguments and one item, whatever its size.
     ///
     /// # Examples
@@ -432,14 +433,43 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn join(self) {
+    pub fn join(&self) {
+        self.join_until(Deadline::NEVER);
+    }
+
+    /// As [`join`](Self::join), for `timeout` at most (monotonic); whether all has ended. A worker that is stopped does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(1)?;
+    /// let task = pool.apply_async(std::thread::park, ());
+    /// assert!(!pool.join_timeout(Duration::from_millis(1)));
+    /// task.cancel();
+    /// assert!(pool.join_timeout(Duration::from_secs(60)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.join_until(Deadline::after(timeout))
+    }
+
+    fn join_until(&self, deadline: Deadline) -> bool {
         if self.core.is_copied() {
-            return;
+            return false;
         }
         self.core.close();
-        self.core.wait(Deadline::NEVER, || self.core.hub().is_idle());
-        self.core.wait(Deadline::NEVER, || self.core.hub().workers.iter().all(Option::is_none));
-        self.core.callbacks.wait();
+        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
+        let has_ended = self.core.wait(deadline, || self.core.hub().is_idle()) && self.core.wait(deadline, are_gone);
+        if has_ended {
+            self.core.callbacks.wait();
+        }
+        has_ended
     }
 
     /// Ends it at once: tasks that are not done end as [`Cancelled`](TaskError::Cancelled), and the workers are killed. Returns when

@@ -5,10 +5,9 @@ use std::mem;
 use std::sync::{Arc, Weak};
 
 use super::board::{Board, CELLS};
-use super::desk::Left;
+use super::desk::Found;
 use super::job::{Aftermath, Arrival, Job};
 use super::order::{Order, RECORD_HEAD, Tag};
-use super::results;
 use super::staff::Worker;
 use super::unit::Unit;
 use crate::error::{TaskError, TryPutError};
@@ -40,6 +39,8 @@ pub(super) struct Hub {
     free: Vec<usize>,
     numbers: Numbers,
     pub(super) workers: Vec<Option<Worker>>,
+    /// Chunks that workers are at although nobody wants their outcomes.
+    orphans: usize,
     /// What is to be done outside of the lock.
     endings: Vec<Aftermath>,
 }
@@ -48,6 +49,8 @@ pub(super) struct Hub {
 struct Cell {
     generation: u64,
     unit: Option<Unit>,
+    /// Who is being killed for the task that is or was here: the cell stays as it is until that is done.
+    condemned: Option<u32>,
 }
 
 /// Segments by the numbers that workers know them by.
@@ -80,6 +83,7 @@ impl Hub {
             free: (0..CELLS).rev().collect(),
             numbers: Numbers::default(),
             workers: (0..workers).map(|_| None).collect(),
+            orphans: 0,
             endings: Vec::new(),
         }
     }
@@ -102,6 +106,10 @@ impl Hub {
     /// Whether there is anything to wait for.
     pub(super) fn is_idle(&self) -> bool {
         self.backlog.is_empty() && self.free.len() == CELLS
+    }
+
+    pub(super) fn has_orphans(&self) -> bool {
+        self.orphans > 0
     }
 
     pub(super) fn take_endings(&mut self) -> Vec<Aftermath> {
@@ -140,30 +148,47 @@ impl Hub {
         let Some(mut worker) = self.workers[place].take() else { return };
         let mut last = None;
         while let Ok(record) = worker.results.try_recv_ref() {
-            let Some((tag, index, payload)) = split(&record) else { continue };
-            // Nothing of a unit that is not there any more is wanted.
-            let Some(unit) = self.cells.get_mut(index).and_then(|cell| cell.unit.as_mut()) else { continue };
-            match tag {
-                Tag::Returned => unit.note_returned(payload),
-                Tag::InSocket => match worker.socket.take_result() {
-                    Ok((result, start)) => unit.note(|outcomes| outcomes.push_received(result, start)),
-                    Err(error) => unit.fail(TaskError::Decode { reason: format!("{error:?}") }),
-                },
-                Tag::Failed | Tag::Stopped => {
+            let Some((head, payload)) = Head::split(&record) else { continue };
+            let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result());
+            // Of what is not there any more, or comes twice, nothing is wanted.
+            let Some(unit) = self.unit(head.cell, head.generation) else { continue };
+            match (head.tag, apart) {
+                (Tag::Returned, _) => unit.note_returned(head.first, payload),
+                (_, Some(Ok((result, start)))) => unit.note(|outcomes| outcomes.push_received(result, start)),
+                (_, Some(Err(error))) => {
+                    unit.fail(TaskError::Decode { reason: format!("{error:?}") });
+                    board.count_failed(1);
+                }
+                (_, None) => {
                     let malformed = |error: postcard::Error| TaskError::Decode { reason: error.to_string() };
                     unit.fail(postcard::from_bytes(payload).unwrap_or_else(malformed));
                     board.count_failed(1);
                 }
             }
-            last = Some(index);
-            if unit.is_whole() || tag == Tag::Stopped {
-                self.retire(index, board);
+            last = Some(head.cell);
+            if unit.is_whole() || head.tag == Tag::Stopped {
+                self.retire(head.cell, board);
             }
         }
-        if let Some(index) = last {
-            self.flush(index, board);
+        if let Some(cell) = last {
+            self.flush(cell, board);
         }
         self.workers[place] = Some(worker);
+    }
+
+    /// Takes in what lies on a worker's desk, behind what it has sent.
+    pub(super) fn collect_desk(&mut self, found: &Found, board: &Board) {
+        let Some(unit) = self.unit(found.cell, found.generation) else { return };
+        unit.note_returned(found.first, &found.results);
+        if unit.is_whole() {
+            self.retire(found.cell, board);
+        } else {
+            self.flush(found.cell, board);
+        }
+    }
+
+    fn unit(&mut self, cell: usize, generation: u64) -> Option<&mut Unit> {
+        self.cells.get_mut(cell).filter(|cell| cell.generation == generation)?.unit.as_mut()
     }
 
     /// Hands over what has arrived of a chunk to a job that asks for one by one.
@@ -181,11 +206,14 @@ impl Hub {
     /// before all others.
     fn retire(&mut self, index: usize, board: &Board) {
         let Some(mut unit) = self.cells[index].unit.take() else { return };
-        self.free.push(index);
+        if self.cells[index].condemned.is_none() {
+            self.free.push(index);
+        }
         if unit.has_outcomes() {
             self.endings.push(hand_over(&mut unit, board));
         }
         if unit.is_cancelled {
+            self.orphans = self.orphans.saturating_sub(1);
             count_dropped(&unit, board);
         } else if !unit.is_whole() {
             self.backlog.push_front(unit);
@@ -200,30 +228,14 @@ impl Hub {
         self.endings.push(hand_over(&mut unit, board));
     }
 
-    /// Takes in what a dead worker has left on its desk, behind what it has sent.
-    pub(super) fn clear_up(&mut self, left: &Left, board: &Board) {
-        let Some(cell) = self.cells.get_mut(left.cell).filter(|cell| cell.generation == left.generation) else {
-            return;
-        };
-        let Some(unit) = cell.unit.as_mut() else { return };
-        let (_, next) = unit.calls();
-        let mut results = &left.results[..];
-        for _ in left.first..next {
-            // It was sent, too (D2).
-            let Some(rest) = results::skip(results) else { return };
-            results = rest;
-        }
-        unit.note_returned(results);
-        if unit.is_whole() {
-            self.retire(left.cell, board);
-        }
-    }
-
     /// A worker has died; `error` is what has become of the call that it was at, and `retries` how often that is tried again,
     /// if at all.
     pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, retries: u32) {
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
+            if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
+                self.free.push(index);
+            }
             let Some(unit) = cell.unit.as_mut() else { continue };
             if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
                 continue;
@@ -270,6 +282,7 @@ impl Hub {
                 continue;
             }
             unit.is_cancelled = true;
+            self.orphans += 1;
             if let Some((worker, _)) = board.starter(index, cell.generation) {
                 at_work.push((index, cell.generation, worker));
             }
@@ -284,9 +297,11 @@ impl Hub {
         for (index, cell) in self.cells.iter_mut().enumerate() {
             board.withdraw(index, cell.generation);
             units.extend(cell.unit.take());
+            cell.condemned = None;
         }
         units.extend(mem::take(&mut self.backlog));
         self.free = (0..CELLS).rev().collect();
+        self.orphans = 0;
         for unit in units {
             self.fail_all(unit, board, error);
         }
@@ -296,6 +311,17 @@ impl Hub {
     pub(super) fn arguments(&self, cell: u32) -> Vec<u8> {
         let unit = self.cells.get(cell as usize).and_then(|cell| cell.unit.as_ref());
         unit.map_or(Vec::new(), |unit| unit.arguments().as_slice().to_vec())
+    }
+
+    /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
+    pub(super) fn end_task(&mut self, board: &Board, cell: usize, generation: u64, number: u32, verdict: TaskError) {
+        let is_it = |worker: &&mut Worker| worker.number == number;
+        let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else { return };
+        if board.condemn(cell, generation, number) {
+            self.cells[cell].condemned = Some(number);
+            worker.verdict = Some(verdict);
+            let _ = worker.socket.process.kill();
+        }
     }
 
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
@@ -327,13 +353,31 @@ fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
 
 /// Calls of which nobody will hear.
 fn count_dropped(unit: &Unit, board: &Board) {
-    let calls = u64::from(unit.calls().0);
-    board.count_done(calls);
-    board.count_failed(calls);
+    board.count_dropped(u64::from(unit.calls().0));
 }
 
-fn split(record: &[u8]) -> Option<(Tag, usize, &[u8])> {
-    let (head, payload) = record.split_at_checked(RECORD_HEAD)?;
-    let cell = u32::from_ne_bytes(head[1..].try_into().ok()?);
-    Some((Tag::of(head[0])?, cell as usize, payload))
+/// The beginning of a record.
+struct Head {
+    tag: Tag,
+    cell: usize,
+    generation: u64,
+    first: u64,
 }
+
+impl Head {
+    fn split(record: &[u8]) -> Option<(Head, &[u8])> {
+        let (tag, rest) = record.split_first()?;
+        let (cell, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (first, payload) = rest.split_first_chunk()?;
+        let head = Head {
+            tag: Tag::of(*tag)?,
+            cell: u32::from_ne_bytes(*cell) as usize,
+            generation: u64::from_ne_bytes(*generation),
+            first: u64::from_ne_bytes(*first),
+        };
+        Some((head, payload))
+    }
+}
+
+const _: () = assert!(RECORD_HEAD == 1 + 4 + 8 + 8);

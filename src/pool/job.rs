@@ -218,11 +218,15 @@ impl Job {
         }
     }
 
+    /// Whether there is an outcome to take.
+    pub(super) fn has_outcomes(&self) -> bool {
+        self.state().has_outcomes()
+    }
+
     /// Whether [`take_some`](Self::take_some) has something to say.
     pub(super) fn has_some(&self) -> bool {
         let state = self.state();
-        let front = state.chunks.front().is_some_and(|chunk| !chunk.outcomes.is_empty());
-        front || !state.arrived.is_empty() || state.is_complete() || state.finished == state.calls
+        state.has_outcomes() || state.is_complete() || state.finished == state.calls
     }
 
     /// Calls so far, and those with an outcome.
@@ -252,6 +256,10 @@ pub(super) enum Portion {
 }
 
 impl State {
+    fn has_outcomes(&self) -> bool {
+        self.chunks.front().is_some_and(|chunk| !chunk.outcomes.is_empty()) || !self.arrived.is_empty()
+    }
+
     fn is_complete(&self) -> bool {
         self.is_cancelled || self.is_closed && self.finished >= self.calls
     }

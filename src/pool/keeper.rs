@@ -136,7 +136,7 @@ impl Keeper {
     fn hear(&mut self, core: &Core, place: usize) {
         core.with_hub(|hub| {
             let Some(mut worker) = hub.workers[place].take() else { return };
-            let mut has_heard = false;
+            let (mut has_heard, was_ready) = (false, worker.socket.is_ready);
             while let Some(question) = worker.socket.listen() {
                 has_heard = true;
                 let answer = match question {
@@ -144,10 +144,14 @@ impl Keeper {
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
-                // Fails where the worker is dead.
-                let _ = note::send(worker.socket.as_fd(), &answer.unwrap_or_default());
+                // Without memory or a descriptor for that, an answer without anything. That fails where the worker is dead.
+                if note::send(worker.socket.as_fd(), &answer.unwrap_or_default()).is_err()
+                    && note::send(worker.socket.as_fd(), &Parcel::default()).is_err()
+                {
+                    let _ = worker.socket.process.kill();
+                }
             }
-            if worker.socket.is_ready {
+            if worker.socket.is_ready && !was_ready {
                 (self.failures, self.not_before) = (0, None);
             }
             worker.socket.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
@@ -157,22 +161,26 @@ impl Keeper {
 
     /// A worker has ended.
     fn bury(&mut self, core: &Core, place: usize, exit: Exit) {
-        core.with_hub(|hub| {
+        let failure = core.with_hub(|hub| {
             // All that it has sent, before what it has not.
             hub.collect_from(place, &core.board);
-            hub.clear_up(&Desk::of(&core.desks, place).clear_up(), &core.board);
-            let Some(mut worker) = hub.workers[place].take() else { return };
+            let desk = Desk::of(&core.desks, place);
+            if let Some(found) = desk.look() {
+                hub.collect_desk(&found, &core.board);
+            }
+            desk.clear_up();
+            let mut worker = hub.workers[place].take()?;
             core.board.set_running(place, 0);
             let (number, retries) = (worker.number, retries(core, &worker));
-            if !worker.socket.is_ready && worker.verdict.is_none() {
-                self.last_failure = Some(worker.start_error(exit));
-            }
+            let has_failed = !worker.socket.is_ready && worker.verdict.is_none();
+            let failure = has_failed.then(|| worker.start_error(exit));
             let error = worker.outcome(exit);
             hub.lose(number, &core.board, &error, retries);
             hub.feed(&core.board, &core.orders);
+            failure
         });
         core.stir();
-        if let Some(error) = self.last_failure.take() {
+        if let Some(error) = failure {
             self.note_failure(core, error);
         }
     }
@@ -187,8 +195,8 @@ impl Keeper {
                 let left = limit.saturating_sub(Duration::from_nanos(now.saturating_sub(at)));
                 if !left.is_zero() {
                     wake = wake.within(left);
-                } else if core.board.condemn(cell, generation, worker) {
-                    hub.kill(worker, TaskError::TimedOut);
+                } else {
+                    hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut);
                 }
             }
             wake

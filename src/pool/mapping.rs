@@ -126,7 +126,8 @@ impl<'a> Mapping<'a> {
         let items = items.into_iter();
         #[cfg(feature = "cli")]
         let bar = self.shows_progress.then(|| Bar::new(items.size_hint()));
-        let job = self.run(f, items, Job::new(Arrival::AtOnce));
+        let bound = core.options.bound.unwrap_or(CELLS);
+        let job = self.run(f, items, Job::new(Arrival::AtOnce), bound);
         #[cfg(feature = "cli")]
         if let Some(bar) = bar {
             bar.watch(core, &job);
@@ -180,7 +181,9 @@ impl<'a> Mapping<'a> {
         I: IntoIterator<Item = S>,
     {
         let core = self.core();
-        let job = self.run(f, items, Job::attended(Arrival::AtOnce, &core.attended));
+        // It does not wait, unless it is told to.
+        let bound = core.options.bound.unwrap_or(usize::MAX);
+        let job = self.run(f, items, Job::attended(Arrival::AtOnce, &core.attended), bound);
         core.attend();
         Task::new(core, job, open_all)
     }
@@ -236,23 +239,21 @@ impl<'a> Mapping<'a> {
         self.pool.core()
     }
 
-    /// Feeds all of the input to the pool.
-    fn run<F, S, P, I>(&self, f: F, items: I, job: Job) -> Arc<Job>
+    /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.
+    fn run<F, S, P, I>(&self, f: F, items: I, job: Job, bound: usize) -> Arc<Job>
     where
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
         let (core, items) = (self.core(), items.into_iter());
         let size = ChunkSize::of(core, self.chunk, items.size_hint());
-        let bound = core.options.bound.unwrap_or(CELLS);
         let mut feeder = Feeder::new(core, job, f, items, size);
         while feeder.feed() {
             if !core.hub().has_room(bound) {
                 core.wait(Deadline::NEVER, || core.hub().has_room(bound));
             }
         }
-        feeder.close();
-        feeder.job
+        feeder.close()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `mapping`, `stream`, `task`, `progress` | what the program sees |
+//! | `handle`, `builder`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
 //! | `bar` | a bar for people |
 //! | `feeder` | from the items of an input to chunks |
 //! | `job`, `results` | what was asked for, and its outcomes |
@@ -32,6 +32,7 @@ mod results;
 mod staff;
 mod stream;
 mod task;
+mod try_task_error;
 mod unit;
 mod worker;
 
@@ -40,4 +41,5 @@ pub use handle::Pool;
 pub use mapping::Mapping;
 pub use progress::Progress;
 pub use stream::{Imap, ImapUnordered};
-pub use task::{AsCompleted, Task, TryTaskError};
+pub use task::{AsCompleted, Task};
+pub use try_task_error::TryTaskError;

@@ -102,7 +102,8 @@ pub(super) struct Boot {
     pub(super) is_timed: bool,
 }
 
-/// How a record in a worker's channel begins. Then come the cell, in four bytes, and what the table says.
+/// How a record in a worker's channel begins. Then come the cell in four bytes, its generation and the number of the first call
+/// in eight each, and what is said here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
@@ -123,7 +124,7 @@ impl Tag {
 }
 
 /// A record's bytes before its payload.
-pub(super) const RECORD_HEAD: usize = 5;
+pub(super) const RECORD_HEAD: usize = 21;
 
 /// What a worker says through its socket.
 #[derive(Serialize, Deserialize)]

@@ -128,8 +128,10 @@ impl Socket {
                 Ok(Some(Heard::Failed(error))) => self.failure = Some(Failure::Failed(error)),
                 Ok(Some(Heard::Hello | Heard::Returned)) => {}
                 Ok(None) => return None,
+                // What comes next would not be understood, either.
                 Err(error) => {
                     self.failure = Some(Failure::Failed(error));
+                    let _ = self.process.kill();
                     return None;
                 }
             }

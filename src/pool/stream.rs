@@ -26,16 +26,20 @@ where
     I: Iterator<Item = S>,
 {
     fn new(core: &Arc<Core>, order: Arrival, f: F, input: I, chunk: Option<usize>) -> Self {
-        let size = ChunkSize::of(core, chunk, input.size_hint()).lazy(chunk);
+        let size = ChunkSize::of(core, chunk, (0, None));
         let feeder = Feeder::new(core, Job::new(order), f, input, size);
         let mut stream = Stream { core: Arc::clone(core), feeder, outcomes: Outcomes::default(), given: 0 };
         stream.top_up();
         stream
     }
 
-    /// Keeps the workers busy: so many calls ahead, and no more.
+    /// Keeps the workers busy: so many calls ahead, and no more; but what is there is not kept waiting for the input.
     fn top_up(&mut self) {
-        while self.feeder.fed() - self.given < self.feeder.lead() && self.feeder.feed() {}
+        while self.feeder.fed() - self.given < self.feeder.lead() && self.feeder.feed() {
+            if self.feeder.job.has_outcomes() {
+                return;
+            }
+        }
     }
 
     fn next(&mut self) -> Option<Result<F::Output, TaskError>> {
@@ -43,6 +47,10 @@ where
             if let Some(outcome) = self.outcomes.next() {
                 self.given += 1;
                 return Some(outcome);
+            }
+            if let Portion::Some(outcomes) = self.feeder.job.take_some() {
+                self.outcomes = outcomes;
+                continue;
             }
             self.top_up();
             match self.feeder.job.take_some() {
@@ -58,13 +66,6 @@ where
                 }
             }
         }
-    }
-}
-
-/// What nobody has begun is dropped; what workers are at, they finish.
-impl<F, S, P, I> Drop for Stream<F, S, P, I> {
-    fn drop(&mut self) {
-        self.core.abandon(&self.feeder.job, false);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::core::Core;
 use super::job::Job;
 use super::results::Outcomes;
+use super::try_task_error::TryTaskError;
 use crate::error::TaskError;
 use crate::sys::clock::Deadline;
 
@@ -47,25 +49,12 @@ pub struct Task<R> {
 
 type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
 
-/// Why a task gave no result by now.
-///
-/// # Examples
-///
-/// See [`Task::get_timeout`].
-#[derive(Debug)]
-pub enum TryTaskError<R> {
-    /// It is not done: here it is.
-    Running(Task<R>),
-    /// It has ended without a result.
-    Failed(TaskError),
-}
-
 impl<R: DeserializeOwned> Task<R> {
     pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, open: Open<R>) -> Self {
         Task { core: Arc::clone(core), job, open, opened: Arc::default(), is_taken: false }
     }
 
-    /// Waits for the result. If there are callbacks, they have run by then.
+    /// Waits for the result. If there are callbacks, they have run by then, unless it is one that asks.
     ///
     /// # Errors
     ///
@@ -196,7 +185,7 @@ impl<R: DeserializeOwned> Task<R> {
             (Arc::downgrade(&self.core), Arc::clone(&self.job), Arc::clone(&self.opened), self.open);
         let call = Box::new(move || {
             // Also after a panic.
-            let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.gate.wake()) };
+            let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.stir()) };
             if let Some(outcome) = &*open(&opened, &job, how) {
                 callback(outcome);
             }
@@ -249,7 +238,7 @@ impl<R> Task<R> {
     ///
     /// See [`is_successful`](Self::is_successful).
     pub fn wait(&self) {
-        self.core.wait(Deadline::NEVER, || self.job.is_over());
+        self.core.wait(Deadline::NEVER, || self.is_ready());
     }
 
     /// The same, for `timeout` at most (monotonic); whether it is.
@@ -269,7 +258,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.core.wait(Deadline::after(timeout), || self.job.is_over())
+        self.core.wait(Deadline::after(timeout), || self.is_ready())
     }
 
     /// Whether it is done, and its callbacks have run. Final if so.
@@ -289,7 +278,8 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn is_ready(&self) -> bool {
-        self.job.is_over()
+        // A callback that waits for its own kind would wait for ever.
+        self.job.is_over() || self.job.is_complete() && self.core.callbacks.is_here()
     }
 
     /// Ends it as [`Cancelled`](TaskError::Cancelled), unless it is done; whether it was not.
@@ -356,7 +346,7 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_any(tasks: &[Task<R>], timeout: Option<Duration>) -> Vec<usize> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let waker = WAKER.with(Waker::clone);
         loop {
             // First the wakers, then the look: what ends in between wakes us.
             let has_ended = |task: &Task<R>| !task.job.wake_at_end(&waker);
@@ -389,7 +379,7 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_all(tasks: &[Task<R>], timeout: Option<Duration>) -> bool {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        tasks.iter().all(|task| task.core.wait(deadline, || task.job.is_over()))
+        tasks.iter().all(|task| task.core.wait(deadline, || task.is_ready()))
     }
 }
 
@@ -455,7 +445,10 @@ fn open<'a, R>(
 ) -> MutexGuard<'a, Option<Result<R, TaskError>>> {
     let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
     if opened.is_none() {
-        *opened = Some(job.take_all().and_then(open));
+        // The outcome is taken, so that a panic of the type's own code must not be the end of it.
+        let decoded = panic::catch_unwind(AssertUnwindSafe(|| job.take_all().and_then(open)));
+        let panicked = |_| Err(TaskError::Decode { reason: "decoding the result panicked".into() });
+        *opened = Some(decoded.unwrap_or_else(panicked));
     }
     opened
 }
@@ -471,6 +464,11 @@ impl Drop for Called<'_> {
         self.job.has_called().into_iter().for_each(Waker::wake);
         (self.wake)();
     }
+}
+
+thread_local! {
+    /// One for all that this thread waits for: tasks know it again.
+    static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
 struct Unpark(Thread);

@@ -66,8 +66,14 @@ impl Unit {
         self.next == self.ends.len()
     }
 
-    /// Notes what the next calls have returned, as a worker has written it down; nothing that is not that, or too many.
-    pub(super) fn note_returned(&mut self, results: &[u8]) {
+    /// Notes what calls have returned, from call `first` on, as a worker has written it down; nothing that is not that, or too
+    /// many, or that is known already.
+    pub(super) fn note_returned(&mut self, first: u64, mut results: &[u8]) {
+        let (_, next) = self.calls();
+        for _ in first..next {
+            let Some(rest) = results::skip(results) else { return };
+            results = rest;
+        }
         let count = results::count(results).unwrap_or(0);
         if count > 0 && count <= self.ends.len() - self.next {
             self.outcomes.push(results);

@@ -53,9 +53,9 @@ pub(super) fn work(boot: Boot) {
     };
     let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, results: Vec::new(), count: 0 };
     match failure {
-        Some(failure) => worker.ask(&Ask::NotReady(failure), Parcel::default()),
+        Some(failure) => worker.ask(&Ask::NotReady(failure)),
         None => {
-            worker.ask(&Ask::Ready, Parcel::default());
+            worker.ask(&Ask::Ready);
             worker.run();
         }
     }
@@ -110,15 +110,15 @@ impl Worker {
 
     fn execute(&mut self, order: &Order) {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
-        let arguments = match &order.arguments {
-            Some(arguments) => arguments.clone(),
-            None => self.ask_for_arguments(order.cell),
-        };
-        match self.segments(&order.segments) {
-            Ok(segments) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
+        let arguments = order.arguments.clone().or_else(|| self.ask_for_arguments(order.cell));
+        let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
+        let taken =
+            arguments.ok_or_else(missing).and_then(|arguments| Ok((arguments, self.segments(&order.segments)?)));
+        match taken {
+            Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
             Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
-                (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, &error));
+                let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
+                (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, &error));
             }
         }
         self.boot.board.set_running(self.boot.place as usize, 0);
@@ -128,8 +128,8 @@ impl Worker {
         let step = match step_at(order.function) {
             Ok(step) => step,
             Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
-                return (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, &error));
+                let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
+                return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, &error));
             }
         };
         self.begin(order);
@@ -150,33 +150,33 @@ impl Worker {
             self.flush(order, call);
             let is_last = call + 1 == order.calls;
             match called {
-                Ok(Ok(handles)) => self.send_apart(order.cell, Parcel { bytes: result[4..].to_vec(), handles }),
+                Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[4..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
-                    let error = TaskError::Encode { reason: format!("{error:?}") };
-                    self.fail(order.cell, Tag::Failed, &error);
+                    let error = TaskError::Encode { reason: cut(format!("{error:?}")) };
+                    self.fail(order, call, Tag::Failed, &error);
                 }
                 Ok(Err(Fault::Arguments(error))) => {
-                    let error = TaskError::Decode { reason: format!("{error:?}") };
-                    return self.fail(order.cell, if is_last { Tag::Failed } else { Tag::Stopped }, &error);
+                    let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
+                    return self.fail(order, call, if is_last { Tag::Failed } else { Tag::Stopped }, &error);
                 }
                 Err(payload) => {
                     let panic = describe_panic(&*payload);
                     let error = TaskError::Panicked {
-                        message: panic.message,
+                        message: cut(panic.message),
                         location: panic.location,
-                        backtrace: panic.backtrace,
+                        backtrace: panic.backtrace.map(cut),
                         pid: process::id(),
                         task: order.first + u64::from(call),
                     };
                     // It may have been the decoding that panicked.
                     let is_lost = arguments.rest().len() == before && !is_last;
-                    self.fail(order.cell, if is_lost { Tag::Stopped } else { Tag::Failed }, &error);
+                    self.fail(order, call, if is_lost { Tag::Stopped } else { Tag::Failed }, &error);
                     if is_lost {
                         return;
                     }
                 }
             }
-            Desk::of(&self.boot.desks, self.boot.place as usize).clear(order.first + u64::from(call) + 1);
+            self.restart(order, call + 1);
         }
         self.flush(order, order.calls);
     }
@@ -185,7 +185,7 @@ impl Worker {
     fn begin(&mut self, order: &Order) {
         self.count = 0;
         self.results.clear();
-        head(&mut self.results, order.cell, Tag::Returned);
+        head(&mut self.results, order, Tag::Returned, order.first);
         Desk::of(&self.boot.desks, self.boot.place as usize).begin(order.cell as usize, order.generation, order.first);
     }
 
@@ -195,13 +195,10 @@ impl Worker {
         let length = (self.results.len() - at - 4) as u32;
         self.results[at..at + 4].copy_from_slice(&length.to_ne_bytes());
         let desk = Desk::of(&self.boot.desks, self.boot.place as usize);
-        let is_put = order.calls > 1 && desk.put(at - RECORD_HEAD, &self.results[at..], u64::from(self.count));
+        let is_put = order.calls > 1 && desk.put(at - RECORD_HEAD, &self.results[at..]);
         self.count += 1;
-        if !is_put || desk.is_wanted() {
+        if !is_put {
             self.flush(order, call + 1);
-            if is_put {
-                self.boot.bell.set();
-            }
         }
     }
 
@@ -209,39 +206,58 @@ impl Worker {
     fn flush(&mut self, order: &Order, next: u32) {
         if self.count > 0 {
             send(&mut self.boot, &self.results);
-            self.results.truncate(RECORD_HEAD);
-            self.count = 0;
-            Desk::of(&self.boot.desks, self.boot.place as usize).clear(order.first + u64::from(next));
+            self.restart(order, next);
         }
     }
 
-    fn fail(&mut self, cell: u32, tag: Tag, error: &TaskError) {
+    /// All has been sent; `next` is the next call.
+    fn restart(&mut self, order: &Order, next: u32) {
+        let first = order.first + u64::from(next);
+        self.results.clear();
+        self.results.shrink_to(LONGEST);
+        head(&mut self.results, order, Tag::Returned, first);
+        self.count = 0;
+        Desk::of(&self.boot.desks, self.boot.place as usize).clear(first);
+    }
+
+    fn fail(&mut self, order: &Order, call: u32, tag: Tag, error: &TaskError) {
         let mut record = Vec::new();
-        head(&mut record, cell, tag);
+        head(&mut record, order, tag, order.first + u64::from(call));
         // Of texts and numbers: it encodes.
-        let record = postcard::to_extend(error, record).unwrap_or_default();
+        record.extend(postcard::to_stdvec(error).unwrap_or_default());
         send(&mut self.boot, &record);
     }
 
     /// Sends a result that is long, or that has handles in it.
-    fn send_apart(&mut self, cell: u32, parcel: Parcel) {
-        self.ask(&Ask::Result, parcel);
+    fn send_apart(&mut self, order: &Order, call: u32, parcel: Parcel) {
+        if let Err(error) = self.say(&Ask::Result, parcel) {
+            let error = TaskError::Encode { reason: cut(format!("{error:?}")) };
+            return self.fail(order, call, Tag::Failed, &error);
+        }
         let mut record = Vec::new();
-        head(&mut record, cell, Tag::InSocket);
+        head(&mut record, order, Tag::InSocket, order.first + u64::from(call));
         send(&mut self.boot, &record);
     }
 
     /// Says something to the keeper, with what belongs to it.
-    fn ask(&self, what: &Ask, mut parcel: Parcel) {
+    fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
         let mut bytes = postcard::to_stdvec(what).unwrap_or_default();
         bytes.append(&mut parcel.bytes);
         parcel.bytes = bytes;
-        while let Err(error) = note::send(self.socket, &parcel) {
-            if !note::is_full(&error) {
-                process::exit(0);
+        loop {
+            match note::send(self.socket, &parcel) {
+                // The keeper reads what is there in a moment, unless the pool's process is stopped.
+                Err(error) if note::is_full(&error) => thread::sleep(Duration::from_millis(1)),
+                Err(error) if note::is_heard_by_nobody(&error) => process::exit(0),
+                said => return said,
             }
-            // The keeper reads what is there in a moment, unless the pool's process is stopped.
-            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn ask(&self, what: &Ask) {
+        // Short, and without descriptors.
+        if self.say(what, Parcel::default()).is_err() {
+            process::exit(1);
         }
     }
 
@@ -252,9 +268,10 @@ impl Worker {
         }
     }
 
-    fn ask_for_arguments(&self, cell: u32) -> Bytes {
-        self.ask(&Ask::Arguments(cell), Parcel::default());
-        Bytes::new(self.answer().body().to_vec())
+    /// `None` if the pool has no memory or no descriptor to send them.
+    fn ask_for_arguments(&self, cell: u32) -> Option<Bytes> {
+        self.ask(&Ask::Arguments(cell));
+        Some(self.answer().body().to_vec()).filter(|body| !body.is_empty()).map(Bytes::new)
     }
 
     /// The segments of these numbers.
@@ -269,7 +286,7 @@ impl Worker {
         if let Some(segment) = self.known.get(&number) {
             return Ok(Arc::clone(segment));
         }
-        self.ask(&Ask::Segment(number), Parcel::default());
+        self.ask(&Ask::Segment(number));
         let gone = || Error::Decode { what: "a handle".into(), reason: "nobody wants the task any more".into() };
         let segment = Segment::attach(self.answer().descriptors.pop().ok_or_else(gone)?)?;
         self.known.insert(number, Arc::clone(&segment));
@@ -277,9 +294,22 @@ impl Worker {
     }
 }
 
-fn head(record: &mut Vec<u8>, cell: u32, tag: Tag) {
+/// `first`: the number of the first call that the record is about.
+fn head(record: &mut Vec<u8>, order: &Order, tag: Tag, first: u64) {
     record.push(tag as u8);
-    record.extend_from_slice(&cell.to_ne_bytes());
+    record.extend_from_slice(&order.cell.to_ne_bytes());
+    record.extend_from_slice(&order.generation.to_ne_bytes());
+    record.extend_from_slice(&first.to_ne_bytes());
+}
+
+/// A text that fits into a record, with others.
+fn cut(mut text: String) -> String {
+    let length = text.len();
+    if length > LONGEST / 4 {
+        text.truncate(text.floor_char_boundary(LONGEST / 4));
+        text.push_str(&format!(" ... ({length} bytes)"));
+    }
+    text
 }
 
 /// Sends a record; when it returns, a kill of this process takes nothing of it away.

@@ -7,19 +7,21 @@
 //! ```
 //!
 //! and its first 253 descriptors; further ones follow in packets of one byte. If head and body are too large for a
-//! packet, they travel as a sealed file, whose descriptor is then the first. Nothing here ever waits: what a socket
+//! packet, they travel as a sealed file, whose descriptor is then the first. Sending never waits: what a socket
 //! does not take at once is an error, so that neither end depends on the other's reading.
 
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OsError, Result};
-use crate::sys::{sealed, socket};
+use crate::sys::clock::Deadline;
+use crate::sys::{poll, sealed, socket};
 
 /// What every message begins with; the last byte counts versions of this format.
 pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
@@ -27,6 +29,10 @@ pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
 /// The most bytes of head and body that travel in the packet itself. A socket takes about 200 KiB before somebody
 /// reads (net.core.wmem_default), and both of a child's messages must fit.
 const INLINE: usize = 64 << 10;
+
+/// How long the rest of a message whose beginning is there may take: its sender is between two system calls, unless it is
+/// stopped. A guess.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a packet of further descriptors contains.
 const MORE: &[u8] = b"+";
@@ -121,6 +127,8 @@ pub(super) fn receive<H: DeserializeOwned>(what: &'static str, socket: BorrowedF
 
     let expected = envelope.descriptors as usize + usize::from(envelope.sealed.is_some());
     while descriptors.len() < expected {
+        // They were sent together, but not at once.
+        poll::readable(&[socket], Deadline::after(PATIENCE))?;
         let Some((more, further)) = socket::receive(socket).map_err(failed)? else {
             return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
         };

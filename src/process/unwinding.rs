@@ -42,6 +42,7 @@ pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + S
     /// How often this was called; a copy that a child has forked does so once more, and its original's hook is silent then.
     static INSTALLED: AtomicU32 = AtomicU32::new(0);
     let own = INSTALLED.fetch_add(1, Ordering::Relaxed) + 1; // Relaxed: only the thread that forked has changed it
+    QUIET.store(false, Ordering::Relaxed); // a copy of a process that is may have something to say
     let recorded = thread::current().id();
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -156,7 +156,7 @@ fn one_may_go_on_for_ever() {
     let _watchdog = watchdog();
     fn go_on(pool: &Arc<Pool>, left: u64, done: mpsc::Sender<u64>) {
         let inside = Arc::downgrade(pool);
-        let _ = pool.apply_async(|left: u64| left - 1, (left,)).on_done(move |outcome| match outcome {
+        pool.apply_async(|left: u64| left - 1, (left,)).on_done(move |outcome| match outcome {
             Ok(0) => done.send(0).unwrap(),
             Ok(left) => go_on(&inside.upgrade().unwrap(), *left, done),
             Err(error) => panic!("{error}"),

@@ -70,7 +70,7 @@ fn results_and_errors_can_be_awaited() {
     });
     assert_eq!(sum, (0..50).map(square).sum());
     assert_eq!(block_on(pool.map_async(square, 0..3)), Ok(vec![0, 1, 4]));
-    let died = block_on(pool.apply_async(|| std::process::exit(3), ())).map(|()| ());
+    let died = block_on(pool.apply_async(|| -> u32 { std::process::exit(3) }, ()));
     assert!(matches!(died, Err(TaskError::WorkerDied { .. })));
 }
 

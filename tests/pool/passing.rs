@@ -45,7 +45,6 @@ fn any_number_of_handles_travels() {
 }
 
 #[test]
-#[ignore = "whoever takes a result of several packets while its worker sends them finds it incomplete, and it is lost"]
 fn any_number_of_handles_comes_back() {
     let _watchdog = watchdog();
     let pool = Pool::new(2).unwrap();

@@ -50,9 +50,9 @@ fn a_task_that_is_not_done_is_given_back() {
 fn a_task_that_failed_says_why_in_every_way_of_asking() {
     let _watchdog = watchdog();
     let pool = Pool::new(1).unwrap();
-    let fail = || pool.apply_async(|| std::process::exit(4), ());
+    let fail = || pool.apply_async(|| -> u32 { std::process::exit(4) }, ());
     let is_it = |error: &TaskError| matches!(error, TaskError::WorkerDied { .. });
-    assert!(is_it(&fail().get().map(|()| ()).unwrap_err()));
+    assert!(is_it(&fail().get().unwrap_err()));
     assert!(matches!(fail().get_timeout(LONG), Err(TryTaskError::Failed(error)) if is_it(&error)));
     let task = fail();
     task.wait();

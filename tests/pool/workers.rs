@@ -36,7 +36,7 @@ fn workers_are_replaced_after_so_many_tasks() {
         let pool = Pool::builder().workers(1).max_tasks_per_worker(most).start().unwrap();
         let by_map = pool.chunk(1).map(pid, 0..10).unwrap();
         for (index, pair) in by_map.windows(2).enumerate() {
-            assert_eq!(pair[0] != pair[1], (index as u64 + 1) % most == 0, "{most} tasks each: {by_map:?}");
+            assert_eq!(pair[0] != pair[1], (index as u64 + 1).is_multiple_of(most), "{most} tasks each: {by_map:?}");
         }
         let mut pids: Vec<_> = (0..10).map(|n| pool.apply(pid, (n,)).unwrap()).collect();
         pids.dedup();
