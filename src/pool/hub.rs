@@ -145,7 +145,7 @@ impl Hub {
             let Some(unit) = self.cells.get_mut(index).and_then(|cell| cell.unit.as_mut()) else { continue };
             match tag {
                 Tag::Returned => unit.note_returned(payload),
-                Tag::InSocket => match worker.socket.take_result() {
+                Tag::InSocket => match worker.socket.take_result(payload) {
                     Ok((result, start)) => unit.note(|outcomes| outcomes.push_received(result, start)),
                     Err(error) => unit.fail(TaskError::Decode { reason: format!("{error:?}") }),
                 },

@@ -112,7 +112,7 @@ pub(super) enum Tag {
     Failed = 1,
     /// The same, and the calls behind it were not begun: after arguments that did not decode, nobody knows where the next begin.
     Stopped = 2,
-    /// The result of a call is in the socket.
+    /// The result of a call is in the socket, under the number in eight bytes here.
     InSocket = 3,
 }
 
@@ -136,8 +136,8 @@ pub(super) enum Ask {
     Segment(u64),
     /// For the arguments of what this cell has.
     Arguments(u32),
-    /// The encoded result of a call follows.
-    Result,
+    /// The encoded result of a call follows; it has a number, which grows.
+    Result(u64),
 }
 
 /// Why a worker cannot work.

@@ -35,6 +35,8 @@ struct Worker {
     known: BTreeMap<u64, Arc<Segment>>,
     /// Calls so far.
     calls: u64,
+    /// Results that went through the socket.
+    apart: u64,
     /// The record that is being made: results that have not been sent, and so many.
     results: Vec<u8>,
     count: u32,
@@ -51,7 +53,7 @@ pub(super) fn work(boot: Boot) {
         Ok(Err(failure)) => Some(failure),
         Err(payload) => Some(Failure::Panicked(describe_panic(&*payload))),
     };
-    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, results: Vec::new(), count: 0 };
+    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, apart: 0, results: Vec::new(), count: 0 };
     match failure {
         Some(failure) => worker.ask(&Ask::NotReady(failure), Parcel::default()),
         None => {
@@ -225,9 +227,11 @@ impl Worker {
 
     /// Sends a result that is long, or that has handles in it.
     fn send_apart(&mut self, cell: u32, parcel: Parcel) {
-        self.ask(&Ask::Result, parcel);
+        self.apart += 1;
+        self.ask(&Ask::Result(self.apart), parcel);
         let mut record = Vec::new();
         head(&mut record, cell, Tag::InSocket);
+        record.extend_from_slice(&self.apart.to_ne_bytes());
         send(&mut self.boot, &record);
     }
 

@@ -321,7 +321,8 @@ fn whoever_runs_out_of_time_is_told_in_each_form() {
 fn any_mix_of_endings_has_all_its_outcomes() {
     let kills = Kills::asked_for(if cfg!(debug_assertions) { 3 } else { 8 });
     kills.each_round(|_, random| {
-        let draw = |random: &mut Random| if random.below(4) == 0 { ENDINGS[random.index(ENDINGS.len())] } else { Returns };
+        let draw =
+            |random: &mut Random| if random.below(4) == 0 { ENDINGS[random.index(ENDINGS.len())] } else { Returns };
         let items: Vec<_> = (0..1 + random.below(60)).map(|number| Item { number, ending: draw(random) }).collect();
         let (form, chunk) = (FORMS[random.index(FORMS.len())], 1 + random.index(9));
         println!("{form:?}, chunks of {chunk}, {items:?}");
