@@ -144,8 +144,10 @@ impl Keeper {
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
-                // Fails where the worker is dead.
-                let _ = note::send(worker.socket.as_fd(), &answer.unwrap_or_default());
+                match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
+                    Err(error) if !note::nobody_listens(&error) => worker.fail(&error),
+                    _ => {}
+                }
             }
             if worker.socket.is_ready {
                 (self.failures, self.not_before) = (0, None);

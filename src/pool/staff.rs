@@ -68,6 +68,12 @@ impl Worker {
         Ok(Worker { number, results, socket: Socket::new(process), verdict: None })
     }
 
+    /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.verdict.get_or_insert_with(|| TaskError::Encode { reason: format!("{error:?}") });
+        let _ = self.socket.process.kill();
+    }
+
     /// What the death of this worker means for the task that it was at.
     pub(super) fn outcome(&mut self, exit: Exit) -> TaskError {
         if let Some(verdict) = self.verdict.take() {

@@ -34,6 +34,11 @@ pub(crate) fn is_full(error: &Error) -> bool {
     matches!(error, Error::Os { source, .. } if *source == OsError::from_code(libc::EAGAIN))
 }
 
+/// Whether a note was not sent because the other side is gone.
+pub(crate) fn nobody_listens(error: &Error) -> bool {
+    message::nobody_listens(error)
+}
+
 /// Takes what is there; `None` if nothing is, or never will be.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Heard>> {
     let Some(received) = message::receive::<Answer>(ANSWER, socket)? else { return Ok(None) };
