@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::board::{Board, CELLS};
-use super::callbacks::Callbacks;
+use super::callbacks::{self, Callbacks};
 use super::desk::{self, Desk};
 use super::gate::{Gate, Lead};
 use super::hub::{Hub, MOST_MESSAGE, Phase};
@@ -97,7 +97,7 @@ impl Core {
 
     /// Does what a job's end has set going.
     pub(super) fn follow(&self, aftermath: Aftermath) {
-        aftermath.wakers.into_iter().for_each(std::task::Waker::wake);
+        aftermath.wakers.into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
         aftermath.callbacks.into_iter().for_each(|callback| self.callbacks.run(callback));
     }
 

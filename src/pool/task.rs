@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::callbacks;
 use super::core::Core;
 use super::job::Job;
 use super::results::Outcomes;
@@ -469,7 +470,7 @@ struct Called<'a> {
 
 impl Drop for Called<'_> {
     fn drop(&mut self) {
-        self.job.has_called().into_iter().for_each(Waker::wake);
+        self.job.has_called().into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
         (self.wake)();
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::callbacks::dispose;
 use super::desk::Desk;
 use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
@@ -163,6 +164,7 @@ impl Worker {
                 }
                 Err(payload) => {
                     let panic = describe_panic(&*payload);
+                    dispose(payload);
                     let error = TaskError::Panicked {
                         message: panic.message,
                         location: panic.location,

@@ -6,5 +6,6 @@ mod common;
 mod descriptors;
 mod endings;
 mod kills;
+mod panics;
 
 crossproc::test_support!();
