@@ -198,7 +198,7 @@ impl<R: DeserializeOwned> Task<R> {
             (Arc::downgrade(&self.core), Arc::clone(&self.job), Arc::clone(&self.opened), self.open);
         let call = Box::new(move || {
             // Also after a panic.
-            let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.gate.wake()) };
+            let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.stir()) };
             if let Some(outcome) = &*open(&opened, &job, how) {
                 callback(outcome);
             }
