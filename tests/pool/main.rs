@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callbacks;
 mod descriptors;
 mod endings;
 mod kills;
