@@ -23,6 +23,9 @@ use crate::sys::{clock, interrupt};
 /// A guess.
 const LONGEST: usize = 64 << 10;
 
+/// The most bytes of each text in an error. A guess.
+const LONGEST_TEXT: usize = 16 << 10;
+
 /// How long an idle worker stays attached to what its last tasks used. A guess.
 const MEMORY: Duration = Duration::from_millis(100);
 
@@ -121,7 +124,7 @@ impl Worker {
             Ok(segments) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
             Err(error) => {
                 let error = TaskError::Decode { reason: format!("{error:?}") };
-                (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, &error));
+                (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, error.clone()));
             }
         }
         self.boot.board.set_running(self.boot.place as usize, 0);
@@ -132,7 +135,7 @@ impl Worker {
             Ok(step) => step,
             Err(error) => {
                 let error = TaskError::Decode { reason: format!("{error:?}") };
-                return (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, &error));
+                return (0..order.calls).for_each(|_| self.fail(order.cell, Tag::Failed, error.clone()));
             }
         };
         self.begin(order);
@@ -156,11 +159,11 @@ impl Worker {
                 Ok(Ok(handles)) => self.send_apart(order.cell, Parcel { bytes: result[4..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
                     let error = TaskError::Encode { reason: format!("{error:?}") };
-                    self.fail(order.cell, Tag::Failed, &error);
+                    self.fail(order.cell, Tag::Failed, error);
                 }
                 Ok(Err(Fault::Arguments(error))) => {
                     let error = TaskError::Decode { reason: format!("{error:?}") };
-                    return self.fail(order.cell, if is_last { Tag::Failed } else { Tag::Stopped }, &error);
+                    return self.fail(order.cell, if is_last { Tag::Failed } else { Tag::Stopped }, error);
                 }
                 Err(payload) => {
                     let panic = describe_panic(&*payload);
@@ -219,11 +222,18 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, cell: u32, tag: Tag, error: &TaskError) {
+    fn fail(&mut self, cell: u32, tag: Tag, mut error: TaskError) {
+        // What is too long for the channel would be no outcome at all.
+        for text in error.texts() {
+            if text.len() > LONGEST_TEXT {
+                text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+                text.push_str("...");
+            }
+        }
         let mut record = Vec::new();
         head(&mut record, cell, tag);
         // Of texts and numbers: it encodes.
-        let record = postcard::to_extend(error, record).unwrap_or_default();
+        let record = postcard::to_extend(&error, record).unwrap_or_default();
         send(&mut self.boot, &record);
     }
 

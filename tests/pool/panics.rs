@@ -82,3 +82,19 @@ fn a_task_whose_panic_panics_again_is_lost_alone() {
     assert!(matches!(outcomes[1], Err(TaskError::Panicked { task: 1, .. })), "{:?}", outcomes[1]);
     assert_eq!((&outcomes[0], &outcomes[2], &outcomes[3]), (&Ok(0), &Ok(2), &Ok(3)));
 }
+
+/// Longer than a worker's channel.
+fn complain_at_length(number: u32) -> u32 {
+    assert!(number != 1, "{}", "\u{e9}".repeat(1 << 20));
+    number
+}
+
+#[test]
+fn a_long_panic_is_a_panic() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).retries(1).start().unwrap();
+    let outcomes: Vec<_> = pool.chunk(3).imap(complain_at_length, 0..3).collect();
+    let is_told = |message: &str| message.starts_with("\u{e9}\u{e9}\u{e9}") && message.ends_with("...");
+    assert!(matches!(&outcomes[1], Err(TaskError::Panicked { message, task: 1, .. }) if is_told(message)));
+    assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(0), &Ok(2)));
+}
