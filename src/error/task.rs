@@ -29,11 +29,11 @@ pub enum TaskError {
     /// Its function panicked. The worker goes on, unless the panic could not unwind.
     #[error("task {task} panicked at {location} in process {pid}: {message}")]
     Panicked {
-        /// The panic's message, no more than 16 KiB of it.
+        /// The panic's message, no more than 64 KiB of it.
         message: String,
         /// `file:line:column` of the panic.
         location: String,
-        /// The panic's backtrace, where `RUST_BACKTRACE` asks for one, no more than 16 KiB of it.
+        /// The panic's backtrace, where `RUST_BACKTRACE` asks for one, no more than 64 KiB of it.
         backtrace: Option<String>,
         /// The worker's process id.
         pid: u32,

@@ -24,7 +24,7 @@ use crate::sys::{clock, interrupt};
 const LONGEST: usize = 64 << 10;
 
 /// The most bytes of each text in an error. A guess.
-const LONGEST_TEXT: usize = 16 << 10;
+const LONGEST_TEXT: usize = 64 << 10;
 
 /// How long an idle worker stays attached to what its last tasks used. A guess.
 const MEMORY: Duration = Duration::from_millis(100);
