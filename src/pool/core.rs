@@ -119,7 +119,9 @@ impl Core {
 
     /// Sees to it that results are collected while nobody waits for them.
     pub(super) fn attend(&self) {
-        self.gate.attend();
+        if !self.is_copied() {
+            self.gate.attend();
+        }
     }
 
     /// Takes in all results that there are, and hands out what can be.
@@ -163,10 +165,14 @@ impl Core {
         self.gate.wake();
     }
 
-    /// Waits until `is_done`, which only what results set going makes so.
+    /// Waits until `is_done`, which only what results set going makes so. Not in a forked copy, which does not even ask: it
+    /// may have been made while another thread held a lock.
     pub(super) fn wait(&self, deadline: Deadline, is_done: impl Fn() -> bool) -> bool {
+        if self.is_copied() {
+            return false;
+        }
         while !is_done() {
-            if deadline.has_passed() || self.is_copied() {
+            if deadline.has_passed() {
                 return false;
             }
             match self.gate.lead() {

@@ -187,9 +187,7 @@ impl<'a> Mapping<'a> {
         let bound = core.options.bound.unwrap_or(CELLS);
         let mut feeder = Feeder::new(core, Job::new(Arrival::AtOnce), f, items, size);
         while feeder.feed() {
-            if core.hub().waiting() >= bound {
-                core.wait(Deadline::NEVER, || core.hub().waiting() < bound);
-            }
+            core.wait(Deadline::NEVER, || core.hub().waiting() < bound);
         }
         feeder.close();
         core.attend();

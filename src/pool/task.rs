@@ -194,6 +194,9 @@ impl<R: DeserializeOwned> Task<R> {
     where
         R: Send + 'static,
     {
+        if self.core.is_copied() {
+            return self;
+        }
         let (core, job, opened, how) =
             (Arc::downgrade(&self.core), Arc::clone(&self.job), Arc::clone(&self.opened), self.open);
         let call = Box::new(move || {
@@ -291,7 +294,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn is_ready(&self) -> bool {
-        self.job.is_over()
+        !self.core.is_copied() && self.job.is_over()
     }
 
     /// Ends it as [`Cancelled`](TaskError::Cancelled), unless it is done; whether it was not.
@@ -361,7 +364,7 @@ impl<R> Task<R> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
             // First the wakers, then the look: what ends in between wakes us.
-            let has_ended = |task: &Task<R>| !task.job.wake_at_end(&waker);
+            let has_ended = |task: &Task<R>| !task.core.is_copied() && !task.job.wake_at_end(&waker);
             let ready: Vec<_> = (0..tasks.len()).filter(|&index| has_ended(&tasks[index])).collect();
             let is_copied = tasks.first().is_none_or(|task| task.core.is_copied());
             if !ready.is_empty() || is_copied || deadline.has_passed() {

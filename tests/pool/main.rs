@@ -4,6 +4,7 @@
 mod common;
 
 mod callbacks;
+mod copies;
 mod descriptors;
 mod endings;
 mod kills;
