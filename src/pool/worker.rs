@@ -177,7 +177,7 @@ impl Worker {
                     };
                     // It may have been the decoding that panicked.
                     let is_lost = arguments.rest().len() == before && !is_last;
-                    self.fail(order.cell, if is_lost { Tag::Stopped } else { Tag::Failed }, &error);
+                    self.fail(order.cell, if is_lost { Tag::Stopped } else { Tag::Failed }, error);
                     if is_lost {
                         return;
                     }
