@@ -37,6 +37,12 @@ impl Callbacks {
         }
     }
 
+    /// Whether the calling thread is that thread.
+    pub(super) fn are_here(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|(_, id)| *id == thread::current().id())
+    }
+
     /// Waits until all that there are by now have run; not if the caller is one.
     pub(super) fn wait(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);

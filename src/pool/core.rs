@@ -101,6 +101,12 @@ impl Core {
         aftermath.callbacks.into_iter().for_each(|callback| self.callbacks.run(callback));
     }
 
+    /// Whether a job is complete and its callbacks have run. For a callback, which they would have to wait for: whether it is
+    /// complete.
+    pub(super) fn is_over(&self, job: &Job) -> bool {
+        job.is_complete() && (job.is_over() || self.callbacks.are_here())
+    }
+
     /// Why no task can be submitted, if so.
     pub(super) fn check_open(&self) -> Result<(), TaskError> {
         if self.is_copied() {

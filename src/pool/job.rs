@@ -220,9 +220,7 @@ impl State {
         if !self.is_complete() {
             return Aftermath::default();
         }
-        let callbacks = mem::take(&mut self.callbacks);
-        // With callbacks, the end is when they have returned.
-        let wakers = if self.calling == 0 { mem::take(&mut self.wakers) } else { Vec::new() };
-        Aftermath { wakers, callbacks }
+        // With callbacks, the end is when they have returned; but not for a callback that waits.
+        Aftermath { wakers: mem::take(&mut self.wakers), callbacks: mem::take(&mut self.callbacks) }
     }
 }

@@ -67,7 +67,7 @@ impl<R: DeserializeOwned> Task<R> {
         Task { core: Arc::clone(core), job, open, opened: Arc::default(), is_taken: false }
     }
 
-    /// Waits for the result. If there are callbacks, they have run by then.
+    /// Waits for the result. If there are callbacks, they have run by then, unless a callback asks.
     ///
     /// # Errors
     ///
@@ -254,7 +254,7 @@ impl<R> Task<R> {
     ///
     /// See [`is_successful`](Self::is_successful).
     pub fn wait(&self) {
-        self.core.wait(Deadline::NEVER, || self.job.is_over());
+        self.core.wait(Deadline::NEVER, || self.core.is_over(&self.job));
     }
 
     /// The same, for `timeout` at most (monotonic); whether it is.
@@ -274,7 +274,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.core.wait(Deadline::after(timeout), || self.job.is_over())
+        self.core.wait(Deadline::after(timeout), || self.core.is_over(&self.job))
     }
 
     /// Whether it is done, and its callbacks have run. Final if so.
@@ -294,7 +294,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn is_ready(&self) -> bool {
-        !self.core.is_copied() && self.job.is_over()
+        !self.core.is_copied() && self.core.is_over(&self.job)
     }
 
     /// Ends it as [`Cancelled`](TaskError::Cancelled), unless it is done; whether it was not.
@@ -364,7 +364,9 @@ impl<R> Task<R> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
             // First the wakers, then the look: what ends in between wakes us.
-            let has_ended = |task: &Task<R>| !task.core.is_copied() && !task.job.wake_at_end(&waker);
+            let has_ended = |task: &Task<R>| {
+                !task.core.is_copied() && (!task.job.wake_at_end(&waker) || task.core.is_over(&task.job))
+            };
             let ready: Vec<_> = (0..tasks.len()).filter(|&index| has_ended(&tasks[index])).collect();
             let is_copied = tasks.first().is_none_or(|task| task.core.is_copied());
             if !ready.is_empty() || is_copied || deadline.has_passed() {
@@ -394,7 +396,7 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_all(tasks: &[Task<R>], timeout: Option<Duration>) -> bool {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        tasks.iter().all(|task| task.core.wait(deadline, || task.job.is_over()))
+        tasks.iter().all(|task| task.core.wait(deadline, || task.core.is_over(&task.job)))
     }
 }
 
@@ -406,7 +408,7 @@ impl<R: DeserializeOwned> Future for Task<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.is_taken, "a task was polled after it was ready");
-        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) {
+        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) && !self.core.is_over(&self.job) {
             return Poll::Pending;
         }
         self.is_taken = true;
