@@ -361,7 +361,7 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_any(tasks: &[Task<R>], timeout: Option<Duration>) -> Vec<usize> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let waker = UNPARK.with(Waker::clone);
         loop {
             // First the wakers, then the look: what ends in between wakes us.
             let has_ended = |task: &Task<R>| {
@@ -478,6 +478,11 @@ impl Drop for Called<'_> {
         self.job.has_called().into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
         (self.wake)();
     }
+}
+
+thread_local! {
+    /// One for each thread: a job that it is told to wake by again knows it already.
+    static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
 struct Unpark(Thread);
