@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -462,7 +463,14 @@ fn open<'a, R>(
 ) -> MutexGuard<'a, Option<Result<R, TaskError>>> {
     let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
     if opened.is_none() {
-        *opened = Some(job.take_all().and_then(open));
+        let outcome = job.take_all().and_then(|outcomes| {
+            // The first to ask is not the only one: the others need an outcome, too.
+            panic::catch_unwind(AssertUnwindSafe(|| open(outcomes))).unwrap_or_else(|payload| {
+                callbacks::dispose(payload);
+                Err(TaskError::Decode { reason: "the decoding of the result panicked".into() })
+            })
+        });
+        *opened = Some(outcome);
     }
     opened
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use crossproc::{Event, Pool, Task, TaskError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::common::watchdog;
 
@@ -97,4 +98,28 @@ fn a_long_panic_is_a_panic() {
     let is_told = |message: &str| message.starts_with("\u{e9}\u{e9}\u{e9}") && message.ends_with("...");
     assert!(matches!(&outcomes[1], Err(TaskError::Panicked { message, task: 1, .. }) if is_told(message)));
     assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(0), &Ok(2)));
+}
+
+#[derive(Debug, PartialEq)]
+struct Untaken;
+
+impl Serialize for Untaken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        7_u8.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Untaken {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("a result")
+    }
+}
+
+#[test]
+fn a_result_whose_decoding_panics_is_one_outcome_for_all_who_ask() {
+    let _watchdog = watchdog();
+    let (pool, (sender, seen)) = (Pool::new(1).unwrap(), mpsc::channel());
+    let task = pool.apply_async(|| Untaken, ()).on_done(move |outcome| sender.send(outcome.is_err()).unwrap());
+    assert!(matches!(task.get(), Err(TaskError::Decode { .. })));
+    assert_eq!(seen.recv(), Ok(true));
 }
