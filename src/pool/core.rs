@@ -120,7 +120,13 @@ impl Core {
     }
 
     pub(super) fn submit(&self, unit: Unit) {
-        self.with_hub(|hub| hub.submit(unit, &self.board, &self.orders));
+        self.with_hub(|hub| {
+            // While there is nothing to do, the keeper does not look at the time.
+            if self.options.time_limit.is_some() && hub.is_idle() {
+                self.alarm.raise();
+            }
+            hub.submit(unit, &self.board, &self.orders);
+        });
     }
 
     /// Sees to it that results are collected while nobody waits for them.

@@ -185,6 +185,9 @@ impl Keeper {
     fn mind_the_time(core: &Core) -> Deadline {
         let Some(limit) = core.options.time_limit else { return Deadline::NEVER };
         core.with_hub(|hub| {
+            if hub.is_idle() {
+                return Deadline::NEVER; // the next one to submit raises the alarm
+            }
             let now = clock::nanoseconds();
             let mut wake = Deadline::after(limit);
             for (cell, generation, worker, at) in hub.started(&core.board) {
