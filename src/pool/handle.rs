@@ -188,7 +188,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If the input does; what was pulled of it runs, and the pool goes on.
+    /// If the input does; the chunks that were whole by then run, and the pool goes on.
     ///
     /// # Examples
     ///
