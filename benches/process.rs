@@ -1,6 +1,6 @@
-//! What starting a process and hearing of its end costs, against posix_spawn and std.
+//! What starting a process and hearing of its end costs, against posix_spawn and std, and from a zygote, against fork.
 //!
-//! Rival children are this very executable and do the same start-up: they return from `main` right after
+//! Rival children that are executed are this very executable and do the same start-up: they return from `main` right after
 //! `crossproc::init()`. One child at a time, any core, standard streams inherited.
 
 mod common;
@@ -13,7 +13,7 @@ use std::ptr;
 use std::thread;
 
 use common::{Plan, Table, Target, alternate, microseconds};
-use crossproc::{Function, Process, Value};
+use crossproc::{Function, Process, ProcessBuilder, StartMethod, Value};
 
 const PROGRAM: &str = "/proc/self/exe";
 const RETURN: &str = "--return";
@@ -21,28 +21,38 @@ const READ: &str = "--read-input";
 const MIB: usize = 1 << 20;
 
 fn main() -> ExitCode {
-    crossproc::init();
     match env::args().nth(1).as_deref() {
-        Some(RETURN) => return ExitCode::SUCCESS,
-        Some(READ) => return read_input(),
-        _ => {}
+        Some(RETURN) => {
+            crossproc::init();
+            return ExitCode::SUCCESS;
+        }
+        Some(READ) => {
+            crossproc::init();
+            return read_input();
+        }
+        _ => crossproc::init_with_zygote(),
     }
     let plan = Plan::from_args();
     let table = Table::new(plan, "process");
     let starts = plan.of(400, 5);
     trivial(&table, starts);
+    from_the_zygote(&table, starts);
     with_a_mebibyte(&table, plan.of(200, 3));
     with_a_handle(&table, starts);
     end_of_a_daemon(&table, plan.of(50, 3));
     ExitCode::SUCCESS
 }
 
+fn executed() -> ProcessBuilder {
+    Process::builder().start_method(StartMethod::Exec)
+}
+
 fn trivial(table: &Table, starts: usize) {
-    assert_eq!(Process::spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
+    assert_eq!(executed().spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
     let [ours, posix, std] = alternate(
         starts,
         [
-            &mut || microseconds(|| Process::spawn(|| (), ()).unwrap().join().unwrap()),
+            &mut || microseconds(|| executed().spawn(|| (), ()).unwrap().join().unwrap()),
             &mut || microseconds(|| assert_eq!(posix_spawn_and_wait(), 0)),
             &mut || microseconds(|| assert!(Command::new(PROGRAM).arg(RETURN).status().unwrap().success())),
         ],
@@ -54,12 +64,42 @@ fn trivial(table: &Table, starts: usize) {
     table.percentile_row("spawn + join, p99", "us", 99.0, &ours, std, &[]);
 }
 
+/// The rival does what each start is made of, and nothing else.
+fn from_the_zygote(table: &Table, starts: usize) {
+    let zygote = || Process::builder().start_method(StartMethod::Zygote);
+    assert_eq!(zygote().spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
+    let [ours, fork] = alternate(
+        starts,
+        [&mut || microseconds(|| zygote().spawn(|| (), ()).unwrap().join().unwrap()), &mut || {
+            microseconds(|| assert_eq!(fork_and_wait(), 0))
+        }],
+    );
+    let fork = ("fork + _exit + waitpid", &fork);
+    table.percentile_row("spawn from the zygote + join, p50", "us", 50.0, &ours, fork, &[Target::RatioAtMost(2.0)]);
+    table.percentile_row("spawn from the zygote + join, p99", "us", 99.0, &ours, fork, &[]);
+}
+
+/// The exit status of a copy that ends at once.
+fn fork_and_wait() -> i32 {
+    // SAFETY: the copy ends at once.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: has no preconditions.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: `status` outlives the call.
+    let ended = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!(ended, pid, "{}", io::Error::last_os_error());
+    status
+}
+
 fn with_a_mebibyte(table: &Table, starts: usize) {
     let bytes = vec![7_u8; MIB];
     let count = |bytes: Vec<u8>| bytes.iter().filter(|&&byte| byte == 7).count();
     let [ours, rival] = alternate(
         starts,
-        [&mut || microseconds(|| assert_eq!(Process::spawn(count, (&bytes,)).unwrap().join(), Ok(MIB))), &mut || {
+        [&mut || microseconds(|| assert_eq!(executed().spawn(count, (&bytes,)).unwrap().join(), Ok(MIB))), &mut || {
             microseconds(|| write_to_child(&bytes))
         }],
     );
@@ -75,11 +115,11 @@ fn with_a_handle(table: &Table, starts: usize) {
         [
             &mut || {
                 microseconds(|| {
-                    let got = Process::spawn(|value: Value<u64>| value.get(), (&value,)).unwrap().join();
+                    let got = executed().spawn(|value: Value<u64>| value.get(), (&value,)).unwrap().join();
                     assert_eq!(got, Ok(1));
                 })
             },
-            &mut || microseconds(|| assert_eq!(Process::spawn(|| 1, ()).unwrap().join(), Ok(1))),
+            &mut || microseconds(|| assert_eq!(executed().spawn(|| 1, ()).unwrap().join(), Ok(1))),
         ],
     );
     let rival = ("ours, without a handle", &rival);
@@ -90,7 +130,7 @@ fn with_a_handle(table: &Table, starts: usize) {
 /// From the SIGKILL of a process until its daemon child is gone, too; the rival has no child.
 fn end_of_a_daemon(table: &Table, rounds: usize) {
     let leave_a_daemon = || {
-        Process::builder().daemon(true).spawn(say_ready_and_park, ()).unwrap();
+        executed().daemon(true).spawn(say_ready_and_park, ()).unwrap();
         loop {
             thread::park();
         }
@@ -108,7 +148,7 @@ fn end_of_a_daemon(table: &Table, rounds: usize) {
 /// Until nobody is left who could write what `f` and its children have for standard output.
 fn microseconds_from_kill(f: impl Function<(), (), Output = ()>) -> f64 {
     let (mut output, input) = io::pipe().unwrap();
-    let process = Process::builder().stdout(input).spawn(f, ()).unwrap();
+    let process = executed().stdout(input).spawn(f, ()).unwrap();
     output.read_exact(&mut [0]).unwrap();
     process.kill().unwrap();
     microseconds(|| assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0))

@@ -1,7 +1,7 @@
 //! A fuzzer: workers mutate inputs from a shared corpus and try them on a parser with a bug. An input that reaches a part of
 //! the parser where nobody has been joins the corpus. The bug aborts the process: the pool reports that and replaces the
 //! worker, and the input is still there, in shared memory. Prints the inputs of three crashes, such as
-//! `crash 1, killed by signal 6: {"\x04\x91":"\\u{\x00\x07\x00\x00\x00`, and `reached 9 parts of the parser`, or some less.
+//! `crash 1, killed by signal 6: {\"\x04\x91\":\"\\u{\x00\x07\x00\x00\x00\x00`, and `reached 9 parts of the parser`, or some less.
 
 use std::collections::VecDeque;
 use std::process;

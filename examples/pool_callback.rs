@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     println!("main process {}", process::id());
     let pool = Pool::new(2)?;
     for number in 0..3 {
-        let _ = pool.apply_async(job, (number,)).on_done(exec_done);
+        pool.apply_async(job, (number,)).on_done(exec_done);
     }
     println!("end");
     pool.join(); // the callbacks have run when this returns

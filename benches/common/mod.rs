@@ -9,6 +9,7 @@
 pub(crate) mod bare;
 pub(crate) mod mapping;
 pub(crate) mod pthread;
+pub(crate) mod python;
 pub(crate) mod wire;
 
 use std::fmt;

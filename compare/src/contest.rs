@@ -59,7 +59,6 @@ impl<'a> Contest<'a> {
         self.add_rival(name, State::Runs(Box::new(turn)));
     }
 
-    #[cfg_attr(boost, allow(dead_code, reason = "everybody is there"))]
     pub(crate) fn missing_rival(&mut self, name: &'static str, why: &'static str) {
         self.add_rival(name, State::Missing(why));
     }

@@ -1,4 +1,4 @@
-//! crossproc side by side with what else moves messages between processes, in one run.
+//! crossproc side by side with what else moves messages and tasks between processes, in one run.
 //!
 //! ```console
 //! cargo run --release --manifest-path compare/Cargo.toml                      # everything: some minutes
@@ -13,6 +13,7 @@ mod leftovers;
 mod many;
 mod ours;
 mod plan;
+mod pool;
 mod report;
 mod rivals;
 mod round_trip;
@@ -30,6 +31,7 @@ use watchdog::Watchdog;
 
 fn main() -> ExitCode {
     crossproc::init();
+    procspawn::init();
     let plan = match Plan::from_args() {
         Ok(plan) => plan,
         Err(error) => {
@@ -45,5 +47,6 @@ fn main() -> ExitCode {
     stream::run(&plan, &watchdog);
     round_trip::run(&plan, &watchdog);
     many::run(&plan, &watchdog);
+    pool::run(&plan, &watchdog);
     ExitCode::SUCCESS
 }

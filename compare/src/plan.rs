@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// All rows, by what their names begin with.
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 11] = [
     "stream, 8 B",
     "stream, 64 B",
     "stream, 1 KiB",
@@ -12,11 +12,25 @@ const ROWS: [&str; 8] = [
     "round trip, 8 B",
     "round trip, 1 KiB",
     "many, 8 B",
+    "pool, map, default chunks",
+    "pool, map, chunks of one",
+    "pool, apply, one at a time",
 ];
 
 /// All rivals, by what their names begin with.
-const RIVALS: [&str; 8] =
-    ["Boost", "iceoryx2", "ipc-channel", "raw_sync", "crossbeam", "rtrb", "pipe", "Unix stream socket"];
+const RIVALS: [&str; 11] = [
+    "Boost",
+    "iceoryx2",
+    "ipc-channel",
+    "raw_sync",
+    "crossbeam",
+    "rtrb",
+    "pipe",
+    "Unix stream socket",
+    "rayon",
+    "procspawn",
+    "Python",
+];
 
 pub(crate) struct Plan {
     is_quick: bool,

@@ -9,6 +9,8 @@ pub(crate) enum Unit {
     Bytes,
     /// Nanoseconds of round trips.
     Trips,
+    /// Thousand tasks a second.
+    Tasks,
 }
 
 pub(crate) struct Column {
@@ -27,7 +29,7 @@ const TRIPS: [Column; 3] = [
 impl Unit {
     pub(crate) fn columns(self) -> &'static [Column] {
         match self {
-            Unit::Messages | Unit::Bytes => &RATE,
+            Unit::Messages | Unit::Bytes | Unit::Tasks => &RATE,
             Unit::Trips => &TRIPS,
         }
     }
@@ -36,6 +38,7 @@ impl Unit {
         match self {
             Unit::Messages => "million messages a second; ratios: ours / rival, more is better",
             Unit::Bytes => "GiB a second; ratios: ours / rival, more is better",
+            Unit::Tasks => "thousand tasks a second; ratios: ours / rival, more is better",
             Unit::Trips => "nanoseconds; ratios of medians: ours / rival, less is better",
         }
     }

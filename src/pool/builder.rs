@@ -44,6 +44,8 @@ pub struct PoolBuilder {
     time_limit: Option<Duration>,
     retries: u32,
     bound: Option<usize>,
+    #[cfg(crash_points)]
+    crash: Option<(String, u32)>,
 }
 
 impl PoolBuilder {
@@ -69,6 +71,8 @@ impl PoolBuilder {
             time_limit: None,
             retries: 0,
             bound: None,
+            #[cfg(crash_points)]
+            crash: None,
         }
     }
 
@@ -239,6 +243,14 @@ impl PoolBuilder {
         self
     }
 
+    /// Has the first worker, and none that comes later, kill itself at the crash point after `passes` unharmed passes; only in builds
+    /// with `cfg(crash_points)`.
+    #[cfg(crash_points)]
+    pub fn crash_at_nth(mut self, point: &str, passes: u32) -> Self {
+        self.crash = Some((point.to_string(), passes));
+        self
+    }
+
     /// Starts the workers, and waits until each has run the initializer.
     ///
     /// # Errors
@@ -277,6 +289,8 @@ impl PoolBuilder {
             time_limit: self.time_limit,
             retries: self.retries,
             bound: self.bound,
+            #[cfg(crash_points)]
+            crash: self.crash,
         };
         Pool::start(Core::new(options)?)
     }

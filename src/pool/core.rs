@@ -1,6 +1,7 @@
 //! A pool's inner life, as its handle, its tasks and its threads share it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ pub(super) struct Options {
     pub(super) retries: u32,
     /// Chunks that may wait.
     pub(super) bound: Option<usize>,
+    /// Where the first worker is to be killed, and how often it passes there unharmed.
+    #[cfg(crash_points)]
+    pub(super) crash: Option<(String, u32)>,
 }
 
 pub(super) struct Core {
@@ -47,6 +51,8 @@ pub(super) struct Core {
     /// Readable when the keeper has something to look after.
     pub(super) alarm: EventFd,
     pub(super) gate: Gate,
+    /// Jobs that go on while nobody waits for them.
+    pub(super) attended: Arc<AtomicUsize>,
     pub(super) callbacks: Callbacks,
     hub: Mutex<Hub>,
     generation: u32,
@@ -62,6 +68,7 @@ impl Core {
             bell: Event::new()?,
             alarm: EventFd::new()?,
             gate: Gate::default(),
+            attended: Arc::default(),
             callbacks: Callbacks::default(),
             hub: Mutex::new(Hub::new(options.workers)),
             generation: fork::generation(),
@@ -129,9 +136,9 @@ impl Core {
         });
     }
 
-    /// Sees to it that results are collected while nobody waits for them.
+    /// Sees to it that results are collected while nobody waits for them, if some have to be.
     pub(super) fn attend(&self) {
-        if !self.is_copied() {
+        if !self.is_copied() && self.attended.load(SeqCst) > 0 {
             self.gate.attend();
         }
     }
@@ -191,9 +198,7 @@ impl Core {
                 Some(lead) => {
                     self.collect_until(&lead, deadline, &is_done);
                     drop(lead);
-                    if !self.hub().is_idle() {
-                        self.gate.attend();
-                    }
+                    self.attend();
                 }
                 None => self.gate.sleep(deadline, |has_leader| !has_leader || is_done()),
             }
@@ -220,7 +225,7 @@ impl Core {
     /// Collects as long as there is anything to, whenever nobody else does; until the pool has ended.
     pub(super) fn attend_always(&self) {
         let has_ended = || matches!(self.hub().phase, Phase::Ended(_));
-        let is_idle = || self.hub().is_idle();
+        let is_idle = || self.attended.load(SeqCst) == 0;
         while !has_ended() {
             match self.gate.lead() {
                 Some(lead) if !is_idle() => self.collect_until(&lead, Deadline::NEVER, || is_idle() || has_ended()),

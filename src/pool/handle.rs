@@ -144,7 +144,7 @@ impl Pool {
         F: Function<S, P>,
     {
         // Who waits collects: nobody else is woken for it.
-        self.submit(f, args).get()
+        self.submit(f, args, Job::new(Arrival::AtOnce)).get()
     }
 
     /// Has a worker run `f` with the arguments in the tuple `args`.
@@ -155,23 +155,23 @@ impl Pool {
     /// # Examples
     ///
     /// See [`Task`].
+    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
     pub fn apply_async<F, S, P>(&self, f: F, args: S) -> Task<F::Output>
     where
         F: Function<S, P>,
     {
-        let task = self.submit(f, args);
+        let task = self.submit(f, args, Job::attended(Arrival::AtOnce, &self.core.attended));
         self.core.attend();
         task
     }
 
-    fn submit<F, S, P>(&self, f: F, args: S) -> Task<F::Output>
+    fn submit<F, S, P>(&self, f: F, args: S, job: Job) -> Task<F::Output>
     where
         F: Function<S, P>,
     {
         if let Some(bound) = self.core.options.bound {
-            self.core.wait(Deadline::NEVER, || self.core.hub().waiting() < bound);
+            self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
-        let job = Job::new(Arrival::AtOnce);
         let mut feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
         feeder.feed();
         feeder.close();
@@ -253,6 +253,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
     pub fn map_async<F, T, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
     where
         F: Function<(T,), P>,
@@ -275,6 +276,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
     pub fn starmap_async<F, S, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
     where
         F: Function<S, P>,
@@ -346,6 +348,16 @@ impl Pool {
     /// See [`Mapping`].
     pub fn chunk(&self, items: usize) -> Mapping<'_> {
         Mapping::new(self, Some(items))
+    }
+
+    /// The maps of this pool with a bar that shows how far they have come; see [`Mapping::show_progress`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Mapping::show_progress`].
+    #[cfg(feature = "cli")]
+    pub fn show_progress(&self) -> Mapping<'_> {
+        Mapping::new(self, None).show_progress()
     }
 
     /// How far it has come.

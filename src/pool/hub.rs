@@ -94,9 +94,9 @@ impl Hub {
         }
     }
 
-    /// Chunks that are not in the queue yet.
-    pub(super) fn waiting(&self) -> usize {
-        self.backlog.len()
+    /// Whether a further chunk need not wait, with so many that may: also if it would be refused.
+    pub(super) fn has_room(&self, bound: usize) -> bool {
+        self.backlog.len() < bound || self.phase != Phase::Open
     }
 
     /// Whether there is anything to wait for.

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::results::Outcomes;
@@ -12,6 +14,8 @@ pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Job {
     pub(super) order: Arrival,
+    /// Counted as one that goes on while nobody waits for it, until its end.
+    attended: Option<Arc<AtomicUsize>>,
     state: Mutex<State>,
 }
 
@@ -38,6 +42,7 @@ struct State {
     finished: u64,
     /// Whether there will be no more calls.
     is_closed: bool,
+    has_ended: bool,
     is_cancelled: bool,
     wakers: Vec<Waker>,
     callbacks: Vec<Callback>,
@@ -59,8 +64,29 @@ pub(super) struct Aftermath {
 }
 
 impl Job {
+    /// One that somebody waits for, and collects its outcomes meanwhile.
     pub(super) fn new(order: Arrival) -> Self {
-        Job { order, state: Mutex::default() }
+        Job { order, attended: None, state: Mutex::default() }
+    }
+
+    /// One whose end comes when it comes: whoever counts these sees to it that outcomes are collected.
+    pub(super) fn attended(order: Arrival, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Job { order, attended: Some(Arc::clone(count)), state: Mutex::default() }
+    }
+
+    fn end_if_due(&self, state: &mut State) -> Aftermath {
+        if !state.is_complete() {
+            return Aftermath::default();
+        }
+        if !state.has_ended
+            && let Some(count) = &self.attended
+        {
+            count.fetch_sub(1, SeqCst);
+        }
+        state.has_ended = true;
+        // With callbacks, the end is when they have returned; but not for a callback that waits.
+        Aftermath { wakers: mem::take(&mut state.wakers), callbacks: mem::take(&mut state.callbacks) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,7 +108,7 @@ impl Job {
     pub(super) fn close(&self) -> Aftermath {
         let mut state = self.state();
         state.is_closed = true;
-        state.end_if_due()
+        self.end_if_due(&mut state)
     }
 
     /// Takes outcomes of a chunk, the next ones in their order.
@@ -101,7 +127,7 @@ impl Job {
             chunk.is_whole |= is_whole;
         }
         state.finished += calls;
-        state.end_if_due()
+        self.end_if_due(&mut state)
     }
 
     /// Forgets what has not been taken; whether it was still going on.
@@ -113,7 +139,7 @@ impl Job {
         state.is_cancelled = true;
         state.chunks.clear();
         state.arrived = Outcomes::default();
-        Some(state.end_if_due())
+        Some(self.end_if_due(&mut state))
     }
 
     /// Whether all outcomes are there. Final.
@@ -204,6 +230,18 @@ impl Job {
     }
 }
 
+impl Drop for Job {
+    /// Where an input panicked, there was no end.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !state.has_ended
+            && let Some(count) = &self.attended
+        {
+            count.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
 pub(super) enum Portion {
     Some(Outcomes),
     NotYet,
@@ -214,13 +252,5 @@ pub(super) enum Portion {
 impl State {
     fn is_complete(&self) -> bool {
         self.is_cancelled || self.is_closed && self.finished >= self.calls
-    }
-
-    fn end_if_due(&mut self) -> Aftermath {
-        if !self.is_complete() {
-            return Aftermath::default();
-        }
-        // With callbacks, the end is when they have returned; but not for a callback that waits.
-        Aftermath { wakers: mem::take(&mut self.wakers), callbacks: mem::take(&mut self.callbacks) }
     }
 }

@@ -165,14 +165,12 @@ impl Keeper {
             hub.clear_up(&Desk::of(&core.desks, place).clear_up(), &core.board);
             let Some(mut worker) = hub.workers[place].take() else { return };
             core.board.set_running(place, 0);
-            if worker.socket.is_ready {
-                let (number, retries) = (worker.number, retries(core, &worker));
-                let error = worker.outcome(exit);
-                hub.lose(number, &core.board, &error, retries);
-            } else if worker.verdict.is_none() {
-                let error = worker.start_error(exit);
-                self.last_failure = Some(error);
+            let (number, retries) = (worker.number, retries(core, &worker));
+            if !worker.socket.is_ready && worker.verdict.is_none() {
+                self.last_failure = Some(worker.start_error(exit));
             }
+            let error = worker.outcome(exit);
+            hub.lose(number, &core.board, &error, retries);
             hub.feed(&core.board, &core.orders);
         });
         core.stir();

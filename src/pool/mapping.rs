@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "cli")]
+use super::bar::Bar;
 use super::board::CELLS;
 use super::core::Core;
 use super::feeder::{ChunkSize, Feeder};
@@ -35,11 +37,57 @@ use crate::sys::clock::Deadline;
 pub struct Mapping<'a> {
     pool: &'a Pool,
     chunk: Option<usize>,
+    #[cfg(feature = "cli")]
+    shows_progress: bool,
 }
 
 impl<'a> Mapping<'a> {
     pub(super) fn new(pool: &'a Pool, chunk: Option<usize>) -> Self {
-        Mapping { pool, chunk }
+        Mapping {
+            pool,
+            chunk,
+            #[cfg(feature = "cli")]
+            shows_progress: false,
+        }
+    }
+
+    /// The same maps with so many items to a chunk; see [`Pool::chunk`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.chunk(100).chunk(1).map(|n: u32| n + 1, 0..3)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn chunk(self, items: usize) -> Self {
+        Mapping { chunk: Some(items), ..self }
+    }
+
+    /// Shows a bar on standard error while [`map`](Self::map) and [`starmap`](Self::starmap) wait, if that is a terminal: items
+    /// done, of how many, and how long the rest will take. Needs the feature `cli`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let squares = pool.show_progress().chunk(2).map(|n: u64| n * n, 0..4)?;
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cli")]
+    pub fn show_progress(self) -> Self {
+        Mapping { shows_progress: true, ..self }
     }
 
     /// As [`Pool::map`].
@@ -74,8 +122,15 @@ impl<'a> Mapping<'a> {
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
-        let job = self.run(f, items);
         let core = self.core();
+        let items = items.into_iter();
+        #[cfg(feature = "cli")]
+        let bar = self.shows_progress.then(|| Bar::new(items.size_hint()));
+        let job = self.run(f, items, Job::new(Arrival::AtOnce));
+        #[cfg(feature = "cli")]
+        if let Some(bar) = bar {
+            bar.watch(core, &job);
+        }
         core.wait(Deadline::NEVER, || job.is_complete());
         open_all(job.take_all()?)
     }
@@ -95,6 +150,7 @@ impl<'a> Mapping<'a> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
     pub fn map_async<F, T, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
     where
         F: Function<(T,), P>,
@@ -117,12 +173,16 @@ impl<'a> Mapping<'a> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
     pub fn starmap_async<F, S, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
     where
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
-        Task::new(self.core(), self.run(f, items), open_all)
+        let core = self.core();
+        let job = self.run(f, items, Job::attended(Arrival::AtOnce, &core.attended));
+        core.attend();
+        Task::new(core, job, open_all)
     }
 
     /// As [`Pool::imap`].
@@ -177,7 +237,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// Feeds all of the input to the pool.
-    fn run<F, S, P, I>(&self, f: F, items: I) -> Arc<Job>
+    fn run<F, S, P, I>(&self, f: F, items: I, job: Job) -> Arc<Job>
     where
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
@@ -185,12 +245,11 @@ impl<'a> Mapping<'a> {
         let (core, items) = (self.core(), items.into_iter());
         let size = ChunkSize::of(core, self.chunk, items.size_hint());
         let bound = core.options.bound.unwrap_or(CELLS);
-        let mut feeder = Feeder::new(core, Job::new(Arrival::AtOnce), f, items, size);
+        let mut feeder = Feeder::new(core, job, f, items, size);
         while feeder.feed() {
-            core.wait(Deadline::NEVER, || core.hub().waiting() < bound);
+            core.wait(Deadline::NEVER, || core.hub().has_room(bound));
         }
         feeder.close();
-        core.attend();
         feeder.job
     }
 }

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `handle`, `builder`, `mapping`, `stream`, `task`, `progress` | what the program sees |
+//! | `bar` | a bar for people |
 //! | `feeder` | from the items of an input to chunks |
 //! | `job`, `results` | what was asked for, and its outcomes |
 //! | `hub`, `unit` | the books: which chunk is where |
@@ -11,6 +12,8 @@
 //! | `worker` | a worker's own life |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 
+#[cfg(feature = "cli")]
+mod bar;
 mod board;
 mod builder;
 mod callbacks;

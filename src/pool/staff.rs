@@ -61,7 +61,13 @@ impl Worker {
             is_timed: core.options.time_limit.is_some(),
         };
         let name = format!("{}-{number}", core.options.name);
-        let process = Process::builder().daemon(true).name(name).spawn(worker::work, (boot,))?;
+        let builder = Process::builder().daemon(true).name(name);
+        #[cfg(crash_points)]
+        let builder = match &core.options.crash {
+            Some((point, passes)) if number == 1 => builder.crash_at_nth(point, *passes),
+            _ => builder,
+        };
+        let process = builder.spawn(worker::work, (boot,))?;
         if let Some(parcel) = &core.options.initializer {
             note::send(process.control(), parcel)?;
         }

@@ -36,7 +36,6 @@ where
     /// Keeps the workers busy: so many calls ahead, and no more.
     fn top_up(&mut self) {
         while self.feeder.fed() - self.given < self.feeder.lead() && self.feeder.feed() {}
-        self.core.attend();
     }
 
     fn next(&mut self) -> Option<Result<F::Output, TaskError>> {

@@ -39,7 +39,6 @@ use crate::sys::clock::Deadline;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a task's errors are heard of by who asks for its result"]
 pub struct Task<R> {
     core: Arc<Core>,
     job: Arc<Job>,
@@ -183,7 +182,7 @@ impl<R: DeserializeOwned> Task<R> {
     /// let (pool, (sender, results)) = (Pool::new(2)?, mpsc::channel());
     /// for n in 1..=3_u32 {
     ///     let sender = sender.clone();
-    ///     let _ = pool.apply_async(u32::pow, (n, 2)).on_done(move |result| sender.send(result.clone()).unwrap());
+    ///     pool.apply_async(u32::pow, (n, 2)).on_done(move |result| sender.send(result.clone()).unwrap());
     /// }
     /// pool.join();
     /// drop(sender);

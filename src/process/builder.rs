@@ -6,6 +6,7 @@ use super::entry;
 use super::function::{Encoded, Function};
 use super::handle::Process;
 use super::launch::{self, Options};
+use super::start_method::StartMethod;
 use super::stdio::Stdio;
 use crate::error::Result;
 
@@ -77,7 +78,7 @@ impl ProcessBuilder {
     /// other children it waits for.
     ///
     /// When this process is killed, the kernel kills its daemon children, too, at once. That holds however soon it dies,
-    /// and whichever thread started them; those started by other threads than the main one are started through one
+    /// and whichever thread started them; those executed for other threads than the main one are started through one
     /// thread that lives as long as the process. Only a child that changes its credentials escapes (see
     /// `PR_SET_PDEATHSIG` in prctl(2)).
     ///
@@ -225,6 +226,29 @@ impl ProcessBuilder {
     /// ```
     pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
         self.options.streams[2] = stream.into();
+        self
+    }
+
+    /// How the process comes into being (default: from the zygote, where there is one that can be used; otherwise by exec).
+    ///
+    /// Where one is asked for here, there is no other way: where the zygote cannot be used, [`spawn`](Self::spawn) says why.
+    /// See [`init_with_zygote`](crate::init_with_zygote).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Error, Process, StartMethod};
+    ///
+    /// fn main() -> crossproc::Result<()> {
+    ///     crossproc::init(); // without a zygote
+    ///     let error = Process::builder().start_method(StartMethod::Zygote).spawn(|| (), ()).unwrap_err();
+    ///     assert!(matches!(error, Error::Unsupported { .. }));
+    ///     Process::builder().start_method(StartMethod::Exec).spawn(|| (), ())?.join()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.options.method = Some(method);
         self
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Once, OnceLock};
 use std::thread;
 
 use super::function::{Encoded, Returned};
-use super::message::{self, MAGIC};
+use super::message::{self, MAGIC, Received};
 use super::own;
 use super::protocol::{ANSWER, Answer, REQUEST, Request};
 use super::registry;
@@ -101,13 +101,14 @@ pub fn init() {
     start(Mode::Program, || ());
 }
 
-/// Recognises a child, in which it first calls `prepare_child`, and then does not return.
-pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
+/// Recognises a child, in which it first calls `prepare_child`, and then does not return. Whether this was the first call.
+pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) -> bool {
     static START: Once = Once::new();
     static IS_CHILD: AtomicBool = AtomicBool::new(false);
     let came_early = !START.is_completed();
-    let mut control = None;
+    let (mut is_first, mut control) = (false, None);
     START.call_once(|| {
+        is_first = true;
         // Constructors run on the main thread; `MODE` stays empty, for this call and all later ones.
         if mode == Mode::Program && !spawn::on_main_thread() {
             return;
@@ -128,7 +129,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     // Not inside `call_once`: the child's function may call `init` again.
     if let Some(control) = control {
         prepare_child();
-        run(control);
+        run(control, |control| serve(request(control)?));
     }
     assert!(
         MODE.get().is_some(),
@@ -139,6 +140,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) {
     while came_early && IS_CHILD.load(Ordering::Relaxed) {
         thread::park();
     }
+    is_first
 }
 
 /// The parent, as the child sees it.
@@ -167,20 +169,22 @@ fn complain(reason: &str) {
     let _ = writeln!(io::stderr(), "crossproc: process {} ({}) failed: {reason}", own::identity().name, process::id());
 }
 
-static PARENT: OnceLock<Parent> = OnceLock::new();
+static PARENT: OnceLock<&Parent> = OnceLock::new();
 
 /// This process's end of the socket to its parent; `None` if crossproc did not start it, and in forked copies.
 pub(crate) fn control() -> Option<BorrowedFd<'static>> {
     PARENT.get().filter(|parent| fork::generation() == parent.generation).map(|parent| parent.control.as_fd())
 }
 
-fn run(control: OwnedFd) -> ! {
-    let parent: &'static Parent = PARENT.get_or_init(|| Parent { control, generation: fork::generation() });
+/// Does a child's `work`, which gets its end of the socket, sends what comes of it to the parent, and exits.
+pub(super) fn run(control: OwnedFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
+    let parent: &'static Parent = Box::leak(Box::new(Parent { control, generation: fork::generation() }));
+    let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
     let _ = send_answer(parent, &Answer::Hello, None);
     unwinding::record_panics_of_this_thread(|panic| {
         let _ = send_answer(parent, &Answer::Panicked(panic), None);
     });
-    let failed = match panic::catch_unwind(AssertUnwindSafe(|| serve(parent))) {
+    let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_fd()))) {
         Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
             Ok(can_be_asked) => {
                 if let Some(reason) = error.as_ref().filter(|_| !can_be_asked) {
@@ -203,11 +207,14 @@ fn run(control: OwnedFd) -> ! {
     process::exit(1)
 }
 
-/// Does what the parent asked for.
-fn serve(parent: &Parent) -> Result<Returned> {
-    let Some(mut request) = message::receive::<Request>(REQUEST, parent.control.as_fd())? else {
-        return Err(Error::Decode { what: REQUEST.into(), reason: "there is none".into() });
-    };
+/// What the parent asks for.
+pub(super) fn request(control: BorrowedFd<'_>) -> Result<Received<Request>> {
+    message::receive(REQUEST, control)?
+        .ok_or_else(|| Error::Decode { what: REQUEST.into(), reason: "there is none".into() })
+}
+
+/// Does what the parent asks for.
+pub(super) fn serve(mut request: Received<Request>) -> Result<Returned> {
     let head = &request.head;
     let entry = trampoline::at(&head.build, head.function)?;
     if head.daemon {

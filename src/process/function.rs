@@ -139,6 +139,13 @@ pub(super) struct Returned {
     pub(super) error: Option<String>,
 }
 
+impl Returned {
+    pub(super) fn of<R: Serialize>(result: &R) -> Result<Self> {
+        let parcel = pack(RESULT, result)?;
+        Ok(Returned { error: error_of::<R>(&parcel.bytes), result: Encoded(parcel) })
+    }
+}
+
 /// Encoded arguments, or an encoded result.
 #[doc(hidden)]
 pub struct Encoded(pub(crate) Parcel);
@@ -184,9 +191,7 @@ macro_rules! functions {
                 {
                     let ($($value,)*): ($($parameter,)*) = unpack(ARGUMENTS, bytes, descriptors)?;
                     let function = trampoline::conjure::<Callable>();
-                    let result = function($($value),*);
-                    let parcel = pack(RESULT, &result)?;
-                    Ok(Returned { error: error_of::<Output>(&parcel.bytes), result: Encoded(parcel) })
+                    Returned::of(&function($($value),*))
                 }
                 const { trampoline::assert_captures_nothing::<Callable>() };
                 Entry(run::<Callable, Output, $($parameter),*>)

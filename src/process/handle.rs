@@ -20,7 +20,8 @@ use crate::sys::clock::Deadline;
 
 /// A function that runs in a process of its own, and will return an `R`.
 ///
-/// The child is this same program, started anew: nothing is copied but the arguments, and it has no descriptors but its
+/// The child is this same program, started anew (or a copy of it as it was in the first line of `main`, after
+/// [`init_with_zygote`](crate::init_with_zygote)): nothing is copied but the arguments, and it has no descriptors but its
 /// standard streams, those of the handles among its arguments, and one socket to its parent. It shares what its
 /// arguments share. Everything that a [`Child`] can do, a `Process` can.
 ///

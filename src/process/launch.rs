@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -18,8 +18,10 @@ use super::message;
 use super::own;
 use super::protocol::{REQUEST, Request};
 use super::registry;
+use super::start_method::StartMethod;
 use super::stdio::{Stdio, Streams};
 use super::trampoline;
+use super::zygote;
 use crate::error::{Error, Result};
 use crate::segment::handle::Parcel;
 use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step, Strings};
@@ -36,6 +38,8 @@ pub(super) struct Options {
     pub(super) variables: BTreeMap<OsString, Option<OsString>>,
     pub(super) directory: Option<PathBuf>,
     pub(super) streams: [Stdio; 3],
+    /// `None`: from the zygote, if that can be.
+    pub(super) method: Option<StartMethod>,
     pub(super) crash: Option<(String, u32)>,
 }
 
@@ -63,25 +67,39 @@ pub(super) fn launch(
         parent_name: own::identity().name.clone(),
         crash: options.crash,
     };
-    let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
-    message::send(REQUEST, here.as_fd(), &request, &parcel.bytes, &parcel.descriptors())?;
-
+    let send = |here: BorrowedFd<'_>| message::send(REQUEST, here, &request, &parcel.bytes, &parcel.descriptors());
     let [input, output, errors] = options.streams;
+    let streams = Streams([input.open()?, output.open()?, errors.open()?]);
+    let directory = options.directory.clone().map(directory).transpose()?;
+    let environment = environment(options.clear_environment, &options.variables)?;
+    let register = |started: Started| {
+        let child = Child::new(started.pid, started.pidfd, request.child.name.clone(), options.daemon);
+        starting.complete(child.clone());
+        child
+    };
+
+    if options.method != Some(StartMethod::Exec) {
+        match zygote::start(environment.bytes(), options.directory.as_deref(), streams.borrow(), send) {
+            Ok((started, here)) => return Ok((register(started), here)),
+            Err(error) if options.method == Some(StartMethod::Zygote) => return Err(error),
+            Err(_) => {}
+        }
+    }
+
+    let (here, there) = socket::pair().map_err(|error| Error::os("create a socket pair", error))?;
+    send(here.as_fd())?;
     let through_launcher = options.daemon && !spawn::on_main_thread();
     let prepared = Prepared {
         arguments: arguments(),
-        environment: environment(options.clear_environment, &options.variables)?,
-        directory: options.directory.clone().map(directory).transpose()?,
-        streams: Streams([input.open()?, output.open()?, errors.open()?]),
+        environment,
+        directory,
+        streams,
         control: there,
         daemon: options.daemon,
         caller: if through_launcher { Caller::elsewhere() } else { Caller::here() },
     };
     let started = if through_launcher { launcher::run(move || prepared.start()) } else { prepared.start() };
-    let Started { pid, pidfd } = started.map_err(|failure| explain(failure, options.directory))?;
-    let child = Child::new(pid, pidfd, request.child.name, options.daemon);
-    starting.complete(child.clone());
-    Ok((child, here))
+    Ok((register(started.map_err(|failure| explain(failure, options.directory))?), here))
 }
 
 /// All that the system call needs, in a form that another thread can take over.
@@ -121,7 +139,7 @@ fn arguments() -> &'static Strings {
     })
 }
 
-fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
+pub(super) fn environment(clear: bool, changes: &BTreeMap<OsString, Option<OsString>>) -> Result<Strings> {
     let mut environment = Strings::new();
     if !clear {
         for (name, value) in env::vars_os().filter(|(name, _)| !changes.contains_key(name)) {

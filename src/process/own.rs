@@ -12,22 +12,46 @@ struct Own {
     identity: Identity,
     daemon: bool,
     parent: Option<Parent>,
+    /// How many children it has started.
+    started: AtomicU32,
+    /// Who it is instead, if it is a copy that [`Process::fork`](crate::Process::fork) has made.
+    copy: OnceLock<Box<Own>>,
+}
+
+impl Own {
+    fn new(identity: Identity, daemon: bool, parent: Option<Parent>) -> Self {
+        Own { identity, daemon, parent, started: AtomicU32::new(0), copy: OnceLock::new() }
+    }
 }
 
 static OWN: OnceLock<Own> = OnceLock::new();
 
 fn own() -> &'static Own {
-    OWN.get().unwrap_or_else(|| {
+    let mut own = OWN.get().unwrap_or_else(|| {
         let identity = Identity { name: "MainProcess".into(), line: Vec::new() };
-        fork::fill(&OWN, Own { identity, daemon: false, parent: None })
-    })
+        fork::fill(&OWN, Own::new(identity, false, None))
+    });
+    while let Some(copy) = own.copy.get() {
+        own = copy;
+    }
+    own
 }
 
 /// Tells this process who it is; once, before anything has asked.
 pub(super) fn become_child(request: &Request) {
     let parent = Parent { pid: request.parent_pid, name: request.parent_name.clone() };
     // Something did ask, before `init`: then it stays a main process in name.
-    fork::fill(&OWN, Own { identity: request.child.clone(), daemon: request.daemon, parent: Some(parent) });
+    fork::fill(&OWN, Own::new(request.child.clone(), request.daemon, Some(parent)));
+}
+
+/// Tells a forked copy of a process, whose only thread this is, who it is.
+pub(super) fn become_copy(identity: Identity, parent: Parent) {
+    let _ = own().copy.set(Box::new(Own::new(identity, false, Some(parent))));
+}
+
+/// This process, as its children know it.
+pub(super) fn as_parent() -> Parent {
+    Parent { pid: std::process::id(), name: own().identity.name.clone() }
 }
 
 pub(super) fn identity() -> &'static Identity {
@@ -36,9 +60,9 @@ pub(super) fn identity() -> &'static Identity {
 
 /// Who this process's next child is: named as Python does, `Process-2:1` being the first child of the second child.
 pub(super) fn next_child(name: Option<String>) -> Identity {
-    static STARTED: AtomicU32 = AtomicU32::new(0);
-    let mut line = own().identity.line.clone();
-    line.push(STARTED.fetch_add(1, Ordering::Relaxed) + 1);
+    let own = own();
+    let mut line = own.identity.line.clone();
+    line.push(own.started.fetch_add(1, Ordering::Relaxed) + 1);
     let numbers = || line.iter().map(u32::to_string).collect::<Vec<_>>().join(":");
     Identity { name: name.unwrap_or_else(|| format!("Process-{}", numbers())), line }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::child::Child;
 use super::entry::{self, Mode};
+use super::zygote;
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::fork;
@@ -142,6 +143,7 @@ pub(super) extern "C" fn at_exit() {
             Some(_) => {}
         }
     }
+    zygote::end();
 }
 
 /// A test that failed may have left a child that waits for it for ever.

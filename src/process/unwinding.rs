@@ -10,7 +10,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -39,9 +39,15 @@ pub(crate) fn be_quiet() {
 /// Has the calling thread's panics noted from now on. Where a panic aborts, nobody will catch it: then `last_words` is
 /// called with it at once.
 pub(super) fn record_panics_of_this_thread(last_words: impl Fn(Panic) + Send + Sync + 'static) {
+    /// How often this was called; a copy that a child has forked does so once more, and its original's hook is silent then.
+    static INSTALLED: AtomicU32 = AtomicU32::new(0);
+    let own = INSTALLED.fetch_add(1, Ordering::Relaxed) + 1; // Relaxed: only the thread that forked has changed it
     let recorded = thread::current().id();
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if INSTALLED.load(Ordering::Relaxed) != own {
+            return previous(info);
+        }
         if thread::current().id() == recorded {
             let panic = note(info);
             let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);

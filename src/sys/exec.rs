@@ -10,7 +10,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::mem;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -130,6 +130,18 @@ fn die_with(parent: u32) -> Result<(), Failed> {
     // SAFETY: has no preconditions.
     let now = unsafe { libc::getppid() };
     if now as u32 == parent { Ok(()) } else { Err(Failed { step: Step::DeathSignal, error: libc::ESRCH }) }
+}
+
+/// [`place_descriptors`], for a copy of a process that executes nothing: 0, 1, 2 and [`CONTROL`], which is close-on-exec
+/// and comes back, are all that is open then. Whoever owned any other descriptor has forgotten it.
+pub(super) fn keep_only(streams: [Option<RawFd>; 3], control: RawFd) -> io::Result<OwnedFd> {
+    let [input, output, errors] = streams;
+    place_descriptors(&[input, output, errors, Some(control)])
+        .map_err(|failed| io::Error::from_raw_os_error(failed.error))?;
+    // SAFETY: sets a flag of a descriptor; no memory is involved.
+    unsafe { libc::fcntl(CONTROL, libc::F_SETFD, libc::FD_CLOEXEC) };
+    // SAFETY: just put there, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(CONTROL) })
 }
 
 fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {

@@ -12,10 +12,14 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::spawn::Started;
 use crate::error::{Error, OsError, Result};
 
 /// The wiped page, null until `prepare`.
@@ -58,6 +62,40 @@ fn register_handlers() -> Result<()> {
         }
         code => Err(Error::os("register fork handlers", OsError::from_code(code))),
     }
+}
+
+pub(crate) enum Forked {
+    Original(Started),
+    Copy,
+}
+
+/// fork(3), which has the C library put its own house in order.
+///
+/// # Safety
+///
+/// The copy has this thread only, and does what other threads cannot have broken by not being there.
+pub(crate) unsafe fn fork() -> io::Result<Forked> {
+    // SAFETY: the caller's promise.
+    let pid = match unsafe { libc::fork() } {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => return Ok(Forked::Copy),
+        pid => pid,
+    };
+    // Its number is its own: nobody waits for what nobody knows. (Unless all children are waited for, or SIGCHLD is ignored: then
+    // it would have to end at once, and another process to get the same number.)
+    // SAFETY: no memory is involved.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if pidfd == -1 {
+        let error = io::Error::last_os_error();
+        // SAFETY: has no memory arguments.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        // SAFETY: no status is asked for.
+        unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+        return Err(error);
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as c_int) };
+    Ok(Forked::Original(Started { pid: pid as u32, pidfd }))
 }
 
 /// A number that differs between this process and every process it was forked from; 0 before [`prepare`].

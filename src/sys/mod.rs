@@ -15,6 +15,7 @@ pub(crate) mod exit;
 pub(crate) mod facts;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod heritage;
 pub(crate) mod interrupt;
 pub(crate) mod liveness;
 pub(crate) mod map;
@@ -32,6 +33,7 @@ pub(crate) mod spawn;
 pub(crate) mod spin;
 pub(crate) mod stack;
 pub(crate) mod thread;
+pub(crate) mod zygote;
 
 /// The atomics of shared memory.
 pub(crate) mod atomic {

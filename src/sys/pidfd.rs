@@ -87,9 +87,11 @@ pub(crate) fn reap(process: BorrowedFd<'_>) {
     let _ = waitid(process, &mut info, libc::WEXITED | libc::WNOHANG);
 }
 
+/// Children whose end sends no signal, as those of a zygote, are waited for, too: `__WALL`.
 fn waitid(process: BorrowedFd<'_>, info: &mut libc::siginfo_t, options: i32) -> io::Result<()> {
+    let process = process.as_raw_fd() as libc::id_t;
     // SAFETY: `info` outlives the call.
-    match unsafe { libc::waitid(libc::P_PIDFD, process.as_raw_fd() as libc::id_t, info, options) } {
+    match unsafe { libc::waitid(libc::P_PIDFD, process, info, options | libc::__WALL) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

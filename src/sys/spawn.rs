@@ -58,6 +58,11 @@ impl Strings {
         self.bytes.push(0);
     }
 
+    /// All of them, each with the zero byte at its end.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The list that execve(2) takes; valid as long as nothing is added.
     fn pointers(&self) -> Vec<*const c_char> {
         let place = |&start: &usize| self.bytes[start..].as_ptr().cast();

@@ -3,11 +3,23 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callback_waits;
 mod callbacks;
+mod calls;
 mod copies;
+mod deaths;
 mod descriptors;
 mod endings;
+mod ends;
+mod futures;
 mod kills;
+mod lazy;
+mod leaks;
+mod limits;
+mod maps;
 mod panics;
+mod passing;
+mod tasks;
+mod workers;
 
 crossproc::test_support!();

@@ -1,0 +1,149 @@
+//! Copies of this process that are not made by fork(3): a zygote, and the children that it makes for its parent.
+//!
+//! | | parent | the signal at its end |
+//! |---|---|---|
+//! | zygote | the process that makes it | none, so that a plain waitpid(2) neither finds it nor waits for it |
+//! | child | the zygote's (`CLONE_PARENT`) | as the zygote's: the kernel leaves no choice |
+//!
+//! A raw clone(2) leaves the C library's notes of the thread as they were: its number, which the kernel corrects if it is
+//! told where it stands (`CLONE_CHILD_SETTID`), and its list of robust mutexes, which the kernel forgets. All else that
+//! fork(3) does is about other threads, of which there are none.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_long, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr::{self, NonNull};
+
+use super::exec;
+use super::exit;
+use super::heritage::Heritage;
+use super::spawn::{self, Started};
+
+/// Makes copies of this process, which has one thread only.
+pub(crate) struct Cloner {
+    /// Where the C library keeps the thread's number.
+    thread_id: NonNull<libc::pid_t>,
+    robust_list: (*mut c_void, usize),
+}
+
+pub(crate) enum Side {
+    Original(Started),
+    Copy,
+}
+
+impl Cloner {
+    /// `None` where a copy would not be whole: it would not have this process's other threads, but all that these hold; and
+    /// a C library may keep its thread's number elsewhere, or the kernel not say where. As long as it lives, nobody starts a
+    /// thread.
+    pub(crate) fn new(here: &Heritage) -> Option<Self> {
+        if !here.is_only_thread {
+            return None;
+        }
+        let mut place: *mut libc::pid_t = ptr::null_mut();
+        // SAFETY: the kernel writes a pointer to `place`.
+        let known = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut place) } == 0;
+        let thread_id = NonNull::new(place).filter(|_| known)?;
+        // SAFETY: the C library had the kernel clear an integer there when the thread ends; that is not before ours.
+        let noted = unsafe { thread_id.read() };
+        // SAFETY: has no preconditions.
+        if noted != unsafe { libc::gettid() } {
+            return None;
+        }
+        let (mut head, mut length) = (ptr::null_mut(), 0_usize);
+        // SAFETY: the kernel writes a pointer and a length.
+        let asked = unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut length) };
+        (asked == 0).then_some(Cloner { thread_id, robust_list: (head, length) })
+    }
+
+    /// Makes a zygote; returns in both.
+    pub(crate) fn zygote(&self) -> io::Result<Side> {
+        self.clone(0)
+    }
+
+    /// Makes a child of this process's parent; returns in both.
+    pub(crate) fn sibling(&self) -> io::Result<Side> {
+        self.clone(libc::CLONE_PARENT)
+    }
+
+    fn clone(&self, parent: c_int) -> io::Result<Side> {
+        let flags = parent | libc::CLONE_PIDFD | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
+        let flags = c_long::from(flags);
+        let (stack, thread_local) = (ptr::null_mut::<c_void>(), ptr::null_mut::<c_void>());
+        let mut pidfd: c_int = -1;
+        let (place, thread_id) = (&raw mut pidfd, self.thread_id.as_ptr());
+        // SAFETY: the copy has memory of its own (no CLONE_VM), and goes on here, on its copy of this stack; all that is
+        // not copied are other threads, and there are none (`new`). The kernel writes the pidfd here, and the copy's number
+        // where the copy's C library keeps it.
+        #[cfg(target_arch = "x86_64")]
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, stack, place, thread_id, thread_local) };
+        // SAFETY: as above; this architecture has the last two the other way round.
+        #[cfg(target_arch = "aarch64")]
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, stack, place, thread_local, thread_id) };
+        match pid {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                let (head, length) = self.robust_list;
+                // SAFETY: the copy of the list that the C library had told the kernel of.
+                unsafe { libc::syscall(libc::SYS_set_robust_list, head, length) };
+                Ok(Side::Copy)
+            }
+            pid => {
+                // SAFETY: the kernel just made this descriptor for us.
+                let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+                Ok(Side::Original(Started { pid: pid as u32, pidfd }))
+            }
+        }
+    }
+}
+
+/// Makes this copy of `parent` one that keeps nothing of it in use: no descriptor but `socket`, no directory. No signal
+/// but SIGKILL ends it, and that one comes when `parent` ends.
+pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<OwnedFd> {
+    spawn::block_signals();
+    exit::die_with_parent(parent);
+    // SAFETY: the path is a C string.
+    unsafe { libc::chdir(c"/".as_ptr()) };
+    // Where there is no such file, the streams are closed, and stay so in children whose parent has none.
+    let null = File::options().read(true).write(true).open("/dev/null").ok().map(IntoRawFd::into_raw_fd);
+    exec::keep_only([null; 3], socket.into_raw_fd())
+}
+
+/// What a zygote's child is to have open; all else is closed.
+pub(crate) struct Descriptors {
+    pub(crate) control: OwnedFd,
+    /// `None`: nothing, as the zygote.
+    pub(crate) streams: [Option<OwnedFd>; 3],
+}
+
+impl Descriptors {
+    /// Puts them in their places; the control socket at its own. Whoever else owns a descriptor has forgotten it.
+    pub(crate) fn keep_only(self) -> io::Result<OwnedFd> {
+        let streams = self.streams.map(|stream| stream.map(IntoRawFd::into_raw_fd));
+        exec::keep_only(streams, self.control.into_raw_fd())
+    }
+}
+
+/// Makes a directory the current one.
+pub(crate) fn enter(directory: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    match unsafe { libc::fchdir(directory.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The standard streams of this process that its children inherit; `None` for one that is closed, or a file of its own by
+/// now.
+pub(crate) fn inherited_streams() -> [Option<BorrowedFd<'static>>; 3] {
+    [0, 1, 2].map(inherited_stream)
+}
+
+fn inherited_stream(stream: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: asks for a flag; no memory is involved.
+    let flags = unsafe { libc::fcntl(stream, libc::F_GETFD) };
+    // SAFETY: open, and standard streams are nobody's to close.
+    (flags != -1 && flags & libc::FD_CLOEXEC == 0).then(|| unsafe { BorrowedFd::borrow_raw(stream) })
+}

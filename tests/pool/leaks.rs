@@ -1,0 +1,81 @@
+//! What pools and workers leave behind in the process: nothing.
+
+use std::fs;
+use std::thread;
+
+use crossproc::{Pool, Process, TaskError, active_children};
+
+use crate::common::watchdog;
+
+/// Open files and threads of this process.
+fn counts() -> (usize, usize) {
+    let entries = |folder| fs::read_dir(folder).unwrap().count();
+    (entries("/proc/self/fd"), entries("/proc/self/task"))
+}
+
+/// Does `work` until nothing is new to it, then again and again; waits until there is no more than there was in between, as
+/// threads of pools end when they see to it.
+fn leaves_nothing(times: u32, work: fn()) {
+    (0..3).for_each(|_| work());
+    let settled = || loop {
+        let before = counts();
+        (0..1_000).for_each(|_| thread::yield_now());
+        if counts() == before {
+            return before;
+        }
+    };
+    let (files, threads) = settled();
+    (0..times).for_each(|_| work());
+    loop {
+        let (files_now, threads_now) = counts();
+        if files_now <= files && threads_now <= threads && active_children().is_empty() {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+fn use_a_pool() {
+    let pool = Pool::new(2).unwrap();
+    assert_eq!(pool.map(|n: u32| n, 0..3), Ok(vec![0, 1, 2]));
+    let task = pool.apply_async(|| 7, ()).on_done(|_| ());
+    assert_eq!(task.get(), Ok(7));
+    let long = pool.apply(|| vec![7_u8; 300 << 10], ()).unwrap();
+    assert_eq!(long.len(), 300 << 10);
+}
+
+#[test]
+fn pools_leave_neither_files_nor_threads() {
+    let _watchdog = watchdog();
+    let times = if cfg!(debug_assertions) { 30 } else { 200 };
+    Process::spawn(|times: u32| leaves_nothing(times, use_a_pool), (times,)).unwrap().join().unwrap();
+}
+
+/// Within one pool, by every way in which a worker is replaced.
+fn replace_workers(times: u64) {
+    let pool = Pool::builder().workers(2).max_tasks_per_worker(1).start().unwrap();
+    let round = |count: u64| {
+        let end = |n: u64| if n % 5 == 4 { std::process::exit(3) } else { n };
+        for (n, outcome) in (0..count).zip(pool.chunk(1).imap(end, 0..count)) {
+            let is_right = match outcome {
+                Err(TaskError::WorkerDied { .. }) => n % 5 == 4,
+                other => other == Ok(n),
+            };
+            assert!(is_right, "{n}");
+        }
+    };
+    round(20);
+    let (files, threads) = counts();
+    round(times);
+    // A worker that has just been replaced may not be buried yet, nor the new one have said that it is ready.
+    while counts().0 > files || counts().1 > threads {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn workers_leave_neither_files_nor_threads() {
+    let _watchdog = watchdog();
+    let times = if cfg!(debug_assertions) { 200 } else { 2_000 };
+    Process::spawn(replace_workers, (times,)).unwrap().join().unwrap();
+}

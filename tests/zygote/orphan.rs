@@ -1,0 +1,55 @@
+//! A zygote that dies between clone and answer.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use crossproc::{Process, RawValue};
+
+use crate::common::processes::signal;
+use crate::zygotes::own_zygote;
+
+/// Kills the zygote when it has cloned, and lets the child go; how that ended. `None` where tracing is forbidden.
+fn kill_after_clone(zygote: u32, ready: mpsc::Sender<()>) -> Option<i32> {
+    let zygote = zygote.cast_signed();
+    let none = ptr::null_mut::<libc::c_void>();
+    let options = libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEFORK;
+    // SAFETY: attaches to a child of this process; no memory is involved.
+    let seized = unsafe { libc::ptrace(libc::PTRACE_SEIZE, zygote, none, options as usize) } == 0;
+    ready.send(()).unwrap();
+    if !seized {
+        return None;
+    }
+    let wait = |pid| {
+        let mut status = -1;
+        // SAFETY: `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, libc::__WALL) }, pid);
+        status
+    };
+    assert!(libc::WIFSTOPPED(wait(zygote)));
+    let mut child = 0_u64;
+    // SAFETY: the zygote is stopped under this thread's eyes; the kernel writes one word.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, zygote, none, &raw mut child) }, 0);
+    let child = child as i32;
+    assert!(libc::WIFSTOPPED(wait(child)));
+    signal(zygote as u32, libc::SIGKILL);
+    // SAFETY: as above; no memory is involved.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_DETACH, child, none, none) }, 0);
+    Some(wait(child))
+}
+
+pub(crate) fn a_child_that_its_parent_does_not_know_runs_nothing() {
+    let count = RawValue::new(AtomicU32::new(0)).unwrap();
+    let zygote = own_zygote();
+    let (ready, is_ready) = mpsc::channel();
+    let tracer = thread::spawn(move || kill_after_clone(zygote, ready));
+    is_ready.recv().unwrap();
+    let add = |count: RawValue<AtomicU32>| count.fetch_add(1, Ordering::Relaxed);
+    Process::spawn(add, (&count,)).unwrap().join().unwrap();
+    match tracer.join().unwrap() {
+        None => println!("tracing is not allowed here"),
+        Some(status) => assert_eq!(status, 0),
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
