@@ -99,7 +99,7 @@ fn a_result_that_cannot_be_taken_in_is_not_another_ones() {
                 match outcome {
                     Ok(result) => assert!(result == vec![number; LONG], "{number} has what {} returned", result[0]),
                     Err(error) => {
-                        assert!(matches!(error, TaskError::Decode { .. }) && number == 0, "{number}: {error}")
+                        assert!(matches!(error, TaskError::Decode { .. }) && number == 0, "{number}: {error}");
                     }
                 }
             }
