@@ -29,11 +29,11 @@ pub enum TaskError {
     /// Its function panicked. The worker goes on, unless the panic could not unwind.
     #[error("task {task} panicked at {location} in process {pid}: {message}")]
     Panicked {
-        /// The panic's message.
+        /// The panic's message, no more than 64 KiB of it.
         message: String,
         /// `file:line:column` of the panic.
         location: String,
-        /// The panic's backtrace, where `RUST_BACKTRACE` asks for one.
+        /// The panic's backtrace, where `RUST_BACKTRACE` asks for one, no more than 64 KiB of it.
         backtrace: Option<String>,
         /// The worker's process id.
         pid: u32,
@@ -78,4 +78,15 @@ pub enum TaskError {
         /// Why not.
         reason: String,
     },
+}
+
+impl TaskError {
+    /// All texts that may be of any length.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            TaskError::Panicked { message, backtrace, .. } => backtrace.iter_mut().chain([message]).collect(),
+            TaskError::Encode { reason } | TaskError::Decode { reason } | TaskError::NotRun { reason } => vec![reason],
+            TaskError::WorkerDied { .. } | TaskError::TimedOut | TaskError::Cancelled => Vec::new(),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The thread on which callbacks run, one at a time.
 
+use std::any::Any;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +22,7 @@ impl Callbacks {
         if thread.is_none() {
             let (sender, callbacks) = mpsc::channel::<Callback>();
             let started = thread::Builder::new().name("crossproc-callbacks".into()).spawn(move || {
-                callbacks.into_iter().for_each(run_one);
+                callbacks.into_iter().for_each(contain);
             });
             *thread = started.ok().map(|handle| (sender, handle.thread().id()));
         }
@@ -30,13 +32,13 @@ impl Callbacks {
             }
             None => {
                 drop(thread);
-                run_one(callback);
+                contain(callback);
             }
         }
     }
 
-    /// Whether the caller is one.
-    pub(super) fn is_here(&self) -> bool {
+    /// Whether the calling thread is that thread.
+    pub(super) fn are_here(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_some_and(|(_, id)| *id == thread::current().id())
     }
@@ -57,7 +59,16 @@ impl Callbacks {
     }
 }
 
-/// A panic of one is printed, as that of a thread, and harms no other.
-fn run_one(callback: Callback) {
-    let _ = panic::catch_unwind(AssertUnwindSafe(callback));
+/// Calls what the program has given us. A panic is printed, as that of a thread, and harms nobody else.
+pub(super) fn contain(call: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
+        dispose(payload);
+    }
+}
+
+/// Drops what a panic has left, which may panic, too.
+pub(super) fn dispose(payload: Box<dyn Any + Send>) {
+    if let Err(further) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(further); // whoever goes that far may leak
+    }
 }

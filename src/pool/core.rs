@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::board::{Board, CELLS};
-use super::callbacks::Callbacks;
+use super::callbacks::{self, Callbacks};
 use super::desk::{self, Desk};
 use super::gate::{Gate, Lead};
 use super::hub::{Hub, MOST_MESSAGE, Phase};
@@ -104,8 +104,14 @@ impl Core {
 
     /// Does what a job's end has set going.
     pub(super) fn follow(&self, aftermath: Aftermath) {
-        aftermath.wakers.into_iter().for_each(std::task::Waker::wake);
+        aftermath.wakers.into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
         aftermath.callbacks.into_iter().for_each(|callback| self.callbacks.run(callback));
+    }
+
+    /// Whether a job is complete and its callbacks have run. For a callback, which they would have to wait for: whether it is
+    /// complete.
+    pub(super) fn is_over(&self, job: &Job) -> bool {
+        job.is_complete() && (job.is_over() || self.callbacks.are_here())
     }
 
     /// Why no task can be submitted, if so.
@@ -121,7 +127,13 @@ impl Core {
     }
 
     pub(super) fn submit(&self, unit: Unit) {
-        self.with_hub(|hub| hub.submit(unit, &self.board, &self.orders));
+        self.with_hub(|hub| {
+            // While there is nothing to do, the keeper does not look at the time.
+            if self.options.time_limit.is_some() && hub.is_idle() {
+                self.alarm.raise();
+            }
+            hub.submit(unit, &self.board, &self.orders);
+        });
     }
 
     /// Whether there are results to come that nobody may be waiting for.
@@ -131,7 +143,7 @@ impl Core {
 
     /// Sees to it that results are collected while nobody waits for them, if some have to be.
     pub(super) fn attend(&self) {
-        if self.has_unattended() {
+        if !self.is_copied() && self.has_unattended() {
             self.gate.attend();
         }
     }
@@ -177,10 +189,14 @@ impl Core {
         self.gate.wake();
     }
 
-    /// Waits until `is_done`, which only what results set going makes so.
+    /// Waits until `is_done`, which only what results set going makes so. Not in a forked copy, which does not even ask: it
+    /// may have been made while another thread held a lock.
     pub(super) fn wait(&self, deadline: Deadline, is_done: impl Fn() -> bool) -> bool {
+        if self.is_copied() {
+            return false;
+        }
         while !is_done() {
-            if deadline.has_passed() || self.is_copied() {
+            if deadline.has_passed() {
                 return false;
             }
             match self.gate.lead() {

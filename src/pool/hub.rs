@@ -149,7 +149,7 @@ impl Hub {
         let mut last = None;
         while let Ok(record) = worker.results.try_recv_ref() {
             let Some((head, payload)) = Head::split(&record) else { continue };
-            let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result());
+            let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
             // Of what is not there any more, or comes twice, nothing is wanted.
             let Some(unit) = self.unit(head.cell, head.generation) else { continue };
             match (head.tag, apart) {

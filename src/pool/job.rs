@@ -85,10 +85,8 @@ impl Job {
             count.fetch_sub(1, SeqCst);
         }
         state.has_ended = true;
-        let callbacks = mem::take(&mut state.callbacks);
-        // With callbacks, the end is when they have returned.
-        let wakers = if state.calling == 0 { mem::take(&mut state.wakers) } else { Vec::new() };
-        Aftermath { wakers, callbacks }
+        // With callbacks, the end is when they have returned; but not for a callback that waits.
+        Aftermath { wakers: mem::take(&mut state.wakers), callbacks: mem::take(&mut state.callbacks) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -144,11 +144,9 @@ impl Keeper {
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
-                // Without memory or a descriptor for that, an answer without anything. That fails where the worker is dead.
-                if note::send(worker.socket.as_fd(), &answer.unwrap_or_default()).is_err()
-                    && note::send(worker.socket.as_fd(), &Parcel::default()).is_err()
-                {
-                    let _ = worker.socket.process.kill();
+                match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
+                    Err(error) if !note::nobody_listens(&error) => worker.fail(&error),
+                    _ => {}
                 }
             }
             if worker.socket.is_ready && !was_ready {
@@ -189,6 +187,9 @@ impl Keeper {
     fn mind_the_time(core: &Core) -> Deadline {
         let Some(limit) = core.options.time_limit else { return Deadline::NEVER };
         core.with_hub(|hub| {
+            if hub.is_idle() {
+                return Deadline::NEVER; // the next one to submit raises the alarm
+            }
             let now = clock::nanoseconds();
             let mut wake = Deadline::after(limit);
             for (cell, generation, worker, at) in hub.started(&core.board) {

@@ -249,9 +249,7 @@ impl<'a> Mapping<'a> {
         let size = ChunkSize::of(core, self.chunk, items.size_hint());
         let mut feeder = Feeder::new(core, job, f, items, size);
         while feeder.feed() {
-            if !core.hub().has_room(bound) {
-                core.wait(Deadline::NEVER, || core.hub().has_room(bound));
-            }
+            core.wait(Deadline::NEVER, || core.hub().has_room(bound));
         }
         feeder.close()
     }

@@ -69,10 +69,8 @@ impl<'de> Deserialize<'de> for Bytes {
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                let mut copy = Vec::new();
-                copy.try_reserve_exact(bytes.len()).map_err(E::custom)?;
-                copy.extend_from_slice(bytes);
-                Ok(Bytes::new(copy))
+                // Without memory this process ends, and another one gets the order: one that does not decode would be gone.
+                Ok(Bytes::new(bytes.to_vec()))
             }
         }
         deserializer.deserialize_bytes(Whole).map_err(D::Error::custom)
@@ -113,7 +111,7 @@ pub(super) enum Tag {
     Failed = 1,
     /// The same, and the calls behind it were not begun: after arguments that did not decode, nobody knows where the next begin.
     Stopped = 2,
-    /// The result of a call is in the socket.
+    /// The result of a call is in the socket, under the number in eight bytes here.
     InSocket = 3,
 }
 
@@ -137,8 +135,8 @@ pub(super) enum Ask {
     Segment(u64),
     /// For the arguments of what this cell has.
     Arguments(u32),
-    /// The encoded result of a call follows.
-    Result,
+    /// The encoded result of a call follows; it has a number, which grows.
+    Result(u64),
 }
 
 /// Why a worker cannot work.

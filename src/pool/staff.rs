@@ -26,7 +26,10 @@ pub(super) struct Worker {
 /// The pool's end of the socket of a worker.
 pub(super) struct Socket {
     pub(super) process: Arc<Process<()>>,
-    results: VecDeque<(Received<()>, usize)>,
+    /// By their numbers; each begins so many bytes behind the beginning of its message.
+    results: VecDeque<(u64, Received<()>, usize)>,
+    /// Something came that this process could not take in, for want of a descriptor.
+    has_lost: bool,
     /// Whether the worker's initializer has run.
     pub(super) is_ready: bool,
     /// Nothing more will come.
@@ -71,6 +74,12 @@ impl Worker {
         Ok(Worker { number, results, socket: Socket::new(process), verdict: None })
     }
 
+    /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.verdict.get_or_insert_with(|| TaskError::Encode { reason: format!("{error:?}") });
+        let _ = self.socket.process.kill();
+    }
+
     /// What the death of this worker means for the task that it was at.
     pub(super) fn outcome(&mut self, exit: Exit) -> TaskError {
         if let Some(verdict) = self.verdict.take() {
@@ -112,7 +121,7 @@ impl Worker {
 impl Socket {
     fn new(process: Process<()>) -> Self {
         let process = Arc::new(process);
-        Socket { process, results: VecDeque::new(), is_ready: false, has_ended: false, failure: None }
+        Socket { process, results: VecDeque::new(), has_lost: false, is_ready: false, has_ended: false, failure: None }
     }
 
     /// Takes the next message in; what it asks for, or `None` if there is no more.
@@ -130,11 +139,19 @@ impl Socket {
                 Ok(None) => return None,
                 // What comes next would not be understood, either.
                 Err(error) => {
-                    self.failure = Some(Failure::Failed(error));
-                    let _ = self.process.kill();
+                    self.lose(error);
                     return None;
                 }
             }
+        }
+    }
+
+    /// A message is lost. It was a result if the worker was ready: all else is short.
+    fn lose(&mut self, error: Error) {
+        if self.is_ready {
+            self.has_lost = true;
+        } else {
+            self.failure = Some(Failure::Failed(error));
         }
     }
 
@@ -145,28 +162,32 @@ impl Socket {
             Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
             Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
             Ok((Ask::Arguments(cell), _)) => return Some(Question::Arguments(cell)),
-            Ok((Ask::Result, rest)) => {
+            Ok((Ask::Result(number), rest)) => {
                 let start = body.len() - rest.len();
-                self.results.push_back((received, start));
+                self.results.push_back((number, received, start));
             }
             Err(error) => {
-                let error = Error::Decode { what: "what a worker says".into(), reason: error.to_string() };
-                self.failure = Some(Failure::Failed(error));
+                self.lose(Error::Decode { what: "what a worker says".into(), reason: error.to_string() });
             }
         }
         None
     }
 
-    /// The next of the results that came this way.
-    pub(super) fn take_result(&mut self) -> Result<(Received<()>, usize)> {
-        while self.results.is_empty()
+    /// The result that came this way under the number in a record. If it is lost, no other one is taken for it.
+    pub(super) fn take_result(&mut self, number: &[u8]) -> Result<(Received<()>, usize)> {
+        let missing = || Error::Decode { what: "a result".into(), reason: "it could not be taken in".into() };
+        let number = u64::from_ne_bytes(number.try_into().map_err(|_| missing())?);
+        // No question comes before a result: who asks waits for the answer. But where something is lost, it may be the result.
+        while !self.has_lost
+            && self.results.back().is_none_or(|(last, ..)| *last < number)
             && let Ok(Some(Heard::Note(received))) = note::receive(self.process.control())
         {
-            // No question comes before a result: who asks waits for the answer.
             self.understand(received);
         }
-        let missing = || Error::Decode { what: "a result".into(), reason: "it is not there".into() };
-        self.results.pop_front().ok_or_else(missing)
+        self.has_lost = false;
+        self.results.retain(|(found, ..)| *found >= number);
+        let (_, received, start) = self.results.pop_front_if(|(found, ..)| *found == number).ok_or_else(missing)?;
+        Ok((received, start))
     }
 }
 

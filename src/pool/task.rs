@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::callbacks;
 use super::core::Core;
 use super::job::Job;
 use super::results::Outcomes;
@@ -181,6 +182,9 @@ impl<R: DeserializeOwned> Task<R> {
     where
         R: Send + 'static,
     {
+        if self.core.is_copied() {
+            return self;
+        }
         let (core, job, opened, how) =
             (Arc::downgrade(&self.core), Arc::clone(&self.job), Arc::clone(&self.opened), self.open);
         let call = Box::new(move || {
@@ -238,7 +242,7 @@ impl<R> Task<R> {
     ///
     /// See [`is_successful`](Self::is_successful).
     pub fn wait(&self) {
-        self.core.wait(Deadline::NEVER, || self.is_ready());
+        self.core.wait(Deadline::NEVER, || self.core.is_over(&self.job));
     }
 
     /// The same, for `timeout` at most (monotonic); whether it is.
@@ -258,7 +262,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.core.wait(Deadline::after(timeout), || self.is_ready())
+        self.core.wait(Deadline::after(timeout), || self.core.is_over(&self.job))
     }
 
     /// Whether it is done, and its callbacks have run. Final if so.
@@ -278,8 +282,7 @@ impl<R> Task<R> {
     /// # }
     /// ```
     pub fn is_ready(&self) -> bool {
-        // A callback that waits for its own kind would wait for ever.
-        self.job.is_over() || self.job.is_complete() && self.core.callbacks.is_here()
+        !self.core.is_copied() && self.core.is_over(&self.job)
     }
 
     /// Ends it as [`Cancelled`](TaskError::Cancelled), unless it is done; whether it was not.
@@ -346,10 +349,12 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_any(tasks: &[Task<R>], timeout: Option<Duration>) -> Vec<usize> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        let waker = WAKER.with(Waker::clone);
+        let waker = UNPARK.with(Waker::clone);
         loop {
             // First the wakers, then the look: what ends in between wakes us.
-            let has_ended = |task: &Task<R>| !task.job.wake_at_end(&waker);
+            let has_ended = |task: &Task<R>| {
+                !task.core.is_copied() && (!task.job.wake_at_end(&waker) || task.core.is_over(&task.job))
+            };
             let ready: Vec<_> = (0..tasks.len()).filter(|&index| has_ended(&tasks[index])).collect();
             let is_copied = tasks.first().is_none_or(|task| task.core.is_copied());
             if !ready.is_empty() || is_copied || deadline.has_passed() {
@@ -379,7 +384,7 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_all(tasks: &[Task<R>], timeout: Option<Duration>) -> bool {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        tasks.iter().all(|task| task.core.wait(deadline, || task.is_ready()))
+        tasks.iter().all(|task| task.core.wait(deadline, || task.core.is_over(&task.job)))
     }
 }
 
@@ -391,7 +396,7 @@ impl<R: DeserializeOwned> Future for Task<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.is_taken, "a task was polled after it was ready");
-        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) {
+        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) && !self.core.is_over(&self.job) {
             return Poll::Pending;
         }
         self.is_taken = true;
@@ -445,10 +450,14 @@ fn open<'a, R>(
 ) -> MutexGuard<'a, Option<Result<R, TaskError>>> {
     let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
     if opened.is_none() {
-        // The outcome is taken, so that a panic of the type's own code must not be the end of it.
-        let decoded = panic::catch_unwind(AssertUnwindSafe(|| job.take_all().and_then(open)));
-        let panicked = |_| Err(TaskError::Decode { reason: "decoding the result panicked".into() });
-        *opened = Some(decoded.unwrap_or_else(panicked));
+        let outcome = job.take_all().and_then(|outcomes| {
+            // The first to ask is not the only one: the others need an outcome, too.
+            panic::catch_unwind(AssertUnwindSafe(|| open(outcomes))).unwrap_or_else(|payload| {
+                callbacks::dispose(payload);
+                Err(TaskError::Decode { reason: "the decoding of the result panicked".into() })
+            })
+        });
+        *opened = Some(outcome);
     }
     opened
 }
@@ -461,14 +470,14 @@ struct Called<'a> {
 
 impl Drop for Called<'_> {
     fn drop(&mut self) {
-        self.job.has_called().into_iter().for_each(Waker::wake);
+        self.job.has_called().into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
         (self.wake)();
     }
 }
 
 thread_local! {
-    /// One for all that this thread waits for: tasks know it again.
-    static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    /// One for each thread: a job that it is told to wake by again knows it already.
+    static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
 struct Unpark(Thread);

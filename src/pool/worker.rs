@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::callbacks::dispose;
 use super::desk::Desk;
 use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
@@ -22,6 +23,9 @@ use crate::sys::{clock, interrupt};
 /// A guess.
 const LONGEST: usize = 64 << 10;
 
+/// The most bytes of each text in an error. A guess.
+const LONGEST_TEXT: usize = 64 << 10;
+
 /// How long an idle worker stays attached to what its last tasks used. A guess.
 const MEMORY: Duration = Duration::from_millis(100);
 
@@ -35,6 +39,8 @@ struct Worker {
     known: BTreeMap<u64, Arc<Segment>>,
     /// Calls so far.
     calls: u64,
+    /// Results that went through the socket.
+    apart: u64,
     /// The record that is being made: results that have not been sent, and so many.
     results: Vec<u8>,
     count: u32,
@@ -51,7 +57,7 @@ pub(super) fn work(boot: Boot) {
         Ok(Err(failure)) => Some(failure),
         Err(payload) => Some(Failure::Panicked(describe_panic(&*payload))),
     };
-    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, results: Vec::new(), count: 0 };
+    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, apart: 0, results: Vec::new(), count: 0 };
     match failure {
         Some(failure) => worker.ask(&Ask::NotReady(failure)),
         None => {
@@ -117,8 +123,8 @@ impl Worker {
         match taken {
             Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
             Err(error) => {
-                let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
-                (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, &error));
+                let error = TaskError::Decode { reason: format!("{error:?}") };
+                (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
             }
         }
         self.boot.board.set_running(self.boot.place as usize, 0);
@@ -128,8 +134,8 @@ impl Worker {
         let step = match step_at(order.function) {
             Ok(step) => step,
             Err(error) => {
-                let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
-                return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, &error));
+                let error = TaskError::Decode { reason: format!("{error:?}") };
+                return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
             }
         };
         self.begin(order);
@@ -152,25 +158,26 @@ impl Worker {
             match called {
                 Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[4..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
-                    let error = TaskError::Encode { reason: cut(format!("{error:?}")) };
-                    self.fail(order, call, Tag::Failed, &error);
+                    let error = TaskError::Encode { reason: format!("{error:?}") };
+                    self.fail(order, call, Tag::Failed, error);
                 }
                 Ok(Err(Fault::Arguments(error))) => {
-                    let error = TaskError::Decode { reason: cut(format!("{error:?}")) };
-                    return self.fail(order, call, if is_last { Tag::Failed } else { Tag::Stopped }, &error);
+                    let error = TaskError::Decode { reason: format!("{error:?}") };
+                    return self.fail(order, call, if is_last { Tag::Failed } else { Tag::Stopped }, error);
                 }
                 Err(payload) => {
                     let panic = describe_panic(&*payload);
+                    dispose(payload);
                     let error = TaskError::Panicked {
-                        message: cut(panic.message),
+                        message: panic.message,
                         location: panic.location,
-                        backtrace: panic.backtrace.map(cut),
+                        backtrace: panic.backtrace,
                         pid: process::id(),
                         task: order.first + u64::from(call),
                     };
                     // It may have been the decoding that panicked.
                     let is_lost = arguments.rest().len() == before && !is_last;
-                    self.fail(order, call, if is_lost { Tag::Stopped } else { Tag::Failed }, &error);
+                    self.fail(order, call, if is_lost { Tag::Stopped } else { Tag::Failed }, error);
                     if is_lost {
                         return;
                     }
@@ -220,22 +227,31 @@ impl Worker {
         Desk::of(&self.boot.desks, self.boot.place as usize).clear(first);
     }
 
-    fn fail(&mut self, order: &Order, call: u32, tag: Tag, error: &TaskError) {
+    fn fail(&mut self, order: &Order, call: u32, tag: Tag, mut error: TaskError) {
+        // What is too long for the channel would be no outcome at all.
+        for text in error.texts() {
+            if text.len() > LONGEST_TEXT {
+                text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+                text.push_str("...");
+            }
+        }
         let mut record = Vec::new();
         head(&mut record, order, tag, order.first + u64::from(call));
         // Of texts and numbers: it encodes.
-        record.extend(postcard::to_stdvec(error).unwrap_or_default());
+        record.extend(postcard::to_stdvec(&error).unwrap_or_default());
         send(&mut self.boot, &record);
     }
 
     /// Sends a result that is long, or that has handles in it.
     fn send_apart(&mut self, order: &Order, call: u32, parcel: Parcel) {
-        if let Err(error) = self.say(&Ask::Result, parcel) {
-            let error = TaskError::Encode { reason: cut(format!("{error:?}")) };
-            return self.fail(order, call, Tag::Failed, &error);
+        self.apart += 1;
+        if let Err(error) = self.say(&Ask::Result(self.apart), parcel) {
+            let error = TaskError::Encode { reason: format!("{error:?}") };
+            return self.fail(order, call, Tag::Failed, error);
         }
         let mut record = Vec::new();
         head(&mut record, order, Tag::InSocket, order.first + u64::from(call));
+        record.extend_from_slice(&self.apart.to_ne_bytes());
         send(&mut self.boot, &record);
     }
 
@@ -248,7 +264,7 @@ impl Worker {
             match note::send(self.socket, &parcel) {
                 // The keeper reads what is there in a moment, unless the pool's process is stopped.
                 Err(error) if note::is_full(&error) => thread::sleep(Duration::from_millis(1)),
-                Err(error) if note::is_heard_by_nobody(&error) => process::exit(0),
+                Err(error) if note::nobody_listens(&error) => process::exit(0),
                 said => return said,
             }
         }
@@ -300,16 +316,6 @@ fn head(record: &mut Vec<u8>, order: &Order, tag: Tag, first: u64) {
     record.extend_from_slice(&order.cell.to_ne_bytes());
     record.extend_from_slice(&order.generation.to_ne_bytes());
     record.extend_from_slice(&first.to_ne_bytes());
-}
-
-/// A text that fits into a record, with others.
-fn cut(mut text: String) -> String {
-    let length = text.len();
-    if length > LONGEST / 4 {
-        text.truncate(text.floor_char_boundary(LONGEST / 4));
-        text.push_str(&format!(" ... ({length} bytes)"));
-    }
-    text
 }
 
 /// Sends a record; when it returns, a kill of this process takes nothing of it away.

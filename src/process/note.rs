@@ -34,8 +34,8 @@ pub(crate) fn is_full(error: &Error) -> bool {
     matches!(error, Error::Os { source, .. } if *source == OsError::from_code(libc::EAGAIN))
 }
 
-/// Whether it was not sent because the other side is gone.
-pub(crate) fn is_heard_by_nobody(error: &Error) -> bool {
+/// Whether a note was not sent because the other side is gone.
+pub(crate) fn nobody_listens(error: &Error) -> bool {
     message::nobody_listens(error)
 }
 

@@ -3,9 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callback_waits;
 mod callbacks;
 mod calls;
+mod copies;
 mod deaths;
+mod descriptors;
 mod endings;
 mod ends;
 mod futures;
@@ -14,6 +17,7 @@ mod lazy;
 mod leaks;
 mod limits;
 mod maps;
+mod panics;
 mod passing;
 mod tasks;
 mod workers;

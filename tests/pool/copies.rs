@@ -1,0 +1,59 @@
+//! A process that was forked from a pool's, at whatever moment: it can do nothing with the pool, and learns so at once.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use crossproc::{Pool, Task, TaskError};
+
+use crate::common::watchdog;
+
+/// Every way to ask, in a copy; no test harness is there to catch a panic.
+fn ask(pool: &Pool, task: Task<u32>, done: Task<u32>) -> bool {
+    let one = |number: u32| number;
+    let is_refused = |outcome: &Result<u32, TaskError>| matches!(outcome, Err(TaskError::NotRun { .. }));
+    let _ = format!("{pool:?} {task:?}");
+    let is_empty = Task::wait_any(std::slice::from_ref(&done), None).is_empty();
+    is_empty
+        && !task.is_ready()
+        && !task.cancel()
+        && is_refused(&task.on_done(|_| ()).get())
+        && is_refused(&done.get())
+        && is_refused(&pool.apply(one, (1,)))
+        && is_refused(&pool.apply_async(one, (1,)).get())
+        && matches!(pool.map(one, 0..9), Err(TaskError::NotRun { .. }))
+        && matches!(pool.chunk(1).map_async(one, 0..9).get(), Err(TaskError::NotRun { .. }))
+        && pool.imap(one, 0..9).all(|outcome| is_refused(&outcome))
+        && pool.workers().is_empty()
+}
+
+#[test]
+fn a_copy_of_a_busy_pool_is_told_so() {
+    let pool = Pool::builder().workers(2).queue_bound(50).start().unwrap();
+    let is_over = AtomicBool::new(false);
+    let work = || {
+        while !is_over.load(Relaxed) {
+            let tasks: Vec<_> = (0..20).map(|n: u32| pool.apply_async(|n: u32| n, (n,)).on_done(|_| ())).collect();
+            tasks.into_iter().for_each(|task| drop(task.get()));
+        }
+    };
+    thread::scope(|scope| {
+        (0..3).for_each(|_| drop(scope.spawn(work)));
+        for _ in 0..if cfg!(debug_assertions) { 50 } else { 200 } {
+            let _watchdog = watchdog();
+            let [task, done] = [7, 8].map(|number: u32| pool.apply_async(|number: u32| number, (number,)));
+            done.wait();
+            // SAFETY: the copy does what is promised to work there, and ends without any destructor.
+            let copy = unsafe { libc::fork() };
+            if copy == 0 {
+                let code = i32::from(!ask(&pool, task, done));
+                // SAFETY: ends this process, and touches no memory.
+                unsafe { libc::_exit(code) };
+            }
+            let mut status = 0;
+            // SAFETY: writes one integer, which outlives the call.
+            assert_eq!(unsafe { libc::waitpid(copy, &raw mut status, 0) }, copy);
+            assert_eq!(status, 0);
+        }
+        is_over.store(true, Relaxed);
+    });
+}
