@@ -298,7 +298,8 @@ fn batches() {
         (seconds, earlier)
     };
     let (seconds, earlier) = parts("batches");
-    assert!(seconds >= 3.0 * 2.0 * SCALE && earlier == 0.0, "{:?}", run.lines);
+    // It prints tenths.
+    assert!(seconds >= 3.0 * 2.0 * SCALE - 0.05 && earlier == 0.0, "{:?}", run.lines);
     let (_, earlier) = parts("pool");
     assert!(earlier > 0.0, "{:?}", run.lines);
 }
