@@ -84,7 +84,7 @@
 //!
 //! # Features
 //!
-//! None by default. `cli`: the command line. `compat-shared-memory`: `Arena::in_shmem`, an arena in memory that the crate
+//! None by default. `cli`: the command line, and a bar for [`Pool`] (`show_progress`). `compat-shared-memory`: `Arena::in_shmem`, an arena in memory that the crate
 //! `shared_memory` has made. `compat-raw-sync`: `EventAt`, an event behind the traits of the crate `raw_sync`.
 //!
 //! # From Python
@@ -128,11 +128,12 @@
 //! | `c.poll(t)`, `c.close()` | `c.poll(t)?`, `c.close()` or drop |
 //! | `c.send_bytes(b)`, `c.recv_bytes_into(b)` | the same; [`BufferTooShort`] keeps the message |
 //! | `with Pool(n) as p:`, `p.apply(f, (1,))` | `let p = Pool::new(n)?;`, `p.apply(f, (1,))?` |
-//! | `Pool(n, initializer=f, initargs=a, maxtasksperchild=k)` | `Pool::builder().workers(n).initializer(f, a).max_tasks_per_worker(k).start()?` |
+//! | `Pool(n, initializer=f, initargs=a, maxtasksperchild=k)` | `Pool::builder().workers(n).initializer(f, a).max_tasks_per_worker(k).start()?`; `k` counts items, Python's chunks |
 //! | `r = p.apply_async(f, a, callback=c)`, `r.get(t)`, `r.ready()` | `r = p.apply_async(f, a).on_done(c)`, `r.get_timeout(t)`, `r.is_ready()` |
 //! | `p.map(f, xs)`, `p.map(f, xs, chunksize=k)`, `p.starmap(f, xs)` | `p.map(f, xs)?`, `p.chunk(k).map(f, xs)?`, `p.starmap(f, xs)?` |
-//! | `p.imap(f, xs)`, `p.imap_unordered(f, xs)` | the same, which pull `xs` lazily |
-//! | `p.close()`, `p.join()`, `p.terminate()` | the same; `join` closes |
+//! | `p.imap(f, xs)`, `p.imap_unordered(f, xs, k)` | the same, `p.chunk(k).imap_unordered(f, xs)`: an iterator of `Result`s, which pulls `xs` lazily |
+//! | `p.map_async(f, xs)`, `p.starmap_async(f, xs)` | the same: a [`Task`] for all results |
+//! | `p.close()`, `p.join()`, `p.terminate()`, the end of `with` | the same; `join` closes; drop terminates |
 //! | `concurrent.futures`: `as_completed(fs)`, `wait(fs)`, `f.cancel()` | [`Task::as_completed`], [`Task::wait_all`], [`Task::wait_any`], [`Task::cancel`], which also ends one that runs |
 //! | `if __name__ == '__main__':` | `crossproc::init();` |
 

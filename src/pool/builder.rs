@@ -150,7 +150,7 @@ impl PoolBuilder {
 
     /// Replaces each worker after so many tasks, at least 1 (default: never): for functions that leak.
     ///
-    /// A `map` counts each item. Chunks are no longer than that.
+    /// A `map` counts each item, where Python counts chunks; chunks are no longer than that.
     ///
     /// # Examples
     ///

@@ -28,13 +28,14 @@ use crate::sys::clock::Deadline;
 ///
 /// A worker that is killed, aborts, runs out of memory or calls `exit` takes the one task with it that it was at, which ends with
 /// [`TaskError::WorkerDied`], unless it is to be tried again ([`retries`](PoolBuilder::retries)). Nothing else is lost: not what it had
-/// done, nor the rest of its chunk. Another worker takes its place. That one dies which is idle, nobody notices.
+/// done, nor the rest of its chunk. Another worker takes its place. The death of an idle worker goes unnoticed.
 ///
 /// If this process is killed, so are its workers, at once. Ctrl-C does nothing to them: this process decides.
 ///
 /// # Dropping
 ///
-/// is [`terminate`](Self::terminate): the workers are killed. [`join`](Self::join) waits for all tasks.
+/// is [`terminate`](Self::terminate): the workers are killed, with what they have buffered and not written. [`join`](Self::join)
+/// waits for all tasks, and for the workers' orderly ends.
 ///
 /// # Examples
 ///
