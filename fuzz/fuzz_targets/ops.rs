@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use crossproc::{Error, GetError, PutError, Queue, Ring, Slot, Taken, QueueTask, TryGetError, TryPutError};
+use crossproc::{Error, GetError, PutError, Queue, QueueTask, Ring, Slot, Taken, TryGetError, TryPutError};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use crossproc::{Queue, Ring, Slot, Taken, QueueTask};
+use crossproc::{Queue, QueueTask, Ring, Slot, Taken};
 use libfuzzer_sys::fuzz_target;
 
 use self::scribbling::{BODY, Word, scribbled};

@@ -1,6 +1,6 @@
 //! What holds messages.
 
-use crossproc::{Queue, Ring, Slot, Taken, QueueTask};
+use crossproc::{Queue, QueueTask, Ring, Slot, Taken};
 
 use super::MOMENT;
 
