@@ -83,7 +83,8 @@ fn a_death_at(step: usize) {
     assert!(matches!(free, Some(Ok(_))), "unlocked as often as locked");
 }
 
-const DEATHS: [fn(); 22] = deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21);
+const DEATHS: [fn(); 28] =
+    deaths!(a_death_at: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
 
 #[test]
 fn the_recursive_lock_excludes() {
