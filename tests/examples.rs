@@ -298,8 +298,9 @@ fn batches() {
         (seconds, earlier)
     };
     let (seconds, earlier) = parts("batches");
-    // It prints tenths.
-    assert!(seconds >= 3.0 * 2.0 * SCALE - 0.05 && earlier == 0.0, "{:?}", run.lines);
+    // It prints tenths, of which a product of fractions may be a hair above a whole number.
+    let least = (3.0 * 2.0 * SCALE * 10.0).round() / 10.0;
+    assert!(seconds >= least && earlier == 0.0, "{:?}", run.lines);
     let (_, earlier) = parts("pool");
     assert!(earlier > 0.0, "{:?}", run.lines);
 }

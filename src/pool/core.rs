@@ -1,6 +1,6 @@
 //! A pool's inner life, as its handle, its tasks and its threads share it.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::callbacks::{self, Callbacks};
 use super::desk::{self, Desk};
 use super::gate::{Gate, Lead};
 use super::hub::{Hub, MOST_MESSAGE, Phase};
-use super::job::{Aftermath, Job};
+use super::job::{Aftermath, Attended, Job};
 use super::order::Order;
 use super::unit::Unit;
 use crate::cell::RawArray;
@@ -52,9 +52,11 @@ pub(super) struct Core {
     pub(super) alarm: EventFd,
     pub(super) gate: Gate,
     /// Jobs that go on while nobody waits for them.
-    pub(super) attended: Arc<AtomicUsize>,
+    pub(super) attended: Attended,
     pub(super) callbacks: Callbacks,
     hub: Mutex<Hub>,
+    /// Threads that have taken ends out of the books and not yet done what these set going.
+    following: AtomicUsize,
     generation: u32,
 }
 
@@ -68,9 +70,10 @@ impl Core {
             bell: Event::new()?,
             alarm: EventFd::new()?,
             gate: Gate::default(),
-            attended: Arc::default(),
+            attended: Attended::default(),
             callbacks: Callbacks::default(),
             hub: Mutex::new(Hub::new(options.workers)),
+            following: AtomicUsize::new(0),
             generation: fork::generation(),
             options,
         }))
@@ -90,6 +93,11 @@ impl Core {
         let mut hub = self.hub();
         let result = work(&mut hub);
         let endings = hub.take_endings();
+        if !endings.is_empty() {
+            // Under the lock: who finds the books empty finds this.
+            self.following.fetch_add(1, Relaxed);
+        }
+        let is_closing = hub.phase != Phase::Open;
         if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
             self.orders.close();
             self.alarm.raise();
@@ -97,9 +105,21 @@ impl Core {
         drop(hub);
         if !endings.is_empty() {
             endings.into_iter().for_each(|ending| self.follow(ending));
-            self.gate.wake();
+            // Release: pairs with `is_idle`; the callbacks are where they run.
+            self.following.fetch_sub(1, Release);
+            // Who joins may be waiting at the bell for just that.
+            if is_closing {
+                self.stir();
+            } else {
+                self.gate.wake();
+            }
         }
         result
+    }
+
+    /// Whether there is nothing left to do: no task has no outcome, and what their ends set going is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.hub().is_idle() && self.following.load(Acquire) == 0
     }
 
     /// Does what a job's end has set going.
@@ -138,7 +158,7 @@ impl Core {
 
     /// Whether there are results to come that nobody may be waiting for.
     fn has_unattended(&self) -> bool {
-        self.attended.load(SeqCst) > 0 || self.hub().has_orphans()
+        !self.attended.is_none() || self.hub().has_orphans()
     }
 
     /// Sees to it that results are collected while nobody waits for them, if some have to be.

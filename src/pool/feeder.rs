@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::job::Job;
+use super::job::{Arrival, Job};
 use super::results::Outcomes;
 use super::unit::{Calls, Unit};
 use crate::error::{Error, Result, TaskError};
@@ -185,11 +185,17 @@ where
     }
 }
 
-/// An input that is not pulled to its end: what nobody has begun is dropped; what workers are at, they finish.
+/// An input that is not pulled to its end. Of one that has panicked, what was pulled runs, as calls have effects; where outcomes
+/// are taken one by one, what nobody has begun is dropped, and what workers are at, they finish.
 impl<F, S, P, I> Drop for Feeder<F, S, P, I> {
     fn drop(&mut self) {
-        if !self.is_closed {
-            self.core.abandon(&self.job, false);
+        if !self.is_closed && !self.core.is_copied() {
+            if self.job.order == Arrival::AtOnce {
+                self.core.follow(self.job.leave(&self.core.attended));
+                self.core.attend();
+            } else {
+                self.core.abandon(&self.job, false);
+            }
         }
     }
 }

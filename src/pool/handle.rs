@@ -188,7 +188,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If the input does; what no worker has begun by then is dropped, and the pool goes on.
+    /// If the input does; the chunks that were whole by then run, and the pool goes on.
     ///
     /// # Examples
     ///
@@ -466,7 +466,7 @@ impl Pool {
         }
         self.core.close();
         let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
-        let has_ended = self.core.wait(deadline, || self.core.hub().is_idle()) && self.core.wait(deadline, are_gone);
+        let has_ended = self.core.wait(deadline, || self.core.is_idle()) && self.core.wait(deadline, are_gone);
         if has_ended {
             self.core.callbacks.wait();
         }

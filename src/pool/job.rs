@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -14,9 +14,33 @@ pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Job {
     pub(super) order: Arrival,
-    /// Counted as one that goes on while nobody waits for it, until its end.
-    attended: Option<Arc<AtomicUsize>>,
     state: Mutex<State>,
+}
+
+/// How many jobs go on while nobody waits for them: somebody has to see to it that their outcomes are collected.
+///
+/// Relaxed: whoever asks, and whoever is woken to ask, has locked the gate since.
+#[derive(Default)]
+pub(super) struct Attended(Arc<AtomicUsize>);
+
+/// One of them, as long as it lives.
+struct Attendance(Arc<AtomicUsize>);
+
+impl Attended {
+    fn count(&self) -> Attendance {
+        self.0.fetch_add(1, Relaxed);
+        Attendance(Arc::clone(&self.0))
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// In what portions, and in which order, outcomes are asked for.
@@ -42,7 +66,8 @@ struct State {
     finished: u64,
     /// Whether there will be no more calls.
     is_closed: bool,
-    has_ended: bool,
+    /// Until its end, if it goes on while nobody waits for it.
+    attendance: Option<Attendance>,
     is_cancelled: bool,
     wakers: Vec<Waker>,
     callbacks: Vec<Callback>,
@@ -66,27 +91,21 @@ pub(super) struct Aftermath {
 impl Job {
     /// One that somebody waits for, and collects its outcomes meanwhile.
     pub(super) fn new(order: Arrival) -> Self {
-        Job { order, attended: None, state: Mutex::default() }
+        Job { order, state: Mutex::default() }
     }
 
-    /// One whose end comes when it comes: whoever counts these sees to it that outcomes are collected.
-    pub(super) fn attended(order: Arrival, count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, SeqCst);
-        Job { order, attended: Some(Arc::clone(count)), state: Mutex::default() }
+    /// One whose end comes when it comes.
+    pub(super) fn attended(order: Arrival, attended: &Attended) -> Self {
+        let state = State { attendance: Some(attended.count()), ..State::default() };
+        Job { order, state: Mutex::new(state) }
     }
 
-    fn end_if_due(&self, state: &mut State) -> Aftermath {
-        if !state.is_complete() {
-            return Aftermath::default();
-        }
-        if !state.has_ended
-            && let Some(count) = &self.attended
-        {
-            count.fetch_sub(1, SeqCst);
-        }
-        state.has_ended = true;
-        // With callbacks, the end is when they have returned; but not for a callback that waits.
-        Aftermath { wakers: mem::take(&mut state.wakers), callbacks: mem::take(&mut state.callbacks) }
+    /// Makes it one whose end comes when it comes, without further calls: nobody waits for it any more.
+    pub(super) fn leave(&self, attended: &Attended) -> Aftermath {
+        let mut state = self.state();
+        state.is_closed = true;
+        state.attendance.get_or_insert_with(|| attended.count());
+        state.end_if_due()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,7 +127,7 @@ impl Job {
     pub(super) fn close(&self) -> Aftermath {
         let mut state = self.state();
         state.is_closed = true;
-        self.end_if_due(&mut state)
+        state.end_if_due()
     }
 
     /// Takes outcomes of a chunk, the next ones in their order.
@@ -127,7 +146,7 @@ impl Job {
             chunk.is_whole |= is_whole;
         }
         state.finished += calls;
-        self.end_if_due(&mut state)
+        state.end_if_due()
     }
 
     /// Forgets what has not been taken; whether it was still going on.
@@ -139,7 +158,7 @@ impl Job {
         state.is_cancelled = true;
         state.chunks.clear();
         state.arrived = Outcomes::default();
-        Some(self.end_if_due(&mut state))
+        Some(state.end_if_due())
     }
 
     /// Whether all outcomes are there. Final.
@@ -234,18 +253,6 @@ impl Job {
     }
 }
 
-impl Drop for Job {
-    /// Where an input panicked, there was no end.
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if !state.has_ended
-            && let Some(count) = &self.attended
-        {
-            count.fetch_sub(1, SeqCst);
-        }
-    }
-}
-
 pub(super) enum Portion {
     Some(Outcomes),
     NotYet,
@@ -254,6 +261,15 @@ pub(super) enum Portion {
 }
 
 impl State {
+    fn end_if_due(&mut self) -> Aftermath {
+        if !self.is_complete() {
+            return Aftermath::default();
+        }
+        self.attendance = None;
+        // With callbacks, the end is when they have returned; but not for a callback that waits.
+        Aftermath { wakers: mem::take(&mut self.wakers), callbacks: mem::take(&mut self.callbacks) }
+    }
+
     fn has_outcomes(&self) -> bool {
         self.chunks.front().is_some_and(|chunk| !chunk.outcomes.is_empty()) || !self.arrived.is_empty()
     }
