@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use crate::heap;
 use crate::cell;
 use crate::error::{Kind, Result, TypeStamp};
 use crate::queue;
@@ -93,6 +94,7 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         Ok(Kind::Barrier) => sync::describe_barrier(&mut facts)?,
         Ok(Kind::SharedMemory) => cell::describe_memory(&mut facts)?,
         Ok(Kind::ShareableList) => length = cell::describe_list(&mut facts)?,
+        Ok(Kind::Manager) => heap::describe(&mut facts)?,
         Ok(Kind::Channel) | Err(_) => {} // channels have no names
     }
     let state = facts.into_list();

@@ -158,6 +158,8 @@ mod ring;
 #[cfg(not(all(test, loom)))]
 mod segment;
 #[cfg(not(all(test, loom)))]
+mod heap;
+#[cfg(not(all(test, loom)))]
 mod cell;
 #[cfg(not(all(test, loom)))]
 mod sync;

@@ -51,6 +51,8 @@ pub enum Kind {
     SharedMemory = 17,
     /// A [`ShareableList`](crate::ShareableList).
     ShareableList = 18,
+    /// A [`Manager`](crate::Manager), or something that it manages.
+    Manager = 19,
 }
 
 impl fmt::Display for Kind {
@@ -74,6 +76,7 @@ impl fmt::Display for Kind {
             Kind::Barrier => "a Barrier",
             Kind::SharedMemory => "a SharedMemory",
             Kind::ShareableList => "a ShareableList",
+            Kind::Manager => "a Manager",
         })
     }
 }

@@ -327,6 +327,13 @@ pub enum Error {
         found: u64,
     },
 
+    /// What a handle refers to has been dropped by all who held it.
+    #[error("what this handle of {object} refers to is no more")]
+    Gone {
+        /// The kind of object.
+        object: Kind,
+    },
+
     /// A handle was serialised or deserialised outside a transfer between processes.
     #[error("a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else")]
     HandleOutsideTransfer,

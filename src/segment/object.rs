@@ -179,6 +179,7 @@ fn kind_of(number: u32) -> Result<Kind, u32> {
         Kind::Barrier,
         Kind::SharedMemory,
         Kind::ShareableList,
+        Kind::Manager,
     ];
     KINDS.iter().copied().find(|&kind| kind as u32 == number).ok_or(number)
 }

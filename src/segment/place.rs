@@ -24,6 +24,7 @@ use super::object::{Facts, ObjectHeader};
 use super::{Atomics, Name, PEERS, Region, Segment};
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::fault::crash_point;
+use crate::sys::atomic::AtomicU64;
 use crate::sys::map::Mapping;
 use crate::word::peers::PeerSlot;
 
@@ -73,6 +74,18 @@ pub(crate) fn region(segment: &Segment, offset: u64, length: u64) -> Region<'_> 
     let start = unsafe { segment.mapping.start().add(offset as usize) };
     // SAFETY: S1, S2.
     unsafe { Region::new(start, length as usize) }
+}
+
+/// `count` words of a segment from `offset`: as [`region`], and at a multiple of their size.
+#[inline]
+pub(crate) fn words(segment: &Segment, offset: u64, count: usize) -> &[AtomicU64] {
+    let length = segment.mapping.len();
+    let fits = offset <= length && count as u64 <= (length - offset) / size_of::<AtomicU64>() as u64;
+    assert!(fits && offset.is_multiple_of(align_of::<AtomicU64>() as u64), "words of a segment");
+    // SAFETY: S1, just checked.
+    let first = unsafe { segment.mapping.start().add(offset as usize) };
+    // SAFETY: S1, S2, S3, S4.
+    unsafe { slice::from_raw_parts(first.cast().as_ptr(), count) }
 }
 
 /// The fixed part of a kind of object: what its words are.

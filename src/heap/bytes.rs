@@ -1,0 +1,119 @@
+//! Bytes in words, and the objects that they refer to.
+
+use super::body::{Heap, control};
+use super::object::Object;
+use super::view::View;
+use super::{At, Transaction};
+use crate::error::{Error, Result};
+use crate::sys::atomic::Ordering::Relaxed;
+
+/// What is kept: encoded bytes, and the objects of the heap that are named in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) objects: Vec<Object>,
+}
+
+/// How many words so many bytes take.
+pub(super) fn words_of(bytes: usize) -> usize {
+    bytes.div_ceil(8)
+}
+
+/// A copy is looked at after so many words. A guess.
+const PIECE: usize = 1 << 10;
+
+fn word_of(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+impl View<'_> {
+    pub(super) fn bytes(&self, at: At, length: usize) -> Result<Vec<u8>> {
+        let words = self.words(at, words_of(length))?;
+        let mut bytes = Vec::new();
+        let no_memory = |_| Error::NoSpace { needed: length as u64, available: 0 };
+        bytes.try_reserve_exact(8 * words.len()).map_err(no_memory)?;
+        for piece in words.chunks(PIECE) {
+            self.step()?;
+            for word in piece {
+                bytes.extend_from_slice(&word.load(Relaxed).to_le_bytes());
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Whether the bytes there are these.
+    pub(super) fn has_bytes(&self, at: At, bytes: &[u8]) -> Result<bool> {
+        let words = self.words(at, words_of(bytes.len()))?;
+        Ok(words.iter().zip(bytes.chunks(8)).all(|(word, bytes)| word.load(Relaxed) == word_of(bytes)))
+    }
+
+    /// The objects in a list that [`Transaction::keep_objects`] has made.
+    pub(super) fn objects(&self, list: At) -> Result<Vec<Object>> {
+        if list == 0 {
+            return Ok(Vec::new());
+        }
+        let count = self.load(list)?;
+        let words = usize::try_from(count).ok().and_then(|count| count.checked_mul(2));
+        let words = self.words(list + 1, words.ok_or_else(|| self.heap().corrupted(list, count))?)?;
+        let mut objects = Vec::new();
+        for pair in words.as_chunks::<2>().0 {
+            self.step()?;
+            objects.push(Object { at: pair[0].load(Relaxed), number: pair[1].load(Relaxed) });
+        }
+        Ok(objects)
+    }
+}
+
+impl Transaction<'_> {
+    /// Puts bytes into a block that this transaction has allocated.
+    pub(super) fn fill_bytes(&mut self, at: At, bytes: &[u8]) -> Result<()> {
+        for (place, bytes) in (at..).zip(bytes.chunks(8)) {
+            self.fill(place, word_of(bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Puts bytes over others.
+    pub(super) fn store_bytes(&mut self, at: At, bytes: &[u8]) -> Result<()> {
+        for (place, bytes) in (at..).zip(bytes.chunks(8)) {
+            self.store(place, word_of(bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Notes what refers to these objects; where, or 0 if there are none.
+    pub(super) fn keep_objects(&mut self, objects: &[Object]) -> Result<At> {
+        if objects.is_empty() {
+            return Ok(0);
+        }
+        let list = self.allocate(1 + 2 * objects.len())?;
+        self.fill(list, objects.len() as u64)?;
+        for (place, object) in (list + 1..).step_by(2).zip(objects) {
+            self.fill(place, object.at)?;
+            self.fill(place + 1, object.number)?;
+            self.refer(*object)?;
+        }
+        Ok(list)
+    }
+
+    /// Drops the references of such a list, and the list.
+    pub(super) fn drop_objects(&mut self, list: At) -> Result<()> {
+        if list != 0 {
+            for object in self.objects(list)? {
+                self.drop_reference(object)?;
+            }
+            self.free(list);
+        }
+        Ok(())
+    }
+}
+
+impl Heap {
+    /// A number for bytes that is the same in all processes, and not to be guessed by who chooses the bytes.
+    pub(super) fn hash(&self, bytes: &[u8]) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.control(control::SEED).load(Relaxed))
+    }
+}

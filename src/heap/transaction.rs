@@ -1,0 +1,190 @@
+//! Changes that happen as a whole, or not at all.
+//!
+//! T1. One process at a time changes a heap: it has the lock.
+//! T2. The old value of a word is in the notes, and NOTED counts it, before the word changes; but for words of blocks that were free when
+//!     the transaction began, behind those that link free blocks: nobody looks at these.
+//! T3. A transaction ends with NOTED = 0: that store is the commit.
+//! T4. Whoever takes the lock and finds NOTED > 0 puts the old values back, the last one first, and then has NOTED = 0. Killed within,
+//!     it leaves the same to do.
+//! T5. Blocks that a transaction frees are free at its end: what it allocates was free when it began (T2).
+//!
+//! Orderings: between living owners the lock orders. A killed one leaves a prefix of what it did in program order, as in `word/undo.rs`;
+//! the fences here also keep the compiler from changing that order.
+
+use std::ops::Deref;
+
+use super::At;
+use super::body::{Heap, NOTES, control};
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::fault::crash_point;
+use crate::segment::Ownership;
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, Release},
+    fence,
+};
+
+pub(crate) struct Transaction<'h> {
+    heap: &'h Heap,
+    view: View<'h>,
+    _turn: Ownership<'h>,
+    /// Old values in the notes; `None` before the first change.
+    noted: Option<usize>,
+    /// Blocks that are free at the end.
+    freed: Vec<At>,
+}
+
+/// How much is done towards taking garbage apart behind each transaction that leaves some. A guess.
+const CHORES: usize = 64;
+
+impl Heap {
+    /// Does `work` as a whole, or not at all: if it fails, or panics, or this process is killed in the midst.
+    pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
+        let mut transaction = Transaction::new(self)?;
+        let result = work(&mut transaction)?;
+        transaction.end()?;
+        for _ in 0..CHORES {
+            if self.control(control::GARBAGE).load(Relaxed) == 0 {
+                break;
+            }
+            // What cannot be taken apart stays where it is.
+            if transaction.take_apart().and_then(|()| transaction.end()).is_err() {
+                transaction.undo();
+                break;
+            }
+        }
+        Ok(result)
+    }
+
+    /// Puts back what a killed process was at. Only with the lock.
+    fn recover(&self) {
+        let noted = self.control(control::NOTED).load(Relaxed);
+        let sequence = self.control(control::SEQUENCE).load(Relaxed);
+        if noted == 0 && sequence.is_multiple_of(2) {
+            return;
+        }
+        if noted > 0 {
+            self.put_back(noted);
+        }
+        self.control(control::SEQUENCE).store((sequence | 1).wrapping_add(1), Release); // V1
+    }
+
+    /// T4.
+    fn put_back(&self, noted: u64) {
+        let noted = usize::try_from(noted).unwrap_or(NOTES).min(NOTES);
+        for note in self.notes()[..2 * noted].rchunks(2) {
+            // An address where nothing is, is nothing that was changed.
+            if let (Ok(word), old) = (self.word(note[0].load(Relaxed)), note[1].load(Relaxed)) {
+                self.put(word, old);
+            }
+        }
+        self.put(self.control(control::NOTED), 0);
+    }
+
+    /// Every change of shared memory by a transaction.
+    #[inline]
+    fn put(&self, word: &AtomicU64, value: u64) {
+        #[cfg(test)]
+        super::tests::count_down();
+        word.store(value, Relaxed);
+        fence(Release);
+    }
+}
+
+impl<'h> Transaction<'h> {
+    fn new(heap: &'h Heap) -> Result<Self> {
+        let turn = heap.acquire()?;
+        heap.recover();
+        Ok(Transaction { heap, view: View::locked(heap), _turn: turn, noted: None, freed: Vec::new() })
+    }
+
+    /// Says that there will be changes (V1).
+    fn begin(&mut self) -> usize {
+        match self.noted {
+            Some(noted) => noted,
+            None => {
+                let sequence = self.heap.control(control::SEQUENCE);
+                self.heap.put(sequence, sequence.load(Relaxed).wrapping_add(1));
+                crash_point!("heap.begun");
+                self.noted = Some(0);
+                0
+            }
+        }
+    }
+
+    /// Changes a word.
+    pub(crate) fn store(&mut self, at: At, value: u64) -> Result<()> {
+        let (heap, noted) = (self.heap, self.begin());
+        let word = heap.word(at)?;
+        let Some(note) = heap.notes().get(2 * noted..2 * noted + 2) else {
+            return Err(Error::NoSpace { needed: NOTES as u64 + 1, available: NOTES as u64 });
+        };
+        heap.put(&note[0], at);
+        heap.put(&note[1], word.load(Relaxed));
+        heap.put(heap.control(control::NOTED), noted as u64 + 1); // T2
+        self.noted = Some(noted + 1);
+        crash_point!("heap.noted");
+        heap.put(word, value);
+        Ok(())
+    }
+
+    /// Fills a word of a block that this transaction has allocated.
+    pub(crate) fn fill(&mut self, at: At, value: u64) -> Result<()> {
+        self.begin();
+        self.heap.put(self.heap.word(at)?, value);
+        Ok(())
+    }
+
+    /// Has the block of this payload free at the end (T5).
+    pub(crate) fn free(&mut self, payload: At) {
+        self.freed.push(payload);
+    }
+
+    /// Makes what was changed so far final (T3). What follows is another transaction.
+    fn end(&mut self) -> Result<()> {
+        while let Some(payload) = self.freed.pop() {
+            self.release(payload)?;
+        }
+        if self.noted.take().is_some() {
+            crash_point!("heap.ending");
+            let heap = self.heap;
+            heap.put(heap.control(control::NOTED), 0);
+            crash_point!("heap.ended");
+            self.make_even();
+        }
+        Ok(())
+    }
+
+    /// Puts back what was changed since the last end.
+    fn undo(&mut self) {
+        self.freed.clear();
+        if let Some(noted) = self.noted.take() {
+            self.heap.put_back(noted as u64);
+            self.make_even();
+        }
+    }
+
+    fn make_even(&self) {
+        let sequence = self.heap.control(control::SEQUENCE);
+        sequence.store((sequence.load(Relaxed) | 1).wrapping_add(1), Release); // V1
+    }
+}
+
+impl<'h> Deref for Transaction<'h> {
+    type Target = View<'h>;
+
+    fn deref(&self) -> &View<'h> {
+        &self.view
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        #[cfg(test)]
+        if super::tests::is_dead() {
+            return;
+        }
+        self.undo();
+    }
+}
