@@ -8,6 +8,7 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::board::Board;
+use super::desk;
 use crate::cell::RawArray;
 use crate::error::Error;
 use crate::pipe::Sender;
@@ -82,6 +83,7 @@ impl<'de> Deserialize<'de> for Bytes {
 pub(super) struct Boot {
     pub(super) board: Board,
     /// See [`Desk`](super::desk::Desk).
+    #[serde(deserialize_with = "desk::some")]
     pub(super) desks: RawArray<AtomicU64>,
     pub(super) orders: Queue<Order>,
     /// Set when there are results.

@@ -12,6 +12,7 @@ mod descriptors;
 mod endings;
 mod ends;
 mod futures;
+mod hostile;
 mod kills;
 mod lazy;
 mod leaks;
