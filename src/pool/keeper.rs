@@ -142,6 +142,7 @@ impl Keeper {
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
+                    Question::Function(number) => Some(Parcel::of_bytes(hub.function(number))),
                     Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {

@@ -21,7 +21,7 @@ use crate::sync::Event;
 pub(super) struct Order {
     pub(super) cell: u32,
     pub(super) generation: u64,
-    /// The function's [`offset_of_step`](crate::process::offset_of_step).
+    /// The function, as the pool numbers it: where it is in the program, a worker believes nobody but its pool.
     pub(super) function: u64,
     /// The number of the first call.
     pub(super) first: u64,
@@ -135,6 +135,8 @@ pub(super) enum Ask {
     NotReady(Failure),
     /// For a segment. The answer has no bytes.
     Segment(u64),
+    /// For a function's [`offset_of_step`](crate::process::offset_of_step). The answer has no bytes if there is none.
+    Function(u64),
     /// For the arguments of what this cell has.
     Arguments(u32),
     /// The encoded result of a call follows; it has a number, which grows.

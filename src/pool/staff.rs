@@ -41,6 +41,7 @@ pub(super) struct Socket {
 /// A question that only the pool's books can answer.
 pub(super) enum Question {
     Segment(u64),
+    Function(u64),
     Arguments(u32),
 }
 
@@ -161,6 +162,7 @@ impl Socket {
             Ok((Ask::Ready, _)) => self.is_ready = true,
             Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
             Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
+            Ok((Ask::Function(number), _)) => return Some(Question::Function(number)),
             Ok((Ask::Arguments(cell), _)) => return Some(Question::Arguments(cell)),
             Ok((Ask::Result(number), rest)) => {
                 let start = body.len() - rest.len();

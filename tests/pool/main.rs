@@ -11,6 +11,7 @@ mod deaths;
 mod descriptors;
 mod endings;
 mod ends;
+mod functions;
 mod futures;
 mod hostile;
 mod kills;
