@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -149,6 +150,8 @@ pub(super) enum Failure {
     Panicked(Panic),
     /// The initializer has returned an `Err` that says this.
     Returned(String),
+    /// The pool has killed it, as the initializer took longer than that.
+    TimedOut(Duration),
     /// What the initializer is to be called with could not be handed over.
     Failed(Error),
 }
