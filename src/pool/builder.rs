@@ -138,8 +138,8 @@ impl PoolBuilder {
     /// takes longer is killed.
     ///
     /// [`start`](Self::start) fails then. Later, when the worker was to replace another, it is as if its initializer had failed:
-    /// the next one is started in its place, after a pause that grows up to a second; if eight in a row, or as many as the pool has
-    /// workers, have failed and none works, the pool gives up, and its tasks end with [`TaskError::NotRun`](crate::TaskError::NotRun).
+    /// the next one is started in its place, after a pause that grows up to a second. A pool in which no worker works gives up after
+    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::NotRun`](crate::TaskError::NotRun).
     ///
     /// # Examples
     ///

@@ -16,8 +16,7 @@ use crate::sys::clock::{self, Deadline};
 use crate::sys::poll;
 use crate::word::errand::MOST_WORKERS;
 
-/// How many starts in a row may fail before the pool gives up, if it has no worker left, or none that works and had a start for each
-/// place. A guess.
+/// How many starts in a row must fail before a pool without a worker that works gives up. A guess.
 const MOST_FAILURES: u32 = 8;
 
 /// How long it waits after the first failure; twice as long after each further one. Guesses.
@@ -102,7 +101,7 @@ impl Keeper {
         for worker in core.hub().workers.iter().flatten() {
             (left, ready) = (left + 1, ready + usize::from(worker.socket.is_ready));
         }
-        // Those that are left and not ready may fail by turns for ever.
+        // Those that are left are being started, and may fail by turns for ever.
         let is_hopeless = left == 0 || ready == 0 && self.failures as usize >= core.options.workers;
         if self.failures >= MOST_FAILURES && is_hopeless {
             let reason = format!("{} workers in a row could not be started; the last one: {error:?}", self.failures);
