@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
-use super::results;
 use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
+use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;

@@ -74,7 +74,7 @@ pub(crate) fn send_all(socket: BorrowedFd<'_>, messages: &[(&[IoSlice<'_>], &[Bo
         message.msg_hdr.msg_iov = pieces.as_ptr().cast_mut().cast();
         message.msg_hdr.msg_iovlen = pieces.len() as _;
         if !descriptors.is_empty() {
-            message.msg_hdr.msg_controllen = (control.header.cmsg_len as usize).next_multiple_of(8) as _;
+            message.msg_hdr.msg_controllen = (CONTROL_HEADER + mem::size_of_val(*descriptors)).next_multiple_of(8) as _;
             message.msg_hdr.msg_control = ptr::from_mut(control).cast();
         }
         message
@@ -241,7 +241,7 @@ mod tests {
         const TOGETHER: usize = 5;
         let (here, there) = pair().unwrap();
         let null = File::open("/dev/null").unwrap();
-        let descriptors = vec![null.as_fd(); 10];
+        let descriptors = [null.as_fd(); 10];
         // SAFETY: the copy sends, and ends with _exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
