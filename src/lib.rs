@@ -176,6 +176,8 @@ mod process;
 #[cfg(not(all(test, loom)))]
 mod pool;
 #[cfg(not(all(test, loom)))]
+pub mod managed;
+#[cfg(not(all(test, loom)))]
 mod inspect;
 
 #[cfg(not(all(test, loom)))]
@@ -194,6 +196,8 @@ pub use inspect::{Inspection, inspect};
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
+#[cfg(not(all(test, loom)))]
+pub use managed::Manager;
 #[cfg(not(all(test, loom)))]
 pub use pool::{AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError};
 #[cfg(not(all(test, loom)))]

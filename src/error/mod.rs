@@ -334,6 +334,13 @@ pub enum Error {
         object: Kind,
     },
 
+    /// A managed dictionary has no entry for a key.
+    #[error("there is no entry for the key that is encoded as {key:02x?}")]
+    NoSuchKey {
+        /// The encoded key.
+        key: Vec<u8>,
+    },
+
     /// A handle was serialised or deserialised outside a transfer between processes.
     #[error("a handle travels only in the arguments and results of processes; it cannot be serialised anywhere else")]
     HandleOutsideTransfer,

@@ -6,7 +6,7 @@ use super::core::{Core, Options};
 use super::handle::Pool;
 use crate::error::{Error, Result};
 use crate::process::{Encoded, Function, ProcessBuilder, cpu_count, offset_of_entry};
-use crate::segment::handle::Parcel;
+use crate::segment::handle::{self, Parcel};
 
 /// More workers than that could not all be attached to what they share, beside the pool and those that are being replaced.
 const MOST: usize = 240;
@@ -127,7 +127,7 @@ impl PoolBuilder {
         F: Function<S, P>,
     {
         self.initializer = Some(offset_of_entry(f.entry(), type_name::<F>()).and_then(|offset| {
-            let Encoded(mut parcel) = F::encode(&args)?;
+            let Encoded(mut parcel) = handle::lasting(|| F::encode(&args))?;
             parcel.bytes.splice(0..0, offset);
             Ok(parcel)
         }));

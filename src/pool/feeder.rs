@@ -214,7 +214,7 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
     let (mut count, mut failed) = (items.len(), None);
     loop {
         let (mut ends, mut at) = (Vec::with_capacity(count), 0);
-        let packed = handle::pack(|| {
+        let pack = || handle::pack(|| {
             let mut bytes = Vec::new();
             for (index, item) in items[..count].iter().enumerate() {
                 at = index;
@@ -227,7 +227,8 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
             }
             Ok(bytes)
         });
-        match packed {
+        // A chunk's arguments are kept until all its outcomes are there.
+        match handle::lasting(pack) {
             Ok((bytes, handles)) => return (Calls { ends, parcel: Parcel { bytes, handles } }, failed),
             Err(error) => (count, failed) = (at, Some(error)),
         }

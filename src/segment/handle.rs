@@ -8,6 +8,7 @@
 //! of peers that lives as long as a descriptor that the message carries, behind those of the segments (a [`Flight`]). So it
 //! is gone as soon as the message is lost, wherever that happens.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -67,6 +68,8 @@ pub(crate) struct Outgoing {
     /// In the order of their indices; they stay attached as long as this lives.
     segments: Vec<Arc<Segment>>,
     flights: Vec<Flight>,
+    /// What has to live as long as this.
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
     /// Why a handle could not be packed; serde's error types carry no more than a text, and postcard's not even that.
     refused: Option<Error>,
 }
@@ -109,6 +112,8 @@ thread_local! {
     static HAS_PACKED: Cell<bool> = const { Cell::new(false) };
     /// What has been packed. Boxed: most messages have no handles, and are short.
     static OUTGOING: Cell<Option<Box<Outgoing>>> = const { Cell::new(None) };
+    /// Whether what is packed is kept here until it is unpacked for the last time.
+    static LASTS: Cell<bool> = const { Cell::new(false) };
     /// What there is to unpack.
     static INCOMING: Cell<Option<Box<Incoming>>> = const { Cell::new(None) };
 }
@@ -223,6 +228,24 @@ impl Alone {
     }
 }
 
+/// Has what `encode` packs know that the message is kept here until it is unpacked for the last time.
+pub(crate) fn lasting<R>(encode: impl FnOnce() -> R) -> R {
+    /// Also if it panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LASTS.set(self.0);
+        }
+    }
+    let _restore = Restore(LASTS.replace(true));
+    encode()
+}
+
+/// Whether the message that is being packed is kept here until it is unpacked for the last time.
+pub(crate) fn lasts() -> bool {
+    LASTS.get()
+}
+
 /// Collects the handles that `encode` encodes.
 #[inline]
 pub(crate) fn pack<T>(encode: impl FnOnce() -> Result<T>) -> Result<(T, Option<Box<Outgoing>>)> {
@@ -265,6 +288,11 @@ impl Outgoing {
         });
         // A process has not got so many descriptors.
         Ok(Wire { segment: u32::try_from(index).unwrap_or(u32::MAX), offset })
+    }
+
+    /// Has something live as long as the message does here.
+    pub(crate) fn keep(&mut self, kept: Arc<dyn Any + Send + Sync>) {
+        self.kept.push(kept);
     }
 
     /// Who owns what of `segment` travels with this message.

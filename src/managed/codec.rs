@@ -1,0 +1,72 @@
+//! Keys and values as bytes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::held::{hold_all, loading, storing};
+use crate::error::{Error, Result};
+use crate::heap::bytes::Content;
+use crate::heap::object::Object;
+use crate::heap::{At, Heap, Transaction};
+use crate::message::codec;
+use crate::segment::handle::Alone;
+
+const KEY: &str = "a key";
+const VALUE: &str = "a value";
+
+/// A key, encoded. No handle can be one.
+pub(super) fn key<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>> {
+    alone(KEY, key)
+}
+
+fn alone<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Vec<u8>> {
+    let alone = Alone::enter();
+    let mut bytes = Vec::new();
+    match codec::extend(what, value, &mut bytes) {
+        Err(_) if alone.has_refused() => Err(Error::HandleOutsideTransfer),
+        encoded => encoded.map(|()| bytes),
+    }
+}
+
+/// A value for this heap, encoded, and the objects that it refers to.
+pub(super) fn value<V: Serialize + ?Sized>(heap: &Arc<Heap>, value: &V) -> Result<Content> {
+    let (bytes, objects) = storing(heap, || alone(VALUE, value));
+    Ok(Content { bytes: bytes?, objects })
+}
+
+pub(super) fn decode_key<K: DeserializeOwned>(bytes: &[u8]) -> Result<K> {
+    codec::decode(KEY, bytes)
+}
+
+/// A value, and what holds the objects that it refers to until it is decoded.
+pub(super) struct Taken {
+    content: Content,
+    holds: Vec<(Object, At)>,
+}
+
+impl Taken {
+    /// Holds what the value refers to.
+    pub(super) fn hold(transaction: &mut Transaction<'_>, content: Content) -> Result<Self> {
+        Ok(Taken { holds: hold_all(transaction, &content.objects)?, content })
+    }
+
+    /// Of a value that refers to nothing.
+    pub(super) fn plain(content: Content) -> Option<Self> {
+        content.objects.is_empty().then(|| Taken { content, holds: Vec::new() })
+    }
+
+    /// In the midst of a transaction, where nothing can be held: it may not come to its end.
+    pub(super) fn in_midst(content: Content) -> Self {
+        Taken { content, holds: Vec::new() }
+    }
+
+    pub(super) fn decode<V: DeserializeOwned>(self, heap: &Arc<Heap>) -> Result<V> {
+        let bytes = &self.content.bytes;
+        if self.content.objects.is_empty() {
+            return codec::decode(VALUE, bytes);
+        }
+        loading(heap, self.holds, || codec::decode(VALUE, bytes))
+    }
+}

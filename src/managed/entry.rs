@@ -1,0 +1,90 @@
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Dict;
+use crate::error::Result;
+
+/// The place of a key in a [`Dict`], from [`Dict::entry`].
+///
+/// What is said of it happens in one step, by [`or_insert`](Self::or_insert) and its kind.
+#[must_use = "nothing happens before it is said what is to be inserted"]
+pub struct Entry<'d, K, V> {
+    dict: &'d Dict<K, V>,
+    key: Vec<u8>,
+    modify: Option<Box<dyn FnMut(&mut V) + 'd>>,
+}
+
+impl<'d, K, V> Entry<'d, K, V>
+where
+    K: Serialize + DeserializeOwned,
+    V: Serialize + DeserializeOwned,
+{
+    pub(super) fn new(dict: &'d Dict<K, V>, key: Vec<u8>) -> Self {
+        Entry { dict, key, modify: None }
+    }
+
+    /// Has the value changed, if there is one. `modify` runs without a lock, and again if somebody else has changed it meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// See [`Dict::entry`].
+    pub fn and_modify(self, modify: impl FnMut(&mut V) + 'd) -> Self {
+        Entry { modify: Some(Box::new(modify)), ..self }
+    }
+
+    /// The value, which is `value` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// As those of a [`Dict`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Dict::entry`].
+    pub fn or_insert(self, value: V) -> Result<V> {
+        let mut value = Some(value);
+        self.or_insert_with(move || value.take())?.ok_or_else(crate::heap::object::gone)
+    }
+
+    /// The value, which is the default of its type if there was none.
+    ///
+    /// # Errors
+    ///
+    /// As those of a [`Dict`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = crossproc::Manager::start()?.dict::<String, u32>()?;
+    /// assert_eq!(dict.entry("a")?.or_default()?, 0);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn or_default(self) -> Result<V>
+    where
+        V: Default,
+    {
+        self.or_insert(V::default())
+    }
+
+    fn or_insert_with(mut self, mut make: impl FnMut() -> Option<V>) -> Result<Option<V>> {
+        let mut made = None;
+        loop {
+            match (self.dict.see(&self.key)?, &mut self.modify) {
+                (Some((_, value)), None) => return Ok(Some(value)),
+                (Some((seen, mut value)), Some(modify)) => {
+                    modify(&mut value);
+                    if self.dict.settle(&self.key, Some(&seen), &value)? {
+                        return Ok(Some(value));
+                    }
+                }
+                (None, _) => {
+                    made = made.or_else(&mut make);
+                    let Some(value) = &made else { return Ok(None) };
+                    if self.dict.settle(&self.key, None, value)? {
+                        return Ok(made);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What all managed handles can do.
+
+/// For a handle with a field `held`, and a field `types` of its type parameters, whose object has this shape.
+macro_rules! impl_managed {
+    ($handle:ident $(<$($parameter:ident),*>)?, $shape:expr) => {
+        impl $(<$($parameter),*>)? $handle $(<$($parameter),*>)? {
+            /// A new object, empty.
+            pub(super) fn make(
+                heap: &std::sync::Arc<crate::heap::Heap>,
+            ) -> crate::Result<Self> {
+                Ok(Self::of(super::held::Held::make(heap, $shape, Self::type_hash())?))
+            }
+
+            pub(super) fn of(held: std::sync::Arc<super::held::Held>) -> Self {
+                $handle { held, types: std::marker::PhantomData }
+            }
+
+            /// What tells its objects from those of other types.
+            pub(super) fn type_hash() -> u64 {
+                crate::segment::type_stamp::<Self>().hash
+            }
+
+            pub(super) fn heap(&self) -> &std::sync::Arc<crate::heap::Heap> {
+                &self.held.heap
+            }
+
+            pub(super) fn object(&self) -> crate::heap::object::Object {
+                self.held.object
+            }
+        }
+
+        /// The same object.
+        impl $(<$($parameter),*>)? Clone for $handle $(<$($parameter),*>)? {
+            fn clone(&self) -> Self {
+                Self::of(std::sync::Arc::clone(&self.held))
+            }
+        }
+
+        /// Within a transfer to another process, and into an object of the same manager.
+        impl $(<$($parameter),*>)? serde::Serialize for $handle $(<$($parameter),*>)? {
+            fn serialize<Z: serde::Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+                super::held::serialize(&self.held, serializer)
+            }
+        }
+
+        /// Within a transfer from another process, and out of an object of the same manager.
+        impl<'de $(, $($parameter),*)?> serde::Deserialize<'de> for $handle $(<$($parameter),*>)? {
+            fn deserialize<Z: serde::Deserializer<'de>>(deserializer: Z) -> Result<Self, Z::Error> {
+                super::held::deserialize(deserializer, $shape, Self::type_hash()).map(Self::of)
+            }
+        }
+
+        impl $(<$($parameter),*>)? std::fmt::Debug for $handle $(<$($parameter),*>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($handle)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(super) use impl_managed;

@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Dict, List, Set};
+use crate::error::Result;
+use crate::heap::Heap;
+use crate::message::Sends;
+use crate::segment::Segment;
+use crate::segment::impls::{impl_create, impl_handle};
+use crate::segment::place::Home;
+
+/// Memory in which processes keep containers together: dictionaries, lists and sets of any values that serde knows.
+///
+/// There is no process behind it that could be killed, or has to be asked: the containers lie in shared memory, of as much as there are
+/// values, and all their users change them themselves. The kernel frees it with the last of them.
+///
+/// # Concurrency
+///
+/// Whoever changes a container takes the manager's lock, for as long as it takes to write; who reads takes none.
+///
+/// # Death
+///
+/// Every call happens as a whole or not at all, whenever a process is killed. What only a killed process referred to is freed when the
+/// next containers are made.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::managed::{Dict, List};
+/// use crossproc::{Manager, Process};
+///
+/// fn adopt(pets: Dict<String, List<String>>) -> crossproc::Result<()> {
+///     // What is got from a dictionary is the list itself.
+///     if let Some(cats) = pets.get("cats")? {
+///         cats.push("Tom")?;
+///     }
+///     Ok(())
+/// }
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let manager = Manager::start()?;
+/// let (pets, cats) = (manager.dict()?, manager.list(["Felix".to_string()])?);
+/// pets.insert("cats", &cats)?;
+/// Process::spawn(adopt, (&pets,))?.join()??;
+/// assert_eq!(cats.to_vec()?, ["Felix", "Tom"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Manager {
+    placed: Arc<Heap>,
+}
+
+/// The most bytes that a manager may have, unless somebody asks for more. A guess: what is not used costs nothing.
+const CAPACITY: u64 = 16 << 30;
+
+impl Manager {
+    /// A new manager, in memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSpace`](crate::Error::NoSpace) without shared memory or addresses, [`Os`](crate::Error::Os) without a descriptor.
+    ///
+    /// # Examples
+    ///
+    /// See [`Manager`].
+    pub fn start() -> Result<Self> {
+        Self::make(Home::Own)
+    }
+
+    /// As [`start`](Self::start); it may have so many bytes, rather than 16 GiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Error, Manager};
+    ///
+    /// let small = Manager::with_capacity(1 << 20)?;
+    /// let texts = small.list::<String>([])?;
+    /// assert!(matches!(texts.push("x".repeat(2 << 20)), Err(Error::NoSpace { .. })));
+    /// assert!(texts.is_empty()?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn with_capacity(bytes: u64) -> Result<Self> {
+        Ok(Manager { placed: Heap::make(Home::Own, bytes)? })
+    }
+
+    fn make(home: Home<'_>) -> Result<Self> {
+        Ok(Manager { placed: Heap::make(home, CAPACITY)? })
+    }
+
+    fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
+        Ok(Manager { placed: Heap::attach(segment, offset)? })
+    }
+
+    /// A new dictionary, empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Dict`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Dict`].
+    pub fn dict<K, V>(&self) -> Result<Dict<K, V>>
+    where
+        K: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned,
+    {
+        Dict::make(&self.placed)
+    }
+
+    /// A new list of these items.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`List`].
+    ///
+    /// # Examples
+    ///
+    /// See [`List`].
+    pub fn list<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = impl Sends<T>>) -> Result<List<T>> {
+        let list = List::make(&self.placed)?;
+        list.extend(items)?;
+        Ok(list)
+    }
+
+    /// A new set of these members.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Set`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Set`].
+    pub fn set<T: Serialize + DeserializeOwned>(&self, members: impl IntoIterator<Item = impl Sends<T>>) -> Result<Set<T>> {
+        let set = Set::make(&self.placed)?;
+        set.extend(members)?;
+        Ok(set)
+    }
+}
+
+impl_handle!(Manager, "Manager");
+impl_create!(Manager, (), []);
