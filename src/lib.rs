@@ -184,7 +184,7 @@ pub use cell::{
 pub use error::{
     AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
     ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TaskError, TryAcquireError, TryGetError,
-    TryLockError, TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
+    TryLockError, TryNextError, TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};

@@ -1,4 +1,6 @@
+use std::cell::Cell;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -69,8 +71,9 @@ impl<'a> Mapping<'a> {
         Mapping { chunk: Some(items), ..self }
     }
 
-    /// Shows a bar on standard error while [`map`](Self::map) and [`starmap`](Self::starmap) wait, if that is a terminal: items
-    /// done, of how many, and how long the rest will take. Needs the feature `cli`.
+    /// Shows a bar on standard error while [`map`](Self::map), [`starmap`](Self::starmap), [`try_map`](Self::try_map) and
+    /// [`try_starmap`](Self::try_starmap) pull their input and wait, if that is a terminal: items done, of how many (as far as the
+    /// input says, or has been pulled), and how long the rest will take. Needs the feature `cli`.
     ///
     /// # Examples
     ///
@@ -122,18 +125,66 @@ impl<'a> Mapping<'a> {
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
-        let core = self.core();
-        let items = items.into_iter();
-        #[cfg(feature = "cli")]
-        let bar = self.shows_progress.then(|| Bar::new(items.size_hint()));
-        let bound = core.options.bound.unwrap_or(CELLS);
-        let job = self.run(f, items, Job::new(Arrival::AtOnce), bound);
-        #[cfg(feature = "cli")]
-        if let Some(bar) = bar {
-            bar.watch(core, &job);
+        open_all(self.finish(f, items).take_all()?)
+    }
+
+    /// As [`Pool::try_map`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let outcomes = pool.chunk(2).try_map(|n: u32| 6 / n, [3, 0, 2]);
+    /// assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_map<F, T, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        self.try_starmap(f, items.into_iter().map(|item| (item,)))
+    }
+
+    /// As [`Pool::try_starmap`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.chunk(1).try_starmap(u64::pow, [(2, 3), (3, 2)]), [Ok(8), Ok(9)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_starmap<F, S, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        let (mut items, pulled) = (items.into_iter().fuse(), Cell::new(0));
+        let job = self.finish(f, items.by_ref().inspect(|_| pulled.set(pulled.get() + 1)));
+        let mut outcomes = Vec::new();
+        for mut chunk in job.take_all().unwrap_or_default() {
+            outcomes.extend(iter::from_fn(|| chunk.next()));
         }
-        core.wait(Deadline::NEVER, || job.is_complete());
-        open_all(job.take_all()?)
+        // A pool that takes nothing more says so once, for all that would have followed.
+        let refused = outcomes.last().and_then(|outcome| outcome.as_ref().err().cloned());
+        let refused = refused.unwrap_or(TaskError::Cancelled);
+        while outcomes.len() < pulled.get() || items.next().is_some() {
+            outcomes.push(Err(refused.clone()));
+        }
+        outcomes
     }
 
     /// As [`Pool::map_async`].
@@ -183,7 +234,7 @@ impl<'a> Mapping<'a> {
         let core = self.core();
         // It does not wait, unless it is told to.
         let bound = core.options.bound.unwrap_or(usize::MAX);
-        let job = self.run(f, items, Job::attended(Arrival::AtOnce, &core.attended), bound);
+        let job = self.feed(self.feeder(f, items, Job::attended(Arrival::AtOnce, &core.attended)), bound);
         core.attend();
         Task::new(core, job, open_all)
     }
@@ -239,15 +290,40 @@ impl<'a> Mapping<'a> {
         self.pool.core()
     }
 
-    /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.
-    fn run<F, S, P, I>(&self, f: F, items: I, job: Job, bound: usize) -> Arc<Job>
+    /// Has all of the input done.
+    fn finish<F, S, P, I>(&self, f: F, items: I) -> Arc<Job>
     where
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
         let (core, items) = (self.core(), items.into_iter());
-        let size = ChunkSize::of(core, self.chunk, items.size_hint());
-        let mut feeder = Feeder::new(core, job, f, items, size);
+        #[cfg(feature = "cli")]
+        let hint = items.size_hint();
+        let feeder = self.feeder(f, items, Job::new(Arrival::AtOnce));
+        #[cfg(feature = "cli")]
+        let _bar = self.shows_progress.then(|| Bar::show(core, &feeder.job, hint));
+        let job = self.feed(feeder, core.options.bound.unwrap_or(CELLS));
+        core.wait(Deadline::NEVER, || job.is_complete());
+        job
+    }
+
+    fn feeder<F, S, P, I>(&self, f: F, items: I, job: Job) -> Feeder<F, S, P, I::IntoIter>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        let items = items.into_iter();
+        let size = ChunkSize::of(self.core(), self.chunk, items.size_hint());
+        Feeder::new(self.core(), job, f, items, size)
+    }
+
+    /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.
+    fn feed<F, S, P, I>(&self, mut feeder: Feeder<F, S, P, I>, bound: usize) -> Arc<Job>
+    where
+        F: Function<S, P>,
+        I: Iterator<Item = S>,
+    {
+        let core = self.core();
         while feeder.feed() {
             core.wait(Deadline::NEVER, || core.hub().has_room(bound));
         }
