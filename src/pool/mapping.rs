@@ -1,15 +1,8 @@
 use std::cell::Cell;
 use std::fmt;
-use std::iter;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-#[cfg(feature = "cli")]
-use super::bar::Bar;
-use super::board::CELLS;
-use super::core::Core;
-use super::feeder::{ChunkSize, Feeder};
 use super::handle::Pool;
 use super::job::{Arrival, Job};
 use super::results::Outcomes;
@@ -17,7 +10,6 @@ use super::stream::{Imap, ImapUnordered};
 use super::task::Task;
 use crate::error::TaskError;
 use crate::process::Function;
-use crate::sys::clock::Deadline;
 
 /// The ways to map of a [`Pool`], with a chunk size; see [`Pool::chunk`].
 ///
@@ -37,10 +29,10 @@ use crate::sys::clock::Deadline;
 #[derive(Clone, Copy)]
 #[must_use = "says how to map, and maps nothing"]
 pub struct Mapping<'a> {
-    pool: &'a Pool,
-    chunk: Option<usize>,
+    pub(super) pool: &'a Pool,
+    pub(super) chunk: Option<usize>,
     #[cfg(feature = "cli")]
-    shows_progress: bool,
+    pub(super) shows_progress: bool,
 }
 
 impl<'a> Mapping<'a> {
@@ -125,7 +117,13 @@ impl<'a> Mapping<'a> {
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
-        open_all(self.finish(f, items).take_all()?)
+        let (mut results, mut failed) = (Vec::new(), None);
+        self.each(f, items.into_iter(), |outcome| match outcome {
+            Ok(result) if failed.is_none() => results.push(result),
+            Err(error) if failed.is_none() => failed = Some(*error),
+            _ => {}
+        })?;
+        failed.map_or(Ok(results), Err)
     }
 
     /// As [`Pool::try_map`].
@@ -173,14 +171,12 @@ impl<'a> Mapping<'a> {
         I: IntoIterator<Item = S>,
     {
         let (mut items, pulled) = (items.into_iter().fuse(), Cell::new(0));
-        let job = self.finish(f, items.by_ref().inspect(|_| pulled.set(pulled.get() + 1)));
         let mut outcomes = Vec::new();
-        for mut chunk in job.take_all().unwrap_or_default() {
-            outcomes.extend(iter::from_fn(|| chunk.next()));
-        }
+        let input = items.by_ref().inspect(|_| pulled.set(pulled.get() + 1));
+        let ended = self.each(f, input, |outcome| outcomes.push(outcome.map_err(|error| *error)));
         // A pool that takes nothing more says so once, for all that would have followed.
-        let refused = outcomes.last().and_then(|outcome| outcome.as_ref().err().cloned());
-        let refused = refused.unwrap_or(TaskError::Cancelled);
+        let last = || outcomes.last().and_then(|outcome| outcome.as_ref().err().cloned());
+        let refused = ended.err().or_else(last).unwrap_or(TaskError::Cancelled);
         while outcomes.len() < pulled.get() || items.next().is_some() {
             outcomes.push(Err(refused.clone()));
         }
@@ -234,7 +230,7 @@ impl<'a> Mapping<'a> {
         let core = self.core();
         // It does not wait, unless it is told to.
         let bound = core.options.bound.unwrap_or(usize::MAX);
-        let job = self.feed(self.feeder(f, items, Job::attended(Arrival::AtOnce, &core.attended)), bound);
+        let job = self.feed(self.feeder(f, items.into_iter(), Job::attended(Arrival::AtOnce, &core.attended)), bound);
         core.attend();
         Task::new(core, job, open_all)
     }
@@ -285,50 +281,6 @@ impl<'a> Mapping<'a> {
     {
         ImapUnordered::new(self.core(), f, items.into_iter(), self.chunk)
     }
-
-    fn core(&self) -> &'a Arc<Core> {
-        self.pool.core()
-    }
-
-    /// Has all of the input done.
-    fn finish<F, S, P, I>(&self, f: F, items: I) -> Arc<Job>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        let (core, items) = (self.core(), items.into_iter());
-        #[cfg(feature = "cli")]
-        let hint = items.size_hint();
-        let feeder = self.feeder(f, items, Job::new(Arrival::AtOnce));
-        #[cfg(feature = "cli")]
-        let _bar = self.shows_progress.then(|| Bar::show(core, &feeder.job, hint));
-        let job = self.feed(feeder, core.options.bound.unwrap_or(CELLS));
-        core.wait(Deadline::NEVER, || job.is_complete());
-        job
-    }
-
-    fn feeder<F, S, P, I>(&self, f: F, items: I, job: Job) -> Feeder<F, S, P, I::IntoIter>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        let items = items.into_iter();
-        let size = ChunkSize::of(self.core(), self.chunk, items.size_hint());
-        Feeder::new(self.core(), job, f, items, size)
-    }
-
-    /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.
-    fn feed<F, S, P, I>(&self, mut feeder: Feeder<F, S, P, I>, bound: usize) -> Arc<Job>
-    where
-        F: Function<S, P>,
-        I: Iterator<Item = S>,
-    {
-        let core = self.core();
-        while feeder.feed() {
-            core.wait(Deadline::NEVER, || core.hub().has_room(bound));
-        }
-        feeder.close()
-    }
 }
 
 impl fmt::Debug for Mapping<'_> {
@@ -342,7 +294,7 @@ fn open_all<R: DeserializeOwned>(chunks: Vec<Outcomes>) -> Result<Vec<R>, TaskEr
     let mut results = Vec::new();
     for mut outcomes in chunks {
         while let Some(outcome) = outcomes.next() {
-            results.push(outcome?);
+            results.push(outcome.map_err(|error| *error)?);
         }
     }
     Ok(results)

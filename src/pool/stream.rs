@@ -48,7 +48,7 @@ where
         loop {
             if let Some(outcome) = self.outcomes.next::<F::Output>() {
                 self.given += 1;
-                return Ok(Some(outcome?));
+                return Ok(Some(outcome.map_err(|error| *error)?));
             }
             if let Portion::Some(outcomes) = self.feeder.job.take_some() {
                 self.outcomes = outcomes;
