@@ -60,17 +60,6 @@ fn done(pool: &Pool) -> [Task<u64>; 3] {
     tasks
 }
 
-/// `ExecutorTest.test_map_exception`: an error where it belongs; and, here, the others behind it.
-#[test]
-fn a_lazy_map_gives_an_error_in_its_place_and_goes_on() {
-    let _watchdog = watchdog();
-    let pool = Pool::new(2).unwrap();
-    let mut outcomes = pool.imap(|(a, b): (u64, u64)| (a / b, a % b), [(1, 2), (1, 3), (1, 0), (6, 5)]);
-    assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok((0, 1))), Some(Ok((0, 1)))));
-    assert!(matches!(outcomes.next(), Some(Err(TaskError::Panicked { task: 2, .. }))));
-    assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok((1, 1))), None));
-}
-
 /// `test_shutdown_race_issue12456`, `test_hang_gh94440`: the end comes upon one more than there are workers, or what was just cancelled.
 #[test]
 fn whatever_was_just_asked_for_a_pool_can_be_joined() {
@@ -240,21 +229,6 @@ fn a_pool_that_is_asked_at_the_end_of_its_process_answers() {
         process.join().unwrap();
         assert!(said == "Ok(9)\n" || said.starts_with("Err("), "{said:?}");
     }
-}
-
-/// `test_shutdown_no_wait`, for a map that is not all pulled: what was pulled is done, and then nothing is.
-#[test]
-fn a_lazy_map_whose_pool_is_closed_ends() {
-    let _watchdog = watchdog();
-    let pool = Pool::new(2).unwrap();
-    let mut outcomes = pool.chunk(1).imap(square, 0..1_000);
-    assert_eq!(outcomes.next(), Some(Ok(0)));
-    pool.close();
-    let rest: Vec<_> = outcomes.collect();
-    let (refused, done) = rest.split_last().unwrap();
-    assert!(matches!(refused, Err(TaskError::NotRun { .. })), "{refused:?}");
-    assert!(!done.is_empty() && (1..).zip(done).all(|(n, outcome)| *outcome == Ok(n * n)), "{done:?}");
-    pool.join();
 }
 
 /// What is to become of whoever encodes or decodes it.

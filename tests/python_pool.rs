@@ -121,6 +121,32 @@ fn a_panic_of_the_input_loses_no_item() {
     }
 }
 
+/// `ExecutorTest.test_map_exception` of executors: an error where it belongs; and, here, the others behind it.
+#[test]
+fn a_lazy_map_gives_an_error_in_its_place_and_goes_on() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(2).unwrap();
+    let mut outcomes = pool.imap(|(a, b): (u64, u64)| (a / b, a % b), [(1, 2), (1, 3), (1, 0), (6, 5)]);
+    assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok((0, 1))), Some(Ok((0, 1)))));
+    assert!(matches!(outcomes.next(), Some(Err(TaskError::Panicked { task: 2, .. }))));
+    assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok((1, 1))), None));
+}
+
+/// `test_shutdown_no_wait` of executors, for a map that is not all pulled: what was pulled is done, and then nothing is.
+#[test]
+fn a_lazy_map_whose_pool_is_closed_ends() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(2).unwrap();
+    let mut outcomes = pool.chunk(1).imap(square, 0..1_000);
+    assert_eq!(outcomes.next(), Some(Ok(0)));
+    pool.close();
+    let rest: Vec<_> = outcomes.collect();
+    let (refused, done) = rest.split_last().unwrap();
+    assert!(matches!(refused, Err(TaskError::NotRun { .. })), "{refused:?}");
+    assert!(!done.is_empty() && (1..).zip(done).all(|(n, outcome)| *outcome == Ok(n * n)), "{done:?}");
+    pool.join();
+}
+
 /// `test_terminate`: ten thousand tasks that never end.
 #[test]
 fn a_pool_with_more_than_it_will_ever_do_can_be_terminated() {
@@ -147,9 +173,9 @@ fn a_pool_that_is_over_refuses_every_form() {
         let pool = Pool::new(2).unwrap();
         assert_eq!(pool.map_async(square, 0..10).get(), Ok((0..10).map(square).collect()));
         if is_closed {
-            pool.close()
+            pool.close();
         } else {
-            pool.terminate()
+            pool.terminate();
         }
         pool.join();
         let pairs = || [(2_u64, 3_u32), (3, 2)];

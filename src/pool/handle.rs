@@ -184,7 +184,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The first, in the order of the items, that any of them has ended with; all have run nevertheless.
+    /// The first, in the order of the items, that any of them has ended with; all have run nevertheless, and
+    /// [`try_map`](Self::try_map) has an outcome for each.
     ///
     /// # Panics
     ///
