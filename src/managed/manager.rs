@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use super::{Dict, List, Set};
 use crate::error::Result;
 use crate::heap::Heap;
-use crate::message::Sends;
 use crate::segment::Segment;
 use crate::segment::impls::{impl_create, impl_handle};
 use crate::segment::place::Home;
@@ -122,7 +121,7 @@ impl Manager {
     /// # Examples
     ///
     /// See [`List`].
-    pub fn list<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = impl Sends<T>>) -> Result<List<T>> {
+    pub fn list<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = T>) -> Result<List<T>> {
         let list = List::make(&self.placed)?;
         list.extend(items)?;
         Ok(list)
@@ -137,7 +136,7 @@ impl Manager {
     /// # Examples
     ///
     /// See [`Set`].
-    pub fn set<T: Serialize + DeserializeOwned>(&self, members: impl IntoIterator<Item = impl Sends<T>>) -> Result<Set<T>> {
+    pub fn set<T: Serialize + DeserializeOwned>(&self, members: impl IntoIterator<Item = T>) -> Result<Set<T>> {
         let set = Set::make(&self.placed)?;
         set.extend(members)?;
         Ok(set)
