@@ -123,7 +123,7 @@ impl Transaction<'_> {
         self.store(block + 1, next)?;
         self.store(block + 2, 0)?;
         if next != 0 {
-            self.store(next + 2, block)?;
+            self.store(next.wrapping_add(2), block)?;
         }
         self.store(list(order), block)
     }
@@ -135,9 +135,9 @@ impl Transaction<'_> {
         }
         let (next, before) = (self.load(block + 1)?, self.load(block + 2)?);
         if next != 0 {
-            self.store(next + 2, before)?;
+            self.store(next.wrapping_add(2), before)?;
         }
-        self.store(if before == 0 { list(order) } else { before + 1 }, next)?;
+        self.store(if before == 0 { list(order) } else { before.wrapping_add(1) }, next)?;
         // Whoever gets the block fills it without notes (T2): these two are to be had again.
         self.store(block + 1, 0)?;
         self.store(block + 2, 0)
