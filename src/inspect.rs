@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::heap;
 use crate::cell;
 use crate::error::{Kind, Result, TypeStamp};
+use crate::heap;
 use crate::queue;
 use crate::segment::{self, Facts, Image, Name, Peer};
 use crate::sync;

@@ -194,11 +194,11 @@ pub use error::{
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};
 #[cfg(not(all(test, loom)))]
+pub use managed::Manager;
+#[cfg(not(all(test, loom)))]
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
-#[cfg(not(all(test, loom)))]
-pub use managed::Manager;
 #[cfg(not(all(test, loom)))]
 pub use pool::{AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError};
 #[cfg(not(all(test, loom)))]

@@ -82,10 +82,17 @@ impl Heap {
         let words = usize::try_from(capacity / 8).ok().filter(|&words| words <= isize::MAX as usize / 8);
         let words = words.ok_or_else(too_much)?;
         let bytes = 8 * words as u64;
-        let placed = Placed::<HeapBody>::create_with(bytes, home, type_stamp::<()>(), words as u64, Self::notes_layout(), |placed: &Placed<HeapBody>| {
-            let seed = &placed.body().control[control::SEED as usize - 1];
-            seed.store(RandomState::new().hash_one(()), Relaxed);
-        })?;
+        let placed = Placed::<HeapBody>::create_with(
+            bytes,
+            home,
+            type_stamp::<()>(),
+            words as u64,
+            Self::notes_layout(),
+            |placed: &Placed<HeapBody>| {
+                let seed = &placed.body().control[control::SEED as usize - 1];
+                seed.store(RandomState::new().hash_one(()), Relaxed);
+            },
+        )?;
         Ok(Arc::new(Heap { placed, spin: Spin::new(), words }))
     }
 
@@ -118,6 +125,7 @@ impl Heap {
     }
 
     /// Bytes that blocks have been made of.
+    #[cfg(test)]
     pub(crate) fn size(&self) -> u64 {
         8 * self.control(control::END).load(Relaxed)
     }

@@ -104,9 +104,7 @@ impl Transaction<'_> {
         let end = self.load(control::END)?;
         while order < MOST {
             let other = place ^ (1 << order);
-            if other.saturating_add(1 << order) > end
-                || self.load(CONTROL as u64 + other)? != FREE | u64::from(order)
-            {
+            if other.saturating_add(1 << order) > end || self.load(CONTROL as u64 + other)? != FREE | u64::from(order) {
                 break;
             }
             self.unlink(CONTROL as u64 + other, order)?;

@@ -38,7 +38,6 @@ pub(crate) struct Object {
     pub(crate) number: u64,
 }
 
-const SHAPE: u64 = 0;
 const NUMBER: u64 = 1;
 const TYPE: u64 = 2;
 const REFERENCES: u64 = 3;
@@ -96,6 +95,16 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// The object that names others, if there is one.
+    pub(crate) fn root(&self) -> Result<Option<Object>> {
+        match self.load(control::ROOT)? {
+            0 => Ok(None),
+            at => self.object_at(at).map(Some),
+        }
+    }
+}
+
 /// The object that a handle refers to has been dropped by all, or by who held it for this handle.
 pub(crate) fn gone() -> Error {
     Error::Gone { object: Kind::Manager }
@@ -121,6 +130,16 @@ impl Transaction<'_> {
         }
         self.store(control::FIRST, at)?;
         Ok(Object { at, number })
+    }
+
+    /// The object that names others. Nobody holds it, and nobody lets it go.
+    pub(crate) fn root_or_new(&mut self) -> Result<Object> {
+        if let Some(root) = self.root()? {
+            return Ok(root);
+        }
+        let root = self.make(Shape::Table, 0)?;
+        self.store(control::ROOT, root.at)?;
+        Ok(root)
     }
 
     /// Has `peer` hold an object; the address of the holder.

@@ -56,7 +56,8 @@ impl Heap {
         for (peer, place) in holders.into_iter().filter(|(peer, _)| peers.contains(peer)) {
             self.transact(|transaction| {
                 // Another may have been faster; what is there now is somebody else's.
-                let is_there = transaction.is_holder(place)? && transaction.load(place + holder::PEER)? == u64::from(peer);
+                let is_there =
+                    transaction.is_holder(place)? && transaction.load(place + holder::PEER)? == u64::from(peer);
                 if is_there { transaction.let_go(place) } else { Ok(()) }
             })?;
         }

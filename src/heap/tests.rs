@@ -266,7 +266,11 @@ fn everywhere<S: PartialEq + std::fmt::Debug>(
             heap.transact(|_| Ok(())).unwrap();
         }
         assert_eq!(look(&heap, table, row), after, "killed after {stores} stores, and done again");
-        assert!(free_words(&heap) >= free, "killed after {stores} stores: {} of {free} words are free", free_words(&heap));
+        assert!(
+            free_words(&heap) >= free,
+            "killed after {stores} stores: {} of {free} words are free",
+            free_words(&heap)
+        );
         if is_done {
             assert!(stores > 5, "only {stores} stores: nothing was killed");
             return;
@@ -290,7 +294,9 @@ fn a_killed_insert_is_done_or_not() {
 fn a_killed_replacement_is_done_or_not() {
     for length in [8, 300] {
         everywhere(
-            |heap, table, _| heap.transact(|transaction| transaction.insert(table, &[7], &content(&vec![9; length]))).map(drop),
+            |heap, table, _| {
+                heap.transact(|transaction| transaction.insert(table, &[7], &content(&vec![9; length]))).map(drop)
+            },
             all,
         );
     }
@@ -298,9 +304,10 @@ fn a_killed_replacement_is_done_or_not() {
 
 #[test]
 fn a_killed_removal_is_done_or_not() {
-    everywhere(|heap, table, _| heap.transact(|transaction| transaction.remove(table, &[7])).map(drop), |heap, table, row| {
-        all(heap, table, row)
-    });
+    everywhere(
+        |heap, table, _| heap.transact(|transaction| transaction.remove(table, &[7])).map(drop),
+        |heap, table, row| all(heap, table, row),
+    );
 }
 
 #[test]

@@ -36,6 +36,11 @@ pub(super) fn value<V: Serialize + ?Sized>(heap: &Arc<Heap>, value: &V) -> Resul
     Ok(Content { bytes: bytes?, objects })
 }
 
+/// What refers to nothing.
+pub(super) fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    codec::decode(VALUE, bytes)
+}
+
 pub(super) fn decode_key<K: DeserializeOwned>(bytes: &[u8]) -> Result<K> {
     codec::decode(KEY, bytes)
 }
@@ -60,6 +65,11 @@ impl Taken {
     /// In the midst of a transaction, where nothing can be held: it may not come to its end.
     pub(super) fn in_midst(content: Content) -> Self {
         Taken { content, holds: Vec::new() }
+    }
+
+    /// What stands before the rest of it, and refers to nothing.
+    pub(super) fn head<H: DeserializeOwned>(&self) -> Result<H> {
+        codec::decode_front(VALUE, &self.content.bytes)
     }
 
     pub(super) fn decode<V: DeserializeOwned>(self, heap: &Arc<Heap>) -> Result<V> {

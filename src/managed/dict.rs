@@ -246,7 +246,10 @@ where
         } else {
             self.heap().transact(|transaction| {
                 let entries = transaction.entries(self.object(), true)?;
-                entries.into_iter().map(|(key, value)| Ok((key, Taken::hold(transaction, value)?))).collect::<Result<_>>()
+                entries
+                    .into_iter()
+                    .map(|(key, value)| Ok((key, Taken::hold(transaction, value)?)))
+                    .collect::<Result<_>>()
             })?
         };
         let decode = |(key, value): (Vec<u8>, Taken)| Ok((codec::decode_key(&key)?, value.decode(self.heap())?));
@@ -478,7 +481,10 @@ where
         })
     }
 
-    fn take<R: DeserializeOwned>(&self, work: impl FnOnce(&mut Raw<'_, '_>) -> Result<Option<Taken>>) -> Result<Option<R>> {
+    fn take<R: DeserializeOwned>(
+        &self,
+        work: impl FnOnce(&mut Raw<'_, '_>) -> Result<Option<Taken>>,
+    ) -> Result<Option<R>> {
         let taken = self.heap().transact(|transaction| work(&mut Raw { transaction, object: self.object() }))?;
         taken.map(|taken| taken.decode(self.heap())).transpose()
     }

@@ -166,7 +166,11 @@ pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Resul
 }
 
 /// What a managed handle's `Deserialize` does.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, shape: Shape, of: u64) -> Result<Arc<Held>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    shape: Shape,
+    of: u64,
+) -> Result<Arc<Held>, D::Error> {
     if let Some(mut loading) = LOADING.take() {
         let heap = Arc::clone(&loading.heap);
         let object = Object::deserialize(deserializer);

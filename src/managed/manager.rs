@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Dict, List, Set};
+use super::{Array, Dict, List, Namespace, Set, Value};
 use crate::error::Result;
 use crate::heap::Heap;
 use crate::segment::Segment;
@@ -50,7 +50,7 @@ use crate::segment::place::Home;
 /// ```
 #[derive(Clone)]
 pub struct Manager {
-    placed: Arc<Heap>,
+    pub(super) placed: Arc<Heap>,
 }
 
 /// The most bytes that a manager may have, unless somebody asks for more. A guess: what is not used costs nothing.
@@ -110,6 +110,47 @@ impl Manager {
         V: Serialize + DeserializeOwned,
     {
         Dict::make(&self.placed)
+    }
+
+    /// A new value.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Value`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Value`].
+    pub fn value<T: Serialize + DeserializeOwned>(&self, value: T) -> Result<Value<T>> {
+        let made = Value::make(&self.placed)?;
+        made.start(&value)?;
+        Ok(made)
+    }
+
+    /// A new array of these items.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`List`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Array`].
+    pub fn array<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = T>) -> Result<Array<T>> {
+        Array::of(self.list(items)?)
+    }
+
+    /// A new namespace, empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Namespace`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Namespace`].
+    pub fn namespace(&self) -> Result<Namespace> {
+        Namespace::make(&self.placed)
     }
 
     /// A new list of these items.

@@ -1,5 +1,6 @@
 //! What a [`Manager`] manages: containers of any values, in memory that processes share.
 
+mod array;
 mod codec;
 mod dict;
 mod entry;
@@ -7,10 +8,17 @@ mod held;
 mod impls;
 mod list;
 mod manager;
+mod names;
+mod namespace;
 mod set;
+mod value;
 
+pub use array::Array;
 pub use dict::{Dict, DictGuard};
 pub use entry::Entry;
 pub use list::List;
 pub use manager::Manager;
+pub use names::Place;
+pub use namespace::Namespace;
 pub use set::Set;
+pub use value::Value;

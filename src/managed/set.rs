@@ -62,7 +62,9 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     pub fn extend<S: Sends<T>>(&self, members: impl IntoIterator<Item = S>) -> Result<()> {
         let members = members.into_iter().map(|member| codec::key(&member)).collect::<Result<Vec<_>>>()?;
         self.heap().transact(|transaction| {
-            members.iter().try_for_each(|member| transaction.insert(self.object(), member, &Content::default()).map(drop))
+            members
+                .iter()
+                .try_for_each(|member| transaction.insert(self.object(), member, &Content::default()).map(drop))
         })
     }
 

@@ -119,6 +119,12 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> R
     }
 }
 
+/// Decodes a value from the first of `bytes`, whatever comes behind it.
+pub(crate) fn decode_front<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
+    let _alone = Alone::enter();
+    take_any(bytes).map(|(value, _)| value).map_err(|error| undecoded(what, unreadable(error)))
+}
+
 /// Fails if what has just been encoded cannot be decoded as a `T`, for a reason that lies in the encoding: what the type's
 /// own code says is for who decodes it in earnest.
 pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<()> {

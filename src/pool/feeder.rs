@@ -214,19 +214,21 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
     let (mut count, mut failed) = (items.len(), None);
     loop {
         let (mut ends, mut at) = (Vec::with_capacity(count), 0);
-        let pack = || handle::pack(|| {
-            let mut bytes = Vec::new();
-            for (index, item) in items[..count].iter().enumerate() {
-                at = index;
-                F::append(item, &mut Encoding(&mut bytes))?;
-                let end = u32::try_from(bytes.len());
-                ends.push(end.map_err(|_| too_large(bytes.len()))?);
-                if bytes.len() >= ENOUGH {
-                    break;
+        let pack = || {
+            handle::pack(|| {
+                let mut bytes = Vec::new();
+                for (index, item) in items[..count].iter().enumerate() {
+                    at = index;
+                    F::append(item, &mut Encoding(&mut bytes))?;
+                    let end = u32::try_from(bytes.len());
+                    ends.push(end.map_err(|_| too_large(bytes.len()))?);
+                    if bytes.len() >= ENOUGH {
+                        break;
+                    }
                 }
-            }
-            Ok(bytes)
-        });
+                Ok(bytes)
+            })
+        };
         // A chunk's arguments are kept until all its outcomes are there.
         match handle::lasting(pack) {
             Ok((bytes, handles)) => return (Calls { ends, parcel: Parcel { bytes, handles } }, failed),

@@ -1,0 +1,206 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec;
+use super::held::Held;
+use super::{Dict, List, Manager, Namespace, Set, Value};
+use crate::error::{AttachError, Result, TypeStamp};
+use crate::heap::bytes::Content;
+use crate::heap::object::{Object, Shape};
+use crate::segment::type_stamp;
+
+/// A name inside a [`Manager`], from [`Manager::at`]: where processes meet that have no handle from each other.
+///
+/// The container of a name lives as long as the manager, or until [`Manager::remove`].
+///
+/// # Errors
+///
+/// Of all methods: [`Attach`](crate::Error::Attach) with [`WrongType`](AttachError::WrongType) if there is something of another type under
+/// the name; and those of a [`Dict`].
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::Manager;
+///
+/// # let unique = format!("example/manager-{}", std::process::id());
+/// # let name = unique.as_str();
+/// let here = Manager::create(name)?; // or "app/state"
+/// here.at("jobs").dict::<u32, String>()?.insert(1, "sweep")?;
+///
+/// let there = Manager::open(name)?; // in another program of the same user
+/// assert_eq!(there.at("jobs").dict::<u32, String>()?.get(1)?.as_deref(), Some("sweep"));
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+#[must_use = "says where, and does nothing"]
+pub struct Place<'m> {
+    manager: &'m Manager,
+    name: &'m str,
+}
+
+/// What is kept for a name: what type it is of, and the object.
+type Known = (String, u64, Object);
+
+impl Manager {
+    /// The container of a name, or a new one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Place`](crate::managed::Place).
+    pub fn at<'m>(&'m self, name: &'m str) -> Place<'m> {
+        Place { manager: self, name }
+    }
+
+    /// Takes a name out; false if there is none. Handles of its container stay good.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Dict`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// manager.at("jobs").list::<u32>()?;
+    /// assert!(manager.remove("jobs")? && !manager.remove("jobs")?);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        let key = codec::key(name)?;
+        self.placed.transact(|transaction| match transaction.root()? {
+            Some(root) => Ok(transaction.remove(root, &key)?.is_some()),
+            None => Ok(false),
+        })
+    }
+
+    /// All names, in the order in which they came.
+    ///
+    /// # Errors
+    ///
+    /// Those of a [`Dict`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// manager.at("jobs").list::<u32>()?;
+    /// assert_eq!(manager.names()?, ["jobs"]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = self.placed.read(|view| match view.root()? {
+            Some(root) => view.entries(root, false),
+            None => Ok(Vec::new()),
+        })?;
+        entries.into_iter().map(|(name, _)| codec::decode_key(&name)).collect()
+    }
+}
+
+impl Place<'_> {
+    /// The dictionary of this name, or a new one, empty.
+    ///
+    /// # Examples
+    ///
+    /// See [`Place`].
+    pub fn dict<K, V>(self) -> Result<Dict<K, V>>
+    where
+        K: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned,
+    {
+        self.find::<Dict<K, V>>(Shape::Table, None).map(Dict::of)
+    }
+
+    /// The list of this name, or a new one, empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// manager.at("log").list()?.push(1)?;
+    /// assert_eq!(manager.at("log").list::<i32>()?.to_vec()?, [1]);
+    /// assert!(manager.at("log").list::<u8>().is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn list<T: Serialize + DeserializeOwned>(self) -> Result<List<T>> {
+        self.find::<List<T>>(Shape::Row, None).map(List::of)
+    }
+
+    /// The set of this name, or a new one, empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// assert!(manager.at("seen").set()?.insert(1)?);
+    /// assert!(!manager.at("seen").set()?.insert(1)?);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn set<T: Serialize + DeserializeOwned>(self) -> Result<Set<T>> {
+        self.find::<Set<T>>(Shape::Table, None).map(Set::of)
+    }
+
+    /// The value of this name, or a new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// manager.at("runs").value(0)?.fetch_add(1)?;
+    /// assert_eq!(manager.at("runs").value(0)?.get()?, 1);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn value<T: Serialize + DeserializeOwned>(self, start: T) -> Result<Value<T>> {
+        let start = codec::value(&self.manager.placed, &start)?;
+        self.find::<Value<T>>(Shape::Row, Some(&start)).map(Value::of)
+    }
+
+    /// The namespace of this name, or a new one, empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// manager.at("settings").namespace()?.set("threads", &4)?;
+    /// assert_eq!(manager.at("settings").namespace()?.get("threads")?, Some(4));
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn namespace(self) -> Result<Namespace> {
+        self.find::<Namespace>(Shape::Table, None).map(Namespace::of)
+    }
+
+    /// The object of this name, which is an `H`, or a new one; `start`: its first item.
+    fn find<H>(self, shape: Shape, start: Option<&Content>) -> Result<Arc<Held>> {
+        let (heap, expected) = (&self.manager.placed, type_stamp::<H>());
+        let (key, me) = (codec::key(self.name)?, heap.segment().me()?);
+        let (object, place) = heap.transact(|transaction| {
+            let root = transaction.root_or_new()?;
+            if let Some(content) = transaction.look_up(root, &key)? {
+                let (name, hash, object): Known = codec::plain(&content.bytes)?;
+                if hash != expected.hash {
+                    let found = TypeStamp { name, hash, ..expected.clone() };
+                    return Err(AttachError::WrongType { found, expected: expected.clone() }.into());
+                }
+                transaction.check(object, shape)?;
+                return Ok((object, transaction.hold(object, me)?));
+            }
+            let object = transaction.make(shape, expected.hash)?;
+            if let Some(start) = start {
+                transaction.insert_items(object, 0, std::slice::from_ref(start))?;
+            }
+            let known: Known = (expected.name.clone(), expected.hash, object);
+            let content = Content { bytes: codec::key(&known)?, objects: vec![object] };
+            transaction.insert(root, &key, &content)?;
+            Ok((object, transaction.hold(object, me)?))
+        })?;
+        Ok(Held::of(heap, object, place))
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::{self, Taken};
+use super::held::Held;
+use super::impls::impl_managed;
+use crate::error::{Error, Result};
+use crate::heap::object::Shape;
+use crate::segment::type_stamp;
+
+/// Values of any types under names, that processes share.
+///
+/// [`Manager::namespace`](crate::Manager::namespace) makes one.
+///
+/// # Concurrency, death, errors
+///
+/// As of a [`Dict`](super::Dict). Each value has the type that it was set with; to get it as another is
+/// [`Decode`](Error::Decode).
+///
+/// # Examples
+///
+/// ```
+/// let settings = crossproc::Manager::start()?.namespace()?;
+/// settings.set("threads", &4_u32)?;
+/// settings.set("name", &"Ada".to_string())?;
+/// assert_eq!(settings.get("threads")?, Some(4_u32));
+/// assert!(settings.get::<u64>("name").is_err());
+/// # Ok::<(), crossproc::Error>(())
+/// ```
+pub struct Namespace {
+    pub(super) held: Arc<Held>,
+    types: PhantomData<()>,
+}
+
+impl_managed!(Namespace, Shape::Table);
+
+impl Namespace {
+    /// A copy of the value of a name.
+    ///
+    /// # Examples
+    ///
+    /// See [`Namespace`].
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let key = codec::key(name)?;
+        let taken = match self.heap().get(self.object(), &key)? {
+            None => None,
+            Some(content) if content.objects.is_empty() => Taken::plain(content),
+            Some(_) => self.heap().transact(|transaction| {
+                let found = transaction.look_up(self.object(), &key)?;
+                found.map(|found| Taken::hold(transaction, found)).transpose()
+            })?,
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        let expected = type_stamp::<T>();
+        let found: (String, u64) = taken.head()?;
+        if found.1 != expected.hash {
+            let reason = format!("it is a {}, not a {}", found.0, expected.name);
+            return Err(Error::Decode { what: format!("{name:?} in a namespace").into(), reason });
+        }
+        taken.decode::<((String, u64), T)>(self.heap()).map(|(_, value)| Some(value))
+    }
+
+    /// Gives a name a value.
+    ///
+    /// # Examples
+    ///
+    /// See [`Namespace`].
+    pub fn set<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let stamp = type_stamp::<T>();
+        let (key, content) = (codec::key(name)?, codec::value(self.heap(), &((stamp.name, stamp.hash), value))?);
+        self.heap().transact(|transaction| transaction.insert(self.object(), &key, &content).map(drop))
+    }
+
+    /// Takes a name out; false if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let settings = crossproc::Manager::start()?.namespace()?;
+    /// settings.set("a", &1)?;
+    /// assert!(settings.remove("a")? && !settings.remove("a")?);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        let key = codec::key(name)?;
+        self.heap().transact(|transaction| Ok(transaction.remove(self.object(), &key)?.is_some()))
+    }
+
+    /// All names, in the order in which they came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let settings = crossproc::Manager::start()?.namespace()?;
+    /// settings.set("a", &1)?;
+    /// assert_eq!(settings.names()?, ["a"]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = self.heap().read(|view| view.entries(self.object(), false))?;
+        entries.into_iter().map(|(name, _)| codec::decode_key(&name)).collect()
+    }
+}
