@@ -349,6 +349,11 @@ fn manager_merge() {
 }
 
 #[test]
+fn manager_value() {
+    assert_eq!(run("manager_value").lines, ["3.14", "[5, 1, 2, 3, 4, 5, 6, 7, 8, 9]", r#"["Hello"]"#]);
+}
+
+#[test]
 fn save_load() {
     let mapping = r#"{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}"#;
     assert_eq!(run("save_load").lines, [mapping, mapping]);

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use arbitrary::Arbitrary;
-use crossproc::managed::{Dict, List, Set};
+use crossproc::managed::{Dict, List, Set, Value};
 use crossproc::{Error, Manager};
 use libfuzzer_sys::fuzz_target;
 
@@ -31,6 +31,8 @@ enum Step {
     List(OnList, u8, u8),
     Set(OnSet, u8),
     Nested(OnNested, u8),
+    Value(OnValue, u8),
+    Named(OnNamed, u8),
     /// New containers in place of the old ones.
     Renew,
 }
@@ -82,6 +84,21 @@ enum OnNested {
     Remove,
     Ask,
     Clear,
+}
+
+#[derive(Arbitrary, Debug)]
+enum OnValue {
+    Get,
+    Set,
+    Update,
+    Exchange,
+}
+
+#[derive(Arbitrary, Debug)]
+enum OnNamed {
+    Find,
+    Remove,
+    Ask,
 }
 
 /// What a peer writes, and where.
@@ -146,6 +163,7 @@ struct Containers {
     list: List<Vec<u8>>,
     set: Set<u8>,
     nested: Dict<u8, List<u8>>,
+    value: Value<u8>,
 }
 
 impl Containers {
@@ -165,7 +183,7 @@ impl Containers {
             OnDict::Insert => drop(dict.insert(key, value)),
             OnDict::Remove => drop(dict.remove(key)),
             OnDict::Pop => drop(dict.pop()),
-            OnDict::Extend => drop(dict.extend((key..).take(length.into()).map(|key| (key, vec![key])))),
+            OnDict::Extend => drop(dict.extend((key..=u8::MAX).take(length.into()).map(|key| (key, vec![key])))),
             OnDict::Update => drop(dict.update(key, |_| value.clone())),
             OnDict::Entry => drop(dict.entry(key).unwrap().and_modify(|value| value.push(1)).or_insert(value)),
             OnDict::Exchange => drop(dict.compare_exchange(key, Some(&value), None)),
@@ -205,10 +223,19 @@ impl Containers {
     fn on_set(&self, operation: &OnSet, member: u8) {
         match operation {
             OnSet::Insert => drop(self.set.insert(member)),
-            OnSet::Extend => drop(self.set.extend(member..)),
+            OnSet::Extend => drop(self.set.extend(member..=u8::MAX)),
             OnSet::Remove => drop(self.set.remove(member)),
             OnSet::Ask => drop((self.set.to_vec(), self.set.len(), self.set.contains(member))),
             OnSet::Clear => drop(self.set.clear()),
+        }
+    }
+
+    fn on_value(&self, operation: &OnValue, number: u8) {
+        match operation {
+            OnValue::Get => drop(self.value.get()),
+            OnValue::Set => drop(self.value.set(number)),
+            OnValue::Update => drop(self.value.update(|_| number)),
+            OnValue::Exchange => drop(self.value.compare_exchange(&number, &1)),
         }
     }
 
@@ -224,6 +251,15 @@ impl Containers {
             OnNested::Ask => drop((self.nested.items(), self.nested.len())),
             OnNested::Clear => drop(self.nested.clear()),
         }
+    }
+}
+
+fn on_named(manager: &Manager, operation: &OnNamed, name: u8) {
+    let name = format!("{}", name % 4);
+    match operation {
+        OnNamed::Find => drop(manager.at(&name).list::<u8>().and_then(|list| list.push(1))),
+        OnNamed::Remove => drop(manager.remove(&name)),
+        OnNamed::Ask => drop(manager.names()),
     }
 }
 
@@ -247,6 +283,8 @@ fuzz_target!(|input: Input| {
                 Step::List(operation, place, length) => containers.on_list(operation, *place, *length),
                 Step::Set(operation, member) => containers.on_set(operation, *member),
                 Step::Nested(operation, key) => containers.on_nested(&manager, operation, *key),
+                Step::Value(operation, number) => containers.on_value(operation, *number),
+                Step::Named(operation, name) => on_named(&manager, operation, *name),
                 Step::Renew => {
                     if let Ok(new) = Containers::new(&manager) {
                         containers = new;
