@@ -94,8 +94,9 @@ fn a_manager_says_how_much_it_uses_and_who_changes_it() {
 
     let said = crossproc(&["ls"]);
     let words = line(&said, &name).unwrap_or_else(|| panic!("{}{}", said.output, said.errors));
-    assert_eq!((words[1], &words[words.len() - 2]), ("Manager", &&*me), "{}", said.output);
-    assert!(words[words.len() - 4].parse::<u64>().unwrap() > 100_000, "{}", said.output);
+    assert_eq!([words[1], words[3], words[4]], ["Manager", &me, &me]);
+    // What it may grow to.
+    assert!(words[2].parse::<u64>().unwrap() >= 16 << 30, "{}", said.output);
 
     let fact = |what: &str| {
         let said = crossproc(&["inspect", &name]);
