@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::At;
 use crate::error::{AttachError, Error, Kind, Result};
-use crate::segment::place::{Body, Home, Placed, words};
+use crate::segment::place::{Body, Home, Placed, WordsBehind};
 use crate::segment::{Facts, Failure, Ownership, Section, Segment, Wait, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::spin::Spin;
@@ -71,8 +71,7 @@ const FORMAT: usize = 1;
 pub(crate) struct Heap {
     placed: Placed<HeapBody>,
     spin: Spin,
-    /// How many words there may be blocks of.
-    words: usize,
+    blocks: WordsBehind,
 }
 
 impl Heap {
@@ -93,7 +92,7 @@ impl Heap {
                 seed.store(RandomState::new().hash_one(()), Relaxed);
             },
         )?;
-        Ok(Arc::new(Heap { placed, spin: Spin::new(), words }))
+        Ok(Self::of(placed))
     }
 
     pub(crate) fn attach(segment: Arc<Segment>, offset: u64) -> Result<Arc<Self>> {
@@ -103,8 +102,13 @@ impl Heap {
         if start.checked_add(bytes).is_none_or(|end| end > length) {
             return Err(AttachError::OutOfBounds { offset: start, bytes, segment: length }.into());
         }
-        let words = placed.length();
-        Ok(Arc::new(Heap { placed, spin: Spin::new(), words }))
+        Ok(Self::of(placed))
+    }
+
+    /// Its blocks lie behind the object, as has been laid out or checked.
+    fn of(placed: Placed<HeapBody>) -> Arc<Self> {
+        let blocks = WordsBehind::new(placed.segment(), placed.segment().solid(), placed.length());
+        Arc::new(Heap { placed, spin: Spin::new(), blocks })
     }
 
     fn notes_layout() -> Option<Layout> {
@@ -112,7 +116,7 @@ impl Heap {
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
-        self.placed.segment()
+        self.blocks.segment()
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -121,7 +125,7 @@ impl Heap {
 
     /// Bytes that it may grow to.
     pub(crate) fn capacity(&self) -> u64 {
-        8 * self.words as u64
+        8 * self.blocks.all().len() as u64
     }
 
     /// Bytes that blocks have been made of.
@@ -151,13 +155,11 @@ impl Heap {
     /// The word at an address; an error if there is none.
     #[inline]
     pub(super) fn word(&self, at: At) -> Result<&AtomicU64> {
-        let blocks = words(self.segment(), self.segment().solid(), self.words);
-        match usize::try_from(at) {
-            Ok(at) if at >= CONTROL => blocks.get(at - CONTROL),
-            Ok(at) if at > 0 => self.placed.body().control.get(at - 1),
-            _ => None,
+        let place = (at as usize).wrapping_sub(CONTROL);
+        match self.blocks.all().get(place) {
+            Some(word) => Ok(word),
+            None => self.placed.body().control.get((at as usize).wrapping_sub(1)).ok_or_else(|| self.corrupted(at, 0)),
         }
-        .ok_or_else(|| self.corrupted(at, 0))
     }
 
     /// The words from an address on.
@@ -166,15 +168,14 @@ impl Heap {
         if count == 0 {
             return Ok(&[]);
         }
-        let blocks = words(self.segment(), self.segment().solid(), self.words);
         let first = usize::try_from(at).ok().and_then(|at| at.checked_sub(CONTROL));
         let range = first.and_then(|first| Some(first..first.checked_add(count)?));
-        range.and_then(|range| blocks.get(range)).ok_or_else(|| self.corrupted(at, count as u64))
+        range.and_then(|range| self.blocks.all().get(range)).ok_or_else(|| self.corrupted(at, count as u64))
     }
 
     /// Has memory behind the words up to there.
     pub(super) fn back(&self, first: u64, end: u64) -> Result<()> {
-        if end > self.words as u64 {
+        if end > self.blocks.all().len() as u64 {
             return Err(Error::NoSpace { needed: 8 * end, available: self.capacity() });
         }
         self.segment().back(self.segment().solid() + 8 * first, 8 * (end - first))

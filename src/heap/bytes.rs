@@ -14,6 +14,39 @@ pub(crate) struct Content {
     pub(crate) objects: Vec<Object>,
 }
 
+/// Where a reader copies what is short.
+pub(crate) struct Buffer([u8; SHORT]);
+
+/// What is kept, as a reader has copied it.
+pub(crate) enum Seen {
+    /// So many bytes that refer to nothing, in the buffer.
+    Short(usize),
+    Long(Content),
+}
+
+/// A guess: numbers, short texts.
+const SHORT: usize = 64;
+
+impl Buffer {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Buffer([0; SHORT])
+    }
+
+    /// The first bytes.
+    #[inline]
+    pub(crate) fn bytes(&self, length: usize) -> &[u8] {
+        &self.0[..length.min(SHORT)]
+    }
+
+    pub(crate) fn content(&self, seen: Seen) -> Content {
+        match seen {
+            Seen::Short(length) => Content { bytes: self.bytes(length).to_vec(), objects: Vec::new() },
+            Seen::Long(content) => content,
+        }
+    }
+}
+
 /// How many words so many bytes take.
 pub(super) fn words_of(bytes: usize) -> usize {
     bytes.div_ceil(8)
@@ -42,6 +75,18 @@ impl View<'_> {
         }
         bytes.truncate(length);
         Ok(bytes)
+    }
+
+    /// So many bytes, and the objects in this list.
+    #[inline]
+    pub(super) fn seen(&self, at: At, length: usize, objects: At, buffer: &mut Buffer) -> Result<Seen> {
+        if objects != 0 || length > SHORT {
+            return Ok(Seen::Long(Content { bytes: self.bytes(at, length)?, objects: self.objects(objects)? }));
+        }
+        for (word, bytes) in self.words(at, words_of(length))?.iter().zip(buffer.0.as_chunks_mut().0) {
+            *bytes = word.load(Relaxed).to_le_bytes();
+        }
+        Ok(Seen::Short(length))
     }
 
     /// Whether the bytes there are these.

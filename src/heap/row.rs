@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::body::Heap;
-use super::bytes::{Content, words_of};
+use super::bytes::{Buffer, Content, Seen, words_of};
 use super::object::{Object, Shape};
 use super::view::View;
 use super::{At, Transaction, buddy};
@@ -37,17 +37,23 @@ const SHORT: usize = 16;
 const FEW: u64 = 64;
 
 /// Where the items are: the address of the first place, and how many.
+#[inline]
 fn places(view: &View<'_>, row: Object) -> Result<(At, u64)> {
     view.check(row, Shape::Row)?;
     let (places, start) = (view.load(row.own(own::PLACES))?, view.load(row.own(own::START))?);
     Ok((places.wrapping_add(start), view.load(row.own(own::ITEMS))?))
 }
 
-fn content(view: &View<'_>, item: At) -> Result<Content> {
+#[inline]
+fn see(view: &View<'_>, item: At, buffer: &mut Buffer) -> Result<Seen> {
     let length = view.load(item.wrapping_add(item::LENGTH))?;
     let length = usize::try_from(length).map_err(|_| view.heap().corrupted(item, length))?;
-    let objects = view.objects(view.load(item.wrapping_add(item::OBJECTS))?)?;
-    Ok(Content { bytes: view.bytes(item.wrapping_add(item::BYTES), length)?, objects })
+    view.seen(item.wrapping_add(item::BYTES), length, view.load(item.wrapping_add(item::OBJECTS))?, buffer)
+}
+
+fn content(view: &View<'_>, item: At) -> Result<Content> {
+    let mut buffer = Buffer::new();
+    see(view, item, &mut buffer).map(|seen| buffer.content(seen))
 }
 
 fn out_of_range(index: u64, length: u64) -> Error {
@@ -83,8 +89,15 @@ impl View<'_> {
 }
 
 impl Heap {
-    pub(crate) fn item(&self, row: Object, index: u64) -> Result<Content> {
-        self.read(|view| view.item(row, index))
+    #[inline]
+    pub(crate) fn item(&self, row: Object, index: u64, buffer: &mut Buffer) -> Result<Seen> {
+        self.read(|view| {
+            let (first, count) = places(view, row)?;
+            if index >= count {
+                return Err(out_of_range(index, count));
+            }
+            see(view, view.load(first.wrapping_add(index))?, buffer)
+        })
     }
 }
 

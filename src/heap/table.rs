@@ -13,7 +13,7 @@
 //! bits of its hash. An entry is in the first slot from that of its hash on that was free when it came.
 
 use super::body::Heap;
-use super::bytes::{Content, words_of};
+use super::bytes::{Buffer, Content, Seen, words_of};
 use super::object::{Object, Shape};
 use super::view::View;
 use super::{At, Transaction, buddy};
@@ -65,10 +65,15 @@ fn lengths_of(view: &View<'_>, entry: At) -> Result<(usize, usize)> {
     Ok((lengths as u32 as usize, (lengths >> 32) as usize))
 }
 
-fn value_of(view: &View<'_>, entry: At) -> Result<Content> {
+fn see(view: &View<'_>, entry: At, buffer: &mut Buffer) -> Result<Seen> {
     let (key, value) = lengths_of(view, entry)?;
-    let objects = view.objects(view.load(entry.wrapping_add(entry::OBJECTS))?)?;
-    Ok(Content { bytes: view.bytes(entry.wrapping_add(entry::KEY + words_of(key) as u64), value)?, objects })
+    let objects = view.load(entry.wrapping_add(entry::OBJECTS))?;
+    view.seen(entry.wrapping_add(entry::KEY + words_of(key) as u64), value, objects, buffer)
+}
+
+fn value_of(view: &View<'_>, entry: At) -> Result<Content> {
+    let mut buffer = Buffer::new();
+    see(view, entry, &mut buffer).map(|seen| buffer.content(seen))
 }
 
 fn key_of(view: &View<'_>, entry: At) -> Result<Vec<u8>> {
@@ -115,11 +120,11 @@ fn find(view: &View<'_>, table: Object, hash: u64, key: &[u8]) -> Result<Option<
 
 impl Heap {
     /// The value of a key.
-    pub(crate) fn get(&self, table: Object, key: &[u8]) -> Result<Option<Content>> {
+    pub(crate) fn get(&self, table: Object, key: &[u8], buffer: &mut Buffer) -> Result<Option<Seen>> {
         let hash = self.hash(key);
         self.read(|view| {
             view.check(table, Shape::Table)?;
-            find(view, table, hash, key)?.map(|found| value_of(view, found.entry)).transpose()
+            find(view, table, hash, key)?.map(|found| see(view, found.entry, buffer)).transpose()
         })
     }
 

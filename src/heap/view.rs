@@ -79,7 +79,7 @@ impl<'h> View<'h> {
 impl Heap {
     /// What `look` finds, all of one instant. It may be called several times, and what it finds may be wrong each time but the last.
     #[inline]
-    pub(crate) fn read<R>(&self, look: impl Fn(&View<'_>) -> Result<R>) -> Result<R> {
+    pub(crate) fn read<R>(&self, mut look: impl FnMut(&View<'_>) -> Result<R>) -> Result<R> {
         for _ in 0..ATTEMPTS {
             let sequence = self.control(control::SEQUENCE).load(Acquire); // pairs with the Release in `make_even`
             if !sequence.is_multiple_of(2) {

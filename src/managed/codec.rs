@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::held::{hold_all, loading, storing};
 use crate::error::{Error, Result};
-use crate::heap::bytes::Content;
+use crate::heap::bytes::{Buffer, Content, Seen};
 use crate::heap::object::Object;
 use crate::heap::{At, Heap, Transaction};
 use crate::message::codec;
@@ -60,6 +60,15 @@ impl Taken {
     /// Of a value that refers to nothing.
     pub(super) fn plain(content: Content) -> Option<Self> {
         content.objects.is_empty().then(|| Taken { content, holds: Vec::new() })
+    }
+
+    /// What was seen, if it refers to nothing.
+    #[inline]
+    pub(super) fn decode_seen<V: DeserializeOwned>(seen: &Seen, buffer: &Buffer) -> Option<Result<V>> {
+        match seen {
+            Seen::Short(length) => Some(codec::decode(VALUE, buffer.bytes(*length))),
+            Seen::Long(content) => content.objects.is_empty().then(|| codec::decode(VALUE, &content.bytes)),
+        }
     }
 
     /// In the midst of a transaction, where nothing can be held: it may not come to its end.

@@ -12,6 +12,7 @@ use super::entry::Entry;
 use super::held::Held;
 use super::impls::impl_managed;
 use crate::error::{Error, Result};
+use crate::heap::bytes::{Buffer, Content};
 use crate::heap::object::{Object, Shape};
 use crate::heap::{Heap, Transaction};
 use crate::message::Sends;
@@ -92,10 +93,11 @@ where
     /// ```
     pub fn get(&self, key: impl Sends<K>) -> Result<Option<V>> {
         let key = codec::key(&key)?;
-        match self.heap().get(self.object(), &key)? {
+        let mut buffer = Buffer::new();
+        match self.heap().get(self.object(), &key, &mut buffer)? {
             None => Ok(None),
-            Some(content) => match Taken::plain(content) {
-                Some(plain) => plain.decode(self.heap()).map(Some),
+            Some(seen) => match Taken::decode_seen(&seen, &buffer) {
+                Some(value) => value.map(Some),
                 None => self.take(|dict| dict.look_up(&key)),
             },
         }
@@ -329,7 +331,7 @@ where
     pub fn update(&self, key: impl Sends<K>, mut f: impl FnMut(V) -> V) -> Result<V> {
         let key = codec::key(&key)?;
         loop {
-            let old = self.heap().get(self.object(), &key)?;
+            let old = self.content(&key)?;
             let Some(old) = old else { return Err(Error::NoSuchKey { key }) };
             let Some(value) = self.decode_if_same(&key, &old)? else { continue };
             let value = f(value);
@@ -339,8 +341,15 @@ where
         }
     }
 
+    /// What is there for an encoded key.
+    fn content(&self, key: &[u8]) -> Result<Option<Content>> {
+        let mut buffer = Buffer::new();
+        let seen = self.heap().get(self.object(), key, &mut buffer)?;
+        Ok(seen.map(|seen| buffer.content(seen)))
+    }
+
     /// The value that was seen; `None` if it refers to something that may be no more.
-    fn decode_if_same(&self, key: &[u8], seen: &crate::heap::bytes::Content) -> Result<Option<V>> {
+    fn decode_if_same(&self, key: &[u8], seen: &Content) -> Result<Option<V>> {
         if let Some(plain) = Taken::plain(seen.clone()) {
             return plain.decode(self.heap()).map(Some);
         }
@@ -409,7 +418,7 @@ where
     {
         let key = codec::key(&key)?;
         loop {
-            let old = self.heap().get(self.object(), &key)?;
+            let old = self.content(&key)?;
             let value = match &old {
                 None => V::default(),
                 Some(old) => match self.decode_if_same(&key, old)? {
@@ -440,14 +449,14 @@ where
     }
 
     /// Whether the entry of an encoded key was what was seen, and is `new` now.
-    pub(super) fn settle(&self, key: &[u8], seen: Option<&crate::heap::bytes::Content>, new: &V) -> Result<bool> {
+    pub(super) fn settle(&self, key: &[u8], seen: Option<&Content>, new: &V) -> Result<bool> {
         Ok(self.exchange(key, seen.map(|seen| &seen.bytes[..]), Some(new))?.is_ok())
     }
 
     /// What is there for an encoded key: as bytes, and decoded.
-    pub(super) fn see(&self, key: &[u8]) -> Result<Option<(crate::heap::bytes::Content, V)>> {
+    pub(super) fn see(&self, key: &[u8]) -> Result<Option<(Content, V)>> {
         loop {
-            let Some(seen) = self.heap().get(self.object(), key)? else { return Ok(None) };
+            let Some(seen) = self.content(key)? else { return Ok(None) };
             if let Some(value) = self.decode_if_same(key, &seen)? {
                 return Ok(Some((seen, value)));
             }

@@ -10,7 +10,7 @@ use super::held::Held;
 use super::impls::impl_managed;
 use crate::error::{Error, Result};
 use crate::heap::Transaction;
-use crate::heap::bytes::Content;
+use crate::heap::bytes::{Buffer, Content};
 use crate::heap::object::Shape;
 use crate::message::Sends;
 
@@ -63,8 +63,9 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get(&self, index: usize) -> Result<T> {
-        match Taken::plain(self.heap().item(self.object(), index as u64)?) {
-            Some(plain) => plain.decode(self.heap()),
+        let mut buffer = Buffer::new();
+        match Taken::decode_seen(&self.heap().item(self.object(), index as u64, &mut buffer)?, &buffer) {
+            Some(item) => item,
             None => self.take(|transaction| transaction.item(self.object(), index as u64)),
         }
     }
@@ -279,7 +280,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     pub fn update(&self, index: usize, mut f: impl FnMut(T) -> T) -> Result<T> {
         let index = index as u64;
         loop {
-            let seen = self.heap().item(self.object(), index)?;
+            let seen = self.heap().read(|view| view.item(self.object(), index))?;
             let old = self.heap().transact(|transaction| match transaction.item(self.object(), index)? {
                 found if found == seen => Taken::hold(transaction, found).map(Some),
                 _ => Ok(None),

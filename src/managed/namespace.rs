@@ -45,7 +45,7 @@ impl Namespace {
     /// See [`Namespace`].
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let key = codec::key(name)?;
-        let taken = match self.heap().get(self.object(), &key)? {
+        let taken = match self.heap().read(|view| view.look_up(self.object(), &key))? {
             None => None,
             Some(content) if content.objects.is_empty() => Taken::plain(content),
             Some(_) => self.heap().transact(|transaction| {

@@ -9,7 +9,7 @@ use super::codec::{self, Taken};
 use super::held::Held;
 use super::impls::impl_managed;
 use crate::error::Result;
-use crate::heap::bytes::Content;
+use crate::heap::bytes::{Buffer, Content};
 use crate::heap::object::Shape;
 use crate::message::Sends;
 
@@ -56,8 +56,9 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// See [`Value`].
     #[inline]
     pub fn get(&self) -> Result<T> {
-        let seen = self.heap().item(self.object(), 0)?;
-        self.decode(seen)
+        let mut buffer = Buffer::new();
+        let seen = self.heap().item(self.object(), 0, &mut buffer)?;
+        Taken::decode_seen(&seen, &buffer).unwrap_or_else(|| self.decode(buffer.content(seen)))
     }
 
     fn decode(&self, seen: Content) -> Result<T> {
@@ -99,7 +100,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// ```
     pub fn update(&self, mut f: impl FnMut(T) -> T) -> Result<T> {
         loop {
-            let seen = self.heap().item(self.object(), 0)?;
+            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
             let new = f(self.decode(seen.clone())?);
             if self.exchange(&seen, &new)? {
                 return Ok(new);
@@ -121,7 +122,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
         T: Add<Output = T> + Clone,
     {
         loop {
-            let seen = self.heap().item(self.object(), 0)?;
+            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
             let old = self.decode(seen.clone())?;
             if self.exchange(&seen, &(old.clone() + more.clone()))? {
                 return Ok(old);
@@ -145,7 +146,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
             if self.exchange(&current, new)? {
                 return Ok(Ok(()));
             }
-            let seen = self.heap().item(self.object(), 0)?;
+            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
             if seen != current {
                 return self.decode(seen).map(Err);
             }

@@ -76,16 +76,39 @@ pub(crate) fn region(segment: &Segment, offset: u64, length: u64) -> Region<'_> 
     unsafe { Region::new(start, length as usize) }
 }
 
-/// `count` words of a segment from `offset`: as [`region`], and at a multiple of their size.
-#[inline]
-pub(crate) fn words(segment: &Segment, offset: u64, count: usize) -> &[AtomicU64] {
-    let length = segment.mapping.len();
-    let fits = offset <= length && count as u64 <= (length - offset) / size_of::<AtomicU64>() as u64;
-    assert!(fits && offset.is_multiple_of(align_of::<AtomicU64>() as u64), "words of a segment");
-    // SAFETY: S1, just checked.
-    let first = unsafe { segment.mapping.start().add(offset as usize) };
-    // SAFETY: S1, S2, S3, S4.
-    unsafe { slice::from_raw_parts(first.cast().as_ptr(), count) }
+/// Words of a segment, behind its objects.
+pub(crate) struct WordsBehind {
+    segment: Arc<Segment>,
+    first: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: it gives out only `&[AtomicU64]`.
+unsafe impl Send for WordsBehind {}
+// SAFETY: as for Send.
+unsafe impl Sync for WordsBehind {}
+
+impl WordsBehind {
+    /// `count` words from `offset`, which has been laid out, or checked, to be theirs.
+    pub(crate) fn new(segment: &Arc<Segment>, offset: u64, count: usize) -> Self {
+        let length = segment.mapping.len();
+        let fits = offset <= length && count as u64 <= (length - offset) / size_of::<AtomicU64>() as u64;
+        assert!(fits && offset.is_multiple_of(align_of::<AtomicU64>() as u64), "words of a segment");
+        // SAFETY: S1, just checked.
+        let first = unsafe { segment.mapping.start().add(offset as usize) }.cast();
+        WordsBehind { segment: Arc::clone(segment), first, count }
+    }
+
+    #[inline]
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    #[inline]
+    pub(crate) fn all(&self) -> &[AtomicU64] {
+        // SAFETY: S1 (checked in `new`), S2, S3, S4.
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
 }
 
 /// The fixed part of a kind of object: what its words are.
