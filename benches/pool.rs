@@ -18,7 +18,7 @@ mod common;
 
 use std::time::Instant;
 
-use common::python::Python;
+use common::python::{POOL, Python};
 use common::{Plan, Samples, Table, Target, alternate, is_asked_for, microseconds};
 use crossproc::{Barrier, Exit, Pool, Process, TaskError};
 
@@ -45,7 +45,7 @@ fn square(n: u64) -> u64 {
 
 fn tasks(plan: Plan, table: &Table) {
     let pool = Pool::new(WORKERS).unwrap();
-    let mut python = Python::start();
+    let mut python = Python::start(POOL);
     let many = plan.of(100_000, 1_000);
     let some = many / 10;
 

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::naming::{TestName, remover};
 use common::watchdog;
-use crossproc::{Lock, Name, Queue, ShareableList, SharedMemory, Value, names};
+use crossproc::{Lock, Manager, Name, Queue, ShareableList, SharedMemory, Value, names};
 
 crossproc::test_support!();
 
@@ -82,6 +82,36 @@ fn inspect_shows_what_the_kind_knows() {
     assert!(said.output.contains(&format!("1 by process {me}")), "{}", said.output);
     let said = crossproc(&["inspect", "--json", &queue_name]);
     assert!(said.output.contains(r#""messages":"1 of 4""#), "{}", said.output);
+}
+
+#[test]
+fn a_manager_says_how_much_it_uses_and_who_changes_it() {
+    let name = unique("manager");
+    let manager = Manager::create(&name).unwrap();
+    let jobs = manager.at("jobs").dict::<u32, Vec<u8>>().unwrap();
+    jobs.insert(1, vec![7; 100_000]).unwrap();
+    let me = std::process::id().to_string();
+
+    let said = crossproc(&["ls"]);
+    let words = line(&said, &name).unwrap_or_else(|| panic!("{}{}", said.output, said.errors));
+    assert_eq!([words[1], words[3], words[4]], ["Manager", &me, &me]);
+    // What it may grow to.
+    assert!(words[2].parse::<u64>().unwrap() >= 16 << 30, "{}", said.output);
+
+    let fact = |what: &str| {
+        let said = crossproc(&["inspect", &name]);
+        let fact = said.output.lines().find_map(|line| line.strip_prefix(what));
+        fact.unwrap_or_else(|| panic!("{}{}", said.output, said.errors)).trim().to_string()
+    };
+    assert_eq!((&*fact("kind"), &*fact("lock")), ("Manager", "free"));
+    assert!((100_000..10_000_000).contains(&fact("bytes used").parse::<u64>().unwrap()));
+    // The names and the dictionary.
+    assert_eq!(fact("objects so far"), "2");
+    jobs.with(|_| {
+        assert!(fact("lock").starts_with(&format!("process {me}")));
+        Ok(())
+    })
+    .unwrap();
 }
 
 #[test]

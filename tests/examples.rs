@@ -319,6 +319,40 @@ fn fuzz_farm() {
     assert!((7.0..=9.0).contains(&reached), "{}", lines[3]);
 }
 
+/// Entries and items come in the order in which the processes do.
+#[test]
+fn manager_dict_list() {
+    let lines = run("manager_dict_list").lines;
+    let [entries, items, counts] = &lines[..] else { panic!("{lines:#?}") };
+    let orders = permutations(&[0, 1, 2, 3]);
+    assert!(
+        orders.iter().any(|order| *entries == format!("{:?}", order.iter().zip(order).collect::<Vec<_>>())),
+        "{entries}"
+    );
+    assert!(
+        orders.iter().any(|order| *items == format!("{:?}", (0..10).chain(order.clone()).collect::<Vec<_>>())),
+        "{items}"
+    );
+    assert_eq!(counts, "10 keys, 15 items");
+}
+
+fn permutations(numbers: &[u32]) -> Vec<Vec<u32>> {
+    let [first, rest @ ..] = numbers else { return vec![vec![]] };
+    let insert = |order: Vec<u32>| (0..=order.len()).map(move |at| [&order[..at], &[*first], &order[at..]].concat());
+    permutations(rest).into_iter().flat_map(insert).collect()
+}
+
+#[test]
+fn manager_merge() {
+    let line = r#"{"cubes": [0, 1, 8, 27, 64, 125], "squares": [0, 1, 4, 9, 16, 25], "words": [3, 4, 5]}"#;
+    assert_eq!(run("manager_merge").lines, [line; 2]);
+}
+
+#[test]
+fn manager_value() {
+    assert_eq!(run("manager_value").lines, ["3.14", "[5, 1, 2, 3, 4, 5, 6, 7, 8, 9]", r#"["Hello"]"#]);
+}
+
 #[test]
 fn save_load() {
     let mapping = r#"{2: [23, 1, 4], "24": {1: 2, "d": "sad"}, "da": 111}"#;

@@ -12,7 +12,8 @@ fn layers() -> Vec<String> {
     let lib = fs::read_to_string(source().join("lib.rs")).unwrap();
     let mut layers = Vec::new();
     for line in lib.lines() {
-        let name = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+        let name =
+            line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
         match name {
             Some("error" | "fault") | None => {}
             Some(name) if layers.iter().any(|known| known == name) => {}
@@ -36,8 +37,8 @@ fn used_modules(text: &str) -> Vec<String> {
 #[test]
 fn the_layers_are_listed_in_order() {
     let expected = [
-        "sys", "word", "ring", "segment", "cell", "sync", "message", "watch", "queue", "pipe", "process", "pool",
-        "inspect",
+        "sys", "word", "ring", "segment", "heap", "cell", "sync", "message", "watch", "queue", "pipe", "process",
+        "pool", "managed", "inspect",
     ];
     assert_eq!(layers(), expected);
 }

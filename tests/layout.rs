@@ -4,13 +4,14 @@ mod common;
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::AtomicU32;
 
 use common::watchdog;
 use crossproc::{
-    Arena, Array, Barrier, BoundedSemaphore, Condvar, Event, Lock, PipeBuilder, Queue, RLock, RawArray, RawValue, Ring,
-    RwLock, Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
+    Arena, Array, Barrier, BoundedSemaphore, Condvar, Event, Lock, Manager, PipeBuilder, Queue, RLock, RawArray,
+    RawValue, Ring, RwLock, Semaphore, ShareableItem, ShareableList, SharedMemory, Value,
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
@@ -476,4 +477,19 @@ fn a_barrier_is_laid_out_as_ever() {
         (OBJECT + 128 + 64, OWNER << 32 | 2),                // two handles of peer 0
     ]);
     assert_eq!(words(&barrier), golden);
+}
+
+/// With a list in it. Behind the control words there are notes of old values, which mean nothing between transactions.
+#[test]
+fn a_manager_is_laid_out_as_ever() {
+    let manager = Manager::with_capacity(1 << 16).unwrap();
+    let list = manager.list([0x1122_u64]).unwrap();
+    list.push(7).unwrap();
+    const CONTROL: usize = OBJECT + 128;
+    const NOTES: Range<usize> = CONTROL + 1024..CONTROL + 1024 + (1 << 20);
+    let mut found = words(&manager);
+    // What keys are hashed with is random.
+    found.retain(|(at, _)| !NOTES.contains(at) && *at != CONTROL + 8 * 8);
+    println!("{found:x?}");
+    assert_eq!(found, []);
 }

@@ -26,7 +26,7 @@ impl Word {
 /// Calls `work` with the memory behind a descriptor, into which the peer writes `meanwhile` again and again.
 pub fn scribbled(descriptor: &impl AsFd, meanwhile: &[Word], work: impl FnOnce(&File)) {
     let path = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
-    let file = File::options().write(true).open(path).expect("a memory file can be opened again");
+    let file = File::options().read(true).write(true).open(path).expect("a memory file can be opened again");
     if meanwhile.is_empty() {
         return work(&file);
     }
