@@ -53,6 +53,11 @@ impl<'h> View<'h> {
         self.heap.words(at, count)
     }
 
+    /// What comes now takes steps of its own.
+    pub(super) fn begin_steps(&self) {
+        self.steps.set(0);
+    }
+
     /// One more step of a search, or of a copy; an error if it is in vain.
     #[inline]
     pub(super) fn step(&self) -> Result<()> {
