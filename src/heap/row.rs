@@ -40,7 +40,6 @@ const FEW: u64 = 64;
 #[inline]
 fn places(view: &View<'_>, row: Object) -> Result<(At, u64)> {
     view.check(row, Shape::Row)?;
-    view.begin_search();
     let (places, start) = (view.load(row.own(own::PLACES))?, view.load(row.own(own::START))?);
     Ok((places.wrapping_add(start), view.load(row.own(own::ITEMS))?))
 }
