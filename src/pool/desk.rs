@@ -28,6 +28,7 @@ use std::sync::atomic::fence;
 
 use crate::cell::RawArray;
 use crate::error::Result;
+use crate::fault::crash_point;
 use crate::segment::Region;
 
 /// Bytes of results. A guess: some thousand short ones.
@@ -83,13 +84,16 @@ impl<'a> Desk<'a> {
             return false;
         }
         self.bytes().part(used, result.len()).write(result);
+        crash_point!("pool.written");
         self.words[PROGRESS].store((used + result.len()) as u64, Release); // D1; pairs with `look`
+        crash_point!("pool.put");
         true
     }
 
     /// All has been sent; `first` is the next call.
     pub(super) fn clear(self, first: u64) {
         self.words[PROGRESS].store(0, Relaxed);
+        crash_point!("pool.cleared");
         self.words[FIRST].store(first, Relaxed);
         fence(Release); // pairs with the fence in `look`
     }

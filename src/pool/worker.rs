@@ -213,6 +213,7 @@ impl Worker {
     fn flush(&mut self, order: &Order, next: u32) {
         if self.count > 0 {
             send(&mut self.boot, &self.results);
+            crash_point!("pool.flushed");
             self.restart(order, next);
         }
     }
@@ -249,6 +250,7 @@ impl Worker {
             let error = TaskError::Encode { reason: format!("{error:?}") };
             return self.fail(order, call, Tag::Failed, error);
         }
+        crash_point!("pool.apart");
         let mut record = Vec::new();
         head(&mut record, order, Tag::InSocket, order.first + u64::from(call));
         record.extend_from_slice(&self.apart.to_ne_bytes());
