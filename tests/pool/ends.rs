@@ -107,17 +107,27 @@ fn join_waits_for_what_dies_meanwhile() {
     }
 }
 
+/// Says so, and never ends.
+fn hang(stage: Stage) {
+    stage.advance();
+    park();
+}
+
 #[test]
 fn terminate_cancels_what_is_not_done_and_kills() {
     let _watchdog = watchdog();
-    let pool = Pool::new(2).unwrap();
+    let (pool, stage) = (Pool::new(2).unwrap(), Stage::new());
     let workers = pool.workers();
-    let tasks: Vec<_> = (0..MANY).map(|n| pool.apply_async(square, (n,))).collect();
-    let hanging = pool.apply_async(park, ());
+    let submit = || (0..MANY).map(|n| pool.apply_async(square, (n,))).collect::<Vec<_>>();
+    let done = submit();
+    done.iter().for_each(Task::wait);
+    let hanging = [0; 2].map(|_| pool.apply_async(hang, (&stage,)));
+    stage.wait_for(2);
+    let not_begun = submit();
     pool.terminate();
     assert!(are_gone(&workers) && pool.workers().is_empty());
-    assert_eq!(hanging.get(), Err(TaskError::Cancelled));
-    assert!(results(tasks) <= MANY);
+    assert!(hanging.into_iter().all(|task| task.get() == Err(TaskError::Cancelled)));
+    assert_eq!((results(done), results(not_begun)), (MANY, 0));
     pool.terminate();
     pool.close();
     assert_eq!(pool.apply(square, (3,)), Err(TaskError::Cancelled));
@@ -130,10 +140,6 @@ fn a_pool_dropped_with_many_tasks_leaves_no_process_and_no_question() {
     let _watchdog = watchdog();
     let (pool, stage) = (Pool::new(2).unwrap(), Stage::new());
     let workers = pool.workers();
-    let hang = |stage: Stage| {
-        stage.advance();
-        park();
-    };
     let hanging = [0; 2].map(|_| pool.apply_async(hang, (&stage,)));
     stage.wait_for(2);
     let tasks: Vec<_> = (0..MANY).map(|n| pool.apply_async(square, (n,))).collect();
@@ -148,10 +154,6 @@ fn a_pool_dropped_with_many_tasks_leaves_no_process_and_no_question() {
 fn whoever_waits_in_another_thread_is_told_of_the_end() {
     let _watchdog = watchdog();
     let (pool, stage) = (Pool::new(2).unwrap(), Stage::new());
-    let hang = |stage: Stage| {
-        stage.advance();
-        park();
-    };
     thread::scope(|scope| {
         let applied = scope.spawn(|| pool.apply(hang, (&stage,)));
         let mapped = scope.spawn(|| pool.map(hang, (0..3).map(|_| &stage)));
