@@ -18,7 +18,9 @@ use crossproc::{Exit, Pool, RawArray, TaskError};
 
 crossproc::test_support!();
 
-const ITEMS: u32 = 3;
+/// Two chunks.
+const ITEMS: u32 = 6;
+const CHUNK: u32 = 3;
 
 /// The longest file that is looked at after each instruction: desks and channels, not the queue of tasks.
 const LONGEST: u64 = 1 << 20;
@@ -46,64 +48,57 @@ fn memory() -> impl Fn() -> Vec<u8> {
     }
 }
 
-/// What the calls of a chunk, and the one behind it, share: how often each has run, and in which the first worker stops.
+/// How often each call has run, and behind them which worker stops.
 type Runs = RawArray<AtomicU32>;
 
-fn run(n: u32, runs: Runs, stops: u32) -> (u32, u32) {
+fn run((n, runs, stops): (u32, Runs, u32)) -> u32 {
     runs[n as usize].fetch_add(1, SeqCst);
-    let worker = process::id();
-    // The first worker has written its number down.
-    if n >= stops && runs[ITEMS as usize + 1].load(SeqCst) == worker {
+    if n >= stops && runs[ITEMS as usize].load(SeqCst) == process::id() {
         stop_here();
     }
-    (n, worker)
+    n
 }
 
-/// A worker is killed after so many effects of what it does between the end of call `from` and its next call, in the same chunk or
-/// in the next; false if it does all that without so many.
-fn survives(from: u32, effects: usize) -> bool {
-    let runs = Runs::new(ITEMS as usize + 2).unwrap();
-    let pool = Pool::new(1).unwrap();
+/// A worker is killed after so many effects of what it does between the end of call `from` and that of the next, in the same chunk
+/// or in the other; false if it does all that with fewer.
+fn dies_after(from: u32, effects: usize) -> bool {
+    let what = format!("{effects} effects behind {from}");
+    let (pool, runs) = (Pool::new(1).unwrap(), Runs::new(ITEMS as usize + 1).unwrap());
     let worker = pool.workers().remove(0);
-    runs[ITEMS as usize + 1].store(worker.pid(), SeqCst);
-    let mut tasks = None;
+    runs[ITEMS as usize].store(worker.pid(), SeqCst);
+    // While nothing is taken, nobody looks at the desk before the worker is dead.
+    let mut outcomes = None;
     let stepped = Stepped::seize(worker.pid(), || {
-        let chunk = pool.chunk(ITEMS as usize).starmap_async(run, (0..ITEMS).map(|n| (n, &runs, from)));
-        tasks = Some((chunk, pool.apply_async(run, (ITEMS, &runs, from))));
+        let items = (0..ITEMS).map(|n| (n, runs.clone(), from));
+        outcomes = Some(pool.chunk(CHUNK as usize).imap(run, items));
     });
     let is_over = !stepped.has_effects(effects, &memory());
     stepped.leave_dead();
     assert_eq!(worker.wait(), Exit::Signal(libc::SIGKILL));
-    let (chunk, last) = tasks.unwrap();
-    // A chunk has its first error for a result; its other calls have run all the same.
-    let chunk_died = check(chunk.get().map(|results| assert!((0..).zip(results).all(|(n, result)| result.0 == n))));
-    let last_died = check(last.get().map(|(n, _)| assert_eq!(n, ITEMS)));
-    let times: Vec<_> = (0..=ITEMS).map(|n| runs[n as usize].load(SeqCst)).collect();
-    let lost = times.iter().filter(|times| **times == 0).count();
-    assert!(times.iter().all(|times| *times <= 1), "{effects} effects behind {from}: {times:?}");
-    assert!(!(chunk_died && last_died), "{effects} effects behind {from}: two tasks died with one worker");
-    assert!(lost <= usize::from(chunk_died || last_died), "{effects} effects behind {from}: {times:?}");
-    assert_eq!((pool.progress().done(), pool.progress().failed()), (4, u64::from(chunk_died || last_died)));
-    assert_eq!(pool.apply(|| 7, ()), Ok(7));
+    let death = TaskError::WorkerDied { pid: worker.pid(), exit: Exit::Signal(libc::SIGKILL) };
+    let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
+    assert_eq!(outcomes.len(), ITEMS as usize, "{what}");
+    let lost: Vec<_> = (0..ITEMS).filter(|&n| outcomes[n as usize] != Ok(n)).collect();
+    // At the call itself, or at the next one, which it may have begun.
+    assert!(lost.is_empty() || lost == [from] || lost == [from + 1], "{what}: {outcomes:?}");
+    assert!(lost.iter().all(|&n| outcomes[n as usize] == Err(death.clone())), "{what}: {outcomes:?}");
+    for n in 0..ITEMS {
+        let times = runs[n as usize].load(SeqCst);
+        assert!(times == 1 || times == 0 && lost == [n], "{what}: {n} ran {times} times, {outcomes:?}");
+    }
+    assert_eq!((pool.progress().done(), pool.progress().failed()), (ITEMS.into(), lost.len() as u64), "{what}");
+    assert_eq!(pool.apply(|| 7, ()), Ok(7), "{what}");
     !is_over
 }
 
-/// Whether a task has died with its worker; fails with any other error.
-fn check(outcome: Result<(), TaskError>) -> bool {
-    match outcome {
-        Ok(()) => false,
-        Err(TaskError::WorkerDied { exit: Exit::Signal(libc::SIGKILL), .. }) => true,
-        Err(other) => panic!("{other:?}"),
-    }
-}
-
-/// From the first call on: its result is put on the desk. From the last on: all are sent, the desk is cleared, and the next task
-/// begun.
+/// From the first call on: its result is put on the desk. From the last of a chunk on: all are sent, the desk is cleared, and the
+/// next chunk begun.
 #[test]
-fn calls_have_one_outcome_whenever_their_worker_is_killed() {
-    for from in 0..ITEMS {
+fn each_call_has_one_outcome_whenever_its_worker_is_killed() {
+    for from in 0..CHUNK {
         let _watchdog = watchdog();
-        let effects = (0..).take_while(|&effects| survives(from, effects)).count();
-        assert!(effects > 3, "giving a result away has effects: {effects}");
+        let effects = (0..).take_while(|&effects| dies_after(from, effects)).count();
+        println!("{effects} effects from call {from} to the next");
+        assert!(effects > 3, "giving a result away has effects");
     }
 }
