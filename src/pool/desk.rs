@@ -7,7 +7,8 @@
 //! D1. `PROGRESS` says how many bytes of results there are; it grows after they are there.
 //! D2. `FIRST` is the number of the call of the first result. Bytes that are there change only after `PROGRESS` has become zero, and
 //!     `FIRST` or `TASK` has changed; and it becomes zero only after what was here has been sent. So each result is in a record or
-//!     here, or in both: the pool knows by the number.
+//!     here, or in both: the pool knows by the number. What it finds here while results before it are on their way in a record, it
+//!     leaves for the next look.
 //!
 //! Orderings: the Release of `PROGRESS` publishes the bytes to who reads it with Acquire (D1). Who reads the desk of a worker that
 //! lives looks twice at all three words: a copy in which bytes of the next results are mixed sees them changed, by the fences
@@ -18,7 +19,7 @@
 //! | 0      | TASK     | the cell in bits 0-15, its generation above                      |
 //! | 1      | FIRST    | the number of the first call whose result is here                |
 //! | 2      | PROGRESS | bytes of results                                                 |
-//! | 8-     |          | each result: its length in four bytes, and the encoded result    |
+//! | 8-     |          | each result: its length, as in `results.rs`, and the result      |
 //!
 //! Source: Boehm, "Can Seqlocks Get Along with Programming Language Memory Models?" (MSPC 2012), for the second look.
 

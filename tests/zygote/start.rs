@@ -8,7 +8,7 @@ use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::thread;
 
-use crossproc::{Exit, Process, ProcessError, Stdio, Value};
+use crossproc::{Exit, ProcessError, Stdio, Value};
 
 use crate::common::processes::forked;
 use crate::common::starting;
