@@ -53,14 +53,24 @@ struct Cell {
     condemned: Option<u32>,
 }
 
-/// Segments by the numbers that workers know them by.
+/// Segments, and functions' offsets, by the numbers that workers know them by.
 #[derive(Default)]
 struct Numbers {
     by_number: BTreeMap<u64, Weak<Segment>>,
     next: u64,
+    /// All that workers have been sent to: no more than the program has.
+    functions: Vec<u64>,
 }
 
 impl Numbers {
+    fn of_function(&mut self, offset: u64) -> u64 {
+        let found = self.functions.iter().position(|known| *known == offset).unwrap_or_else(|| {
+            self.functions.push(offset);
+            self.functions.len() - 1
+        });
+        found as u64
+    }
+
     fn of(&mut self, segment: &Arc<Segment>) -> u64 {
         let is_it = |known: &Weak<Segment>| known.as_ptr() == Arc::as_ptr(segment);
         if let Some((&number, _)) = self.by_number.iter().find(|(_, known)| is_it(known)) {
@@ -327,6 +337,12 @@ impl Hub {
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
         self.numbers.by_number.get(&number)?.upgrade()
     }
+
+    /// The offset of a function, for a worker that asks; nothing if it was never told of one.
+    pub(super) fn function(&self, number: u64) -> Vec<u8> {
+        let offset = usize::try_from(number).ok().and_then(|number| self.numbers.functions.get(number));
+        offset.map_or(Vec::new(), |offset| offset.to_ne_bytes().to_vec())
+    }
 }
 
 impl Numbers {
@@ -336,7 +352,7 @@ impl Numbers {
         Order {
             cell: index as u32,
             generation,
-            function: unit.function,
+            function: self.of_function(unit.function),
             first,
             calls,
             segments: unit.parcel.segments().iter().map(|segment| self.of(segment)).collect(),

@@ -155,7 +155,11 @@ impl<'a> Mapping<'a> {
         }
         loop {
             match job.job.take_some() {
-                Portion::Some(mut outcomes) => while let Some(outcome) = outcomes.next() { take(outcome) },
+                Portion::Some(mut outcomes) => {
+                    while let Some(outcome) = outcomes.next() {
+                        take(outcome);
+                    }
+                }
                 Portion::NotYet if core.wait(Deadline::NEVER, || job.job.has_some()) => {}
                 Portion::NotYet => return Err(TaskError::Cancelled),
                 Portion::End if job.job.is_cancelled() => return Err(TaskError::Cancelled),

@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
+//! | `handle`, `builder`, `environment`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
 //! | `bar` | a bar for people |
 //! | `feeder` | from the items of an input to chunks |
 //! | `job`, `results` | what was asked for, and its outcomes |
@@ -19,6 +19,7 @@ mod builder;
 mod callbacks;
 mod core;
 mod desk;
+mod environment;
 mod feeder;
 mod gate;
 mod handle;

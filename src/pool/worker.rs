@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
-use super::results;
 use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
+use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
-use crate::process::{Fault, Received, be_quiet, control, describe_panic, note, run_at, step_at};
+use crate::process::{Fault, Received, Step, be_quiet, control, describe_panic, note, run_at, step_in};
 use crate::segment::Segment;
 use crate::segment::handle::Parcel;
 use crate::sys::{clock, interrupt};
@@ -38,6 +38,8 @@ struct Worker {
     socket: BorrowedFd<'static>,
     /// Segments of handles in arguments, by the pool's numbers.
     known: BTreeMap<u64, Arc<Segment>>,
+    /// Functions, by the pool's numbers.
+    functions: BTreeMap<u64, Step>,
     /// Calls so far.
     calls: u64,
     /// Results that went through the socket.
@@ -58,7 +60,16 @@ pub(super) fn work(boot: Boot) {
         Ok(Err(failure)) => Some(failure),
         Err(payload) => Some(Failure::Panicked(describe_panic(&*payload))),
     };
-    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, apart: 0, results: Vec::new(), count: 0 };
+    let mut worker = Worker {
+        boot,
+        socket,
+        known: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        calls: 0,
+        apart: 0,
+        results: Vec::new(),
+        count: 0,
+    };
     match failure {
         Some(failure) => worker.ask(&Ask::NotReady(failure)),
         None => {
@@ -119,10 +130,14 @@ impl Worker {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
         let arguments = order.arguments.clone().or_else(|| self.ask_for_arguments(order.cell));
         let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
-        let taken =
-            arguments.ok_or_else(missing).and_then(|arguments| Ok((arguments, self.segments(&order.segments)?)));
+        let taken = arguments.ok_or_else(missing).and_then(|arguments| {
+            let (segments, step) = (self.segments(&order.segments)?, self.function(order.function)?);
+            Ok((arguments, segments, step))
+        });
         match taken {
-            Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
+            Ok((arguments, segments, step)) => {
+                self.call_all(order, step, &mut Arguments::new(arguments.as_slice(), segments));
+            }
             Err(error) => {
                 let error = TaskError::Decode { reason: format!("{error:?}") };
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
@@ -131,14 +146,7 @@ impl Worker {
         self.boot.board.set_running(self.boot.place as usize, 0);
     }
 
-    fn call_all(&mut self, order: &Order, arguments: &mut Arguments<'_>) {
-        let step = match step_at(order.function) {
-            Ok(step) => step,
-            Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
-                return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
-            }
-        };
+    fn call_all(&mut self, order: &Order, step: Step, arguments: &mut Arguments<'_>) {
         self.begin(order);
         for call in 0..order.calls {
             self.calls += 1;
@@ -290,6 +298,17 @@ impl Worker {
     fn ask_for_arguments(&self, cell: u32) -> Option<Bytes> {
         self.ask(&Ask::Arguments(cell));
         Some(self.answer().body().to_vec()).filter(|body| !body.is_empty()).map(Bytes::new)
+    }
+
+    /// The function of this number; it is asked for once.
+    fn function(&mut self, number: u64) -> Result<Step> {
+        if let Some(step) = self.functions.get(&number) {
+            return Ok(*step);
+        }
+        self.ask(&Ask::Function(number));
+        let step = step_in(&self.answer())?;
+        self.functions.insert(number, step);
+        Ok(step)
     }
 
     /// The segments of these numbers.
