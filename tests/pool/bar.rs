@@ -13,9 +13,9 @@ use crate::common::watchdog;
 /// The terminal's own end, and the one for programs.
 fn terminal() -> (File, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);
-    let mut size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: room for two descriptors, and a size to read; nothing else is asked for.
-    let made = unsafe { libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), &mut size) };
+    let made = unsafe { libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), &raw const size) };
     assert_eq!(made, 0, "{}", io::Error::last_os_error());
     // SAFETY: just made for us.
     let ours = unsafe { OwnedFd::from_raw_fd(ours) };

@@ -1,10 +1,12 @@
 //! What pools and workers leave behind in the process: nothing.
 
+use std::cell::Cell;
 use std::fs;
 use std::thread;
 
 use crossproc::{Pool, Process, TaskError, active_children};
 
+use crate::common::locking::Stage;
 use crate::common::watchdog;
 
 /// Open files and threads of this process.
@@ -64,13 +66,33 @@ fn replace_workers(times: u64) {
             assert!(is_right, "{n}");
         }
     };
+    // While each of two workers is at a task, none of them is missing; one before them may not be buried yet.
+    let while_both_work = |is_seen: &dyn Fn() -> bool| {
+        let stage = Stage::new();
+        let tasks = [0; 2].map(|_| pool.apply_async(hold, (&stage,)));
+        stage.wait_for(2);
+        while !is_seen() {
+            thread::yield_now();
+        }
+        stage.advance();
+        assert!(tasks.into_iter().all(|task| task.get() == Ok(())));
+    };
     round(20);
-    let (files, threads) = counts();
+    let before = Cell::new((0, 0));
+    while_both_work(&|| {
+        before.set(counts());
+        true
+    });
     round(times);
-    // A worker that has just been replaced may not be buried yet, nor the new one have said that it is ready.
-    while counts().0 > files || counts().1 > threads {
-        thread::yield_now();
-    }
+    while_both_work(&|| {
+        let ((files, threads), (files_now, threads_now)) = (before.get(), counts());
+        files_now <= files && threads_now <= threads
+    });
+}
+
+fn hold(stage: Stage) {
+    stage.advance();
+    stage.wait_for(3);
 }
 
 /// What a long result took of a worker's memory it does not keep.
