@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `handle`, `builder`, `environment`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
 //! | `bar` | a bar for people |
-//! | `feeder` | from the items of an input to chunks |
+//! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
 //! | `hub`, `unit` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
@@ -35,6 +35,7 @@ mod stream;
 mod task;
 mod try_task_error;
 mod unit;
+mod whole;
 mod worker;
 
 pub use builder::PoolBuilder;
