@@ -45,7 +45,7 @@ fn check(builder: PoolBuilder, point: &str, passes: u32, chunk: u32, padding: us
     for (n, outcome) in (0..).zip(outcomes) {
         let is_lost = fate == Fate::Lost && n == passes * chunk;
         let expected = if is_lost {
-            Err(TaskError::WorkerDied { pid: first.pid(), exit: Exit::Signal(libc::SIGKILL) })
+            Err(TaskError::WorkerDied { pid: first.pid(), exit: Exit::Signal(libc::SIGKILL), task: u64::from(n) })
         } else {
             Ok((n, vec![n as u8; padding]))
         };

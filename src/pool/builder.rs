@@ -186,7 +186,7 @@ impl PoolBuilder {
     /// # fn main() -> crossproc::Result<()> {
     /// crossproc::init();
     /// let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(20)).start()?;
-    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut));
+    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut { task: 0 }));
     /// # Ok(())
     /// # }
     /// ```

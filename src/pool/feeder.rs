@@ -134,7 +134,7 @@ where
         if self.pending.is_empty() {
             return false;
         }
-        if let Err(error) = self.function.clone().map_err(not_run).and(self.core.check_open()) {
+        if let Err(error) = self.function.as_ref().map_err(TaskError::encode).and(self.core.check_open()) {
             // One error for all that would have been.
             (self.input, self.next) = (None, self.next + 1);
             self.pending.clear();
@@ -148,7 +148,7 @@ where
         if let Some(error) = failed {
             self.pending.pop_front();
             self.next += 1;
-            self.refuse(TaskError::Encode { reason: format!("{error:?}") });
+            self.refuse(TaskError::encode(&error));
         }
         true
     }
@@ -198,10 +198,6 @@ impl<F, S, P, I> Drop for Feeder<F, S, P, I> {
             }
         }
     }
-}
-
-fn not_run(error: Error) -> TaskError {
-    TaskError::NotRun { reason: format!("{error:?}") }
 }
 
 fn too_large(bytes: usize) -> Error {

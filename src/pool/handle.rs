@@ -394,7 +394,7 @@ impl Pool {
         self.core.hub().workers.iter().flatten().map(|worker| worker.socket.process.child().clone()).collect()
     }
 
-    /// No new tasks: whatever is submitted from now on ends as [`TaskError::NotRun`]. Workers end when there is nothing left to do.
+    /// No new tasks: whatever is submitted from now on ends as [`TaskError::Closed`]. Workers end when there is nothing left to do.
     ///
     /// # Examples
     ///
@@ -406,7 +406,7 @@ impl Pool {
     /// let pool = Pool::new(1)?;
     /// let task = pool.apply_async(|| 7, ());
     /// pool.close();
-    /// assert!(matches!(pool.apply(|| 8, ()), Err(TaskError::NotRun { .. })));
+    /// assert_eq!(pool.apply(|| 8, ()), Err(TaskError::Closed));
     /// assert_eq!(task.get()?, 7);
     /// # Ok(())
     /// # }

@@ -135,10 +135,8 @@ impl Hub {
                     self.backlog.push_front(unit);
                     return;
                 }
-                Err(error) => {
-                    let reason = format!("{:?}", crate::Error::from(error));
-                    self.fail_all(unit, board, &TaskError::NotRun { reason });
-                }
+                Err(TryPutError::Closed(_)) => self.fail_all(unit, board, &TaskError::Closed),
+                Err(error) => self.fail_all(unit, board, &TaskError::encode(&error.into())),
             }
         }
     }
@@ -156,7 +154,7 @@ impl Hub {
                 (Tag::Returned, _) => unit.note_returned(head.first, payload),
                 (_, Some(Ok((result, start)))) => unit.note(|outcomes| outcomes.push_received(result, start)),
                 (_, Some(Err(error))) => {
-                    unit.fail(TaskError::Decode { reason: format!("{error:?}") });
+                    unit.fail(TaskError::decode(&error));
                     board.count_failed(1);
                 }
                 (_, None) => {
@@ -241,11 +239,8 @@ impl Hub {
                 continue;
             }
             if !unit.is_cancelled && !unit.may_retry(retries) {
-                let mut error = error.clone();
-                if let TaskError::Panicked { task, .. } = &mut error {
-                    *task = unit.calls().1;
-                }
-                unit.fail(error);
+                let (_, number) = unit.calls();
+                unit.fail(error.clone().of(number));
                 board.count_failed(1);
             }
             self.retire(index, board);

@@ -97,9 +97,7 @@ impl Keeper {
         let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.not_before = Some(Instant::now() + pause);
         if self.failures >= MOST_FAILURES && core.hub().workers.iter().all(Option::is_none) {
-            let reason = format!("{} workers in a row could not be started; the last one: {error:?}", self.failures);
-            let error = TaskError::NotRun { reason };
-            core.end(&error);
+            core.end(&TaskError::BrokenPool { failures: self.failures, source: Box::new(error.clone()) });
         }
         self.last_failure = Some(error);
     }
@@ -197,7 +195,7 @@ impl Keeper {
                 if !left.is_zero() {
                     wake = wake.within(left);
                 } else {
-                    hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut);
+                    hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut { task: 0 });
                 }
             }
             wake

@@ -87,7 +87,7 @@ impl Outcomes {
         }
         let result = self.bytes.get(self.at..self.at + length as usize)?;
         self.at += length as usize;
-        Some(decode(RESULT, result).map_err(|error| TaskError::Decode { reason: format!("{error:?}") }))
+        Some(decode(RESULT, result).map_err(|error| TaskError::decode(&error)))
     }
 }
 
@@ -98,7 +98,7 @@ impl Odd {
             Odd::Received(mut received, start) => {
                 let descriptors = std::mem::take(&mut received.descriptors);
                 let bytes = received.body().get(start..).unwrap_or_default();
-                unpack(RESULT, bytes, descriptors).map_err(|error| TaskError::Decode { reason: format!("{error:?}") })
+                unpack(RESULT, bytes, descriptors).map_err(|error| TaskError::decode(&error))
             }
         }
     }

@@ -76,7 +76,7 @@ impl Worker {
 
     /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
     pub(super) fn fail(&mut self, error: &Error) {
-        self.verdict.get_or_insert_with(|| TaskError::Encode { reason: format!("{error:?}") });
+        self.verdict.get_or_insert_with(|| TaskError::encode(error));
         let _ = self.socket.process.kill();
     }
 
@@ -94,7 +94,7 @@ impl Worker {
                 pid,
                 task: 0,
             },
-            _ => TaskError::WorkerDied { pid, exit },
+            _ => TaskError::WorkerDied { pid, exit, task: 0 },
         }
     }
 

@@ -229,7 +229,7 @@ impl<R: DeserializeOwned> Task<R> {
 
     fn take(&self) -> Result<R, TaskError> {
         if self.core.is_copied() {
-            return Err(TaskError::NotRun { reason: "this process is a forked copy of the pool's".into() });
+            return Err(TaskError::ForkedCopy);
         }
         open(&self.opened, &self.job, self.open).take().unwrap_or(Err(TaskError::Cancelled))
     }

@@ -123,7 +123,7 @@ impl Worker {
         match taken {
             Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
             Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
+                let error = TaskError::decode(&error);
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
             }
         }
@@ -134,7 +134,7 @@ impl Worker {
         let step = match step_at(order.function) {
             Ok(step) => step,
             Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
+                let error = TaskError::decode(&error);
                 return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
             }
         };
@@ -158,11 +158,11 @@ impl Worker {
             match called {
                 Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[4..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
-                    let error = TaskError::Encode { reason: format!("{error:?}") };
+                    let error = TaskError::encode(&error);
                     self.fail(order, call, Tag::Failed, error);
                 }
                 Ok(Err(Fault::Arguments(error))) => {
-                    let error = TaskError::Decode { reason: format!("{error:?}") };
+                    let error = TaskError::decode(&error);
                     return self.fail(order, call, if is_last { Tag::Failed } else { Tag::Stopped }, error);
                 }
                 Err(payload) => {
@@ -246,7 +246,7 @@ impl Worker {
     fn send_apart(&mut self, order: &Order, call: u32, parcel: Parcel) {
         self.apart += 1;
         if let Err(error) = self.say(&Ask::Result(self.apart), parcel) {
-            let error = TaskError::Encode { reason: format!("{error:?}") };
+            let error = TaskError::encode(&error);
             return self.fail(order, call, Tag::Failed, error);
         }
         let mut record = Vec::new();
