@@ -12,7 +12,8 @@ use super::results::Outcomes;
 use super::unit::{Calls, Unit};
 use crate::error::{Error, Result, TaskError};
 use crate::process::{Encoding, Function, offset_of_step};
-use crate::segment::handle::{self, Parcel};
+use crate::segment::handle::Parcel;
+use crate::segment::transfer;
 
 /// A chunk is no longer than that in bytes, but for its last item. A guess.
 const ENOUGH: usize = 32 << 10;
@@ -210,7 +211,7 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
     let (mut count, mut failed) = (items.len(), None);
     loop {
         let (mut ends, mut at) = (Vec::with_capacity(count), 0);
-        let packed = handle::pack(|| {
+        let packed = transfer::pack(|| {
             let mut bytes = Vec::new();
             for (index, item) in items[..count].iter().enumerate() {
                 at = index;

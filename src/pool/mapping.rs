@@ -236,7 +236,7 @@ impl<'a> Mapping<'a> {
     }
 
     fn core(&self) -> &'a Arc<Core> {
-        self.pool.core()
+        &self.pool.core
     }
 
     /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.

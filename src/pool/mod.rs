@@ -2,7 +2,9 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
+//! | `handle`, `builder`, `ends`, `progress` | a pool as the program sees it |
+//! | `maps`, `mapping`, `stream` | its maps |
+//! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
 //! | `feeder` | from the items of an input to chunks |
 //! | `job`, `results` | what was asked for, and its outcomes |
@@ -19,6 +21,7 @@ mod builder;
 mod callbacks;
 mod core;
 mod desk;
+mod ends;
 mod feeder;
 mod gate;
 mod handle;
@@ -26,12 +29,15 @@ mod hub;
 mod job;
 mod keeper;
 mod mapping;
+mod maps;
 mod order;
 mod progress;
 mod results;
+mod several;
 mod staff;
 mod stream;
 mod task;
+mod then;
 mod try_task_error;
 mod unit;
 mod worker;
@@ -40,6 +46,7 @@ pub use builder::PoolBuilder;
 pub use handle::Pool;
 pub use mapping::Mapping;
 pub use progress::Progress;
+pub use several::AsCompleted;
 pub use stream::{Imap, ImapUnordered};
-pub use task::{AsCompleted, Task};
+pub use task::Task;
 pub use try_task_error::TryTaskError;
