@@ -25,6 +25,9 @@ const SPELL: Duration = Duration::from_millis(2);
 /// The most items of a chunk whose size follows from that. A guess.
 const MOST_ADAPTED: u64 = 4_096;
 
+/// The most items that are pulled for a chunk, whatever its size; of items that take a byte each, half as many are [`ENOUGH`]. A guess.
+const MOST_PENDING: usize = 64 << 10;
+
 /// How many items make a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ChunkSize {
@@ -127,8 +130,7 @@ where
                 Some(item) => self.pending.push_back(item),
                 None => self.input = None,
             }
-            // More than any chunk needs, whatever its items are.
-            if self.pending.len() >= 1 << 16 {
+            if self.pending.len() >= MOST_PENDING {
                 break;
             }
         }

@@ -140,7 +140,7 @@ impl Keeper {
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
-                    Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
+                    Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
                     Err(error) if !note::nobody_listens(&error) => worker.fail(&error),

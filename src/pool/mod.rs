@@ -8,7 +8,7 @@
 //! | `bar` | a bar for people |
 //! | `feeder` | from the items of an input to chunks |
 //! | `job`, `results` | what was asked for, and its outcomes |
-//! | `hub`, `unit` | the books: which chunk is where |
+//! | `hub`, `unit`, `numbers` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff` | workers as the pool sees them |
 //! | `worker` | a worker's own life |
@@ -30,6 +30,7 @@ mod job;
 mod keeper;
 mod mapping;
 mod maps;
+mod numbers;
 mod order;
 mod progress;
 mod results;

@@ -41,7 +41,7 @@ pub(super) struct Socket {
 /// A question that only the pool's books can answer.
 pub(super) enum Question {
     Segment(u64),
-    Arguments(u32),
+    Load(u32),
 }
 
 impl Worker {
@@ -161,7 +161,7 @@ impl Socket {
             Ok((Ask::Ready, _)) => self.is_ready = true,
             Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
             Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
-            Ok((Ask::Arguments(cell), _)) => return Some(Question::Arguments(cell)),
+            Ok((Ask::Load(cell), _)) => return Some(Question::Load(cell)),
             Ok((Ask::Result(number), rest)) => {
                 let start = body.len() - rest.len();
                 self.results.push_back((number, received, start));

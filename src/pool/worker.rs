@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
-use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
+use super::order::{Ask, Boot, Failure, Load, Order, RECORD_HEAD, Tag};
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
@@ -116,10 +116,9 @@ impl Worker {
 
     fn execute(&mut self, order: &Order) {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
-        let arguments = order.arguments.clone().or_else(|| self.ask_for_arguments(order.cell));
+        let load = order.load.clone().or_else(|| self.ask_for_load(order.cell));
         let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
-        let taken =
-            arguments.ok_or_else(missing).and_then(|arguments| Ok((arguments, self.segments(&order.segments)?)));
+        let taken = load.ok_or_else(missing).and_then(|load| Ok((load.arguments, self.segments(&load.segments)?)));
         match taken {
             Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
             Err(error) => {
@@ -284,10 +283,10 @@ impl Worker {
         }
     }
 
-    /// `None` if the pool has no memory or no descriptor to send them.
-    fn ask_for_arguments(&self, cell: u32) -> Option<Bytes> {
-        self.ask(&Ask::Arguments(cell));
-        Some(self.answer().body().to_vec()).filter(|body| !body.is_empty()).map(Bytes::new)
+    /// `None` if the pool has no memory or no descriptor to send it.
+    fn ask_for_load(&self, cell: u32) -> Option<Load> {
+        self.ask(&Ask::Load(cell));
+        postcard::from_bytes(self.answer().body()).ok()
     }
 
     /// The segments of these numbers.
