@@ -16,7 +16,7 @@ use crate::segment::handle::Parcel;
 use crate::segment::transfer;
 
 /// A chunk is no longer than that in bytes, but for its last item. A guess.
-const ENOUGH: usize = 32 << 10;
+const ENOUGH: usize = 56 << 10;
 
 /// How long a chunk should take where nobody knows how many there will be: long beside what handing one over costs, short beside
 /// what people notice. A guess.

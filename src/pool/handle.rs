@@ -211,5 +211,6 @@ impl fmt::Debug for Pool {
 }
 
 fn open_one<R: DeserializeOwned>(chunks: Vec<Outcomes>) -> Result<R, TaskError> {
-    chunks.into_iter().next().and_then(|mut outcomes| outcomes.next()).unwrap_or(Err(TaskError::Cancelled))
+    let outcome = chunks.into_iter().next().and_then(|mut outcomes| outcomes.next());
+    outcome.map_or(Err(TaskError::Cancelled), |outcome| outcome.map_err(|error| *error))
 }

@@ -166,6 +166,11 @@ impl Job {
         self.state().is_complete()
     }
 
+    /// Whether nobody wanted its outcomes any more before all were there.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state().is_cancelled
+    }
+
     /// Whether they are, and no callback is to be waited for.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state();
@@ -219,6 +224,9 @@ impl Job {
         }
         let mut taken = mem::take(&mut state.arrived);
         while let Some(chunk) = state.chunks.front_mut() {
+            if taken.is_long() {
+                break;
+            }
             taken.append(mem::take(&mut chunk.outcomes));
             if !chunk.is_whole {
                 break;

@@ -9,7 +9,7 @@ use super::board::CELLS;
 use super::core::Core;
 use super::feeder::{ChunkSize, Feeder};
 use super::handle::Pool;
-use super::job::{Arrival, Job};
+use super::job::{Arrival, Job, Portion};
 use super::results::Outcomes;
 use super::stream::{Imap, ImapUnordered};
 use super::task::Task;
@@ -122,18 +122,50 @@ impl<'a> Mapping<'a> {
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
+        let (mut results, mut failed) = (Vec::new(), None);
+        self.each(f, items, |outcome| match outcome {
+            Ok(result) if failed.is_none() => results.push(result),
+            Err(error) if failed.is_none() => failed = Some(*error),
+            _ => {}
+        })?;
+        failed.map_or(Ok(results), Err)
+    }
+
+    /// Gives `take` the outcomes of all calls, in the order of these and as they come; so that little is left to be decoded when
+    /// the last one has come.
+    fn each<F, S, P, I>(
+        &self,
+        f: F,
+        items: I,
+        mut take: impl FnMut(Result<F::Output, Box<TaskError>>),
+    ) -> Result<(), TaskError>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
         let core = self.core();
         let items = items.into_iter();
         #[cfg(feature = "cli")]
         let bar = self.shows_progress.then(|| Bar::new(items.size_hint()));
         let bound = core.options.bound.unwrap_or(CELLS);
-        let job = self.run(f, items, Job::new(Arrival::AtOnce), bound);
+        let job = Waited { core, job: self.run(f, items, Job::new(Arrival::AtOnce), bound) };
         #[cfg(feature = "cli")]
         if let Some(bar) = bar {
-            bar.watch(core, &job);
+            bar.watch(core, &job.job);
         }
-        core.wait(Deadline::NEVER, || job.is_complete());
-        open_all(job.take_all()?)
+        loop {
+            match job.job.take_some() {
+                Portion::Some(mut outcomes) => {
+                    while let Some(outcome) = outcomes.next() {
+                        take(outcome)
+                    }
+                }
+                Portion::NotYet if core.wait(Deadline::NEVER, || job.job.has_some()) => {}
+                Portion::NotYet => return Err(TaskError::Cancelled),
+                Portion::End if job.job.is_cancelled() => return Err(TaskError::Cancelled),
+                Portion::End => return Ok(()),
+            }
+        }
     }
 
     /// As [`Pool::map_async`].
@@ -255,6 +287,21 @@ impl<'a> Mapping<'a> {
     }
 }
 
+/// A job that somebody waits for. It goes on without, should the decoding of a result panic.
+struct Waited<'a> {
+    core: &'a Core,
+    job: Arc<Job>,
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        if !self.core.is_copied() && !self.job.is_complete() {
+            self.core.follow(self.job.leave(&self.core.attended));
+            self.core.attend();
+        }
+    }
+}
+
 impl fmt::Debug for Mapping<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapping").field("pool", self.pool).field("chunk", &self.chunk).finish()
@@ -266,7 +313,7 @@ fn open_all<R: DeserializeOwned>(chunks: Vec<Outcomes>) -> Result<Vec<R>, TaskEr
     let mut results = Vec::new();
     for mut outcomes in chunks {
         while let Some(outcome) = outcomes.next() {
-            results.push(outcome?);
+            results.push(outcome.map_err(|error| *error)?);
         }
     }
     Ok(results)

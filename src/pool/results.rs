@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::TaskError;
+use crate::error::{Error, TaskError};
 use crate::message::codec::{decode, unpack};
 use crate::process::Received;
 
@@ -13,15 +13,55 @@ const RESULT: &str = "the result of a task";
 /// Outcomes of calls, in their order.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    /// For each outcome its length in four bytes, and the encoded result; or [`ODD`].
+    /// For each outcome its length, in a byte or [`LONG`], and the encoded result; or [`ODD`].
     bytes: Vec<u8>,
     /// Where the first that nobody has taken begins.
     at: usize,
     odd: VecDeque<Odd>,
 }
 
+/// Copied together, fewer bytes than that are. A guess.
+const LONG_BYTES: usize = 4 << 10;
+
+/// Stands before a length in four bytes.
+const LONG: u8 = 254;
+
 /// Says that the next of `Outcomes::odd` comes here.
-const ODD: u32 = u32::MAX;
+const ODD: u8 = 255;
+
+/// Writes down how long the result is that goes from behind the byte at `at` to the end.
+#[inline]
+pub(super) fn set_length(results: &mut Vec<u8>, at: usize) {
+    let length = results.len() - at - 1;
+    match u8::try_from(length) {
+        Ok(short) if short < LONG => results[at] = short,
+        _ => set_long(results, at, length as u32),
+    }
+}
+
+#[inline(never)]
+fn set_long(results: &mut Vec<u8>, at: usize, length: u32) {
+    results[at] = LONG;
+    results.splice(at + 1..at + 1, length.to_ne_bytes());
+}
+
+/// Splits the first result off. `None`: there is none, or this is none.
+#[inline]
+fn split(results: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = results.split_first()?;
+    if length < LONG { rest.split_at_checked(length.into()) } else { split_long(length, rest) }
+}
+
+#[inline(never)]
+fn split_long(length: u8, rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (long, rest) = rest.split_first_chunk()?;
+    rest.split_at_checked(u32::from_ne_bytes(*long) as usize).filter(|_| length == LONG)
+}
+
+/// What comes behind the first result.
+pub(super) fn skip(results: &[u8]) -> Option<&[u8]> {
+    split(results).map(|(_, rest)| rest)
+}
 
 /// How many results a worker has written down, or `None` if that is not what these bytes are.
 pub(super) fn count(mut results: &[u8]) -> Option<usize> {
@@ -31,14 +71,6 @@ pub(super) fn count(mut results: &[u8]) -> Option<usize> {
         count += 1;
     }
     Some(count)
-}
-
-/// What comes behind the first result.
-#[inline]
-pub(super) fn skip(results: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = results.split_first_chunk()?;
-    let length = u32::from_ne_bytes(*length);
-    rest.get(length as usize..).filter(|_| length != ODD)
 }
 
 enum Odd {
@@ -54,12 +86,12 @@ impl Outcomes {
     }
 
     pub(super) fn push_failed(&mut self, error: TaskError) {
-        self.bytes.extend_from_slice(&ODD.to_ne_bytes());
+        self.bytes.push(ODD);
         self.odd.push_back(Odd::Failed(error));
     }
 
     pub(super) fn push_received(&mut self, received: Received<()>, start: usize) {
-        self.bytes.extend_from_slice(&ODD.to_ne_bytes());
+        self.bytes.push(ODD);
         self.odd.push_back(Odd::Received(received, start));
     }
 
@@ -72,34 +104,87 @@ impl Outcomes {
         }
     }
 
+    /// Whether to take these one by one takes longer than to ask for more.
+    pub(super) fn is_long(&self) -> bool {
+        self.bytes.len() - self.at >= LONG_BYTES
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    /// Takes the first one.
+    /// Takes the first one. An error is boxed: results that come one behind the other should not have to carry the room for it.
     #[inline]
-    pub(super) fn next<R: DeserializeOwned>(&mut self) -> Option<Result<R, TaskError>> {
-        let head = self.bytes.get(self.at..self.at + 4)?;
-        let length = u32::from_ne_bytes(head.try_into().ok()?);
-        self.at += 4;
-        if length == ODD {
+    pub(super) fn next<R: DeserializeOwned>(&mut self) -> Option<Result<R, Box<TaskError>>> {
+        let bytes = self.bytes.get(self.at..)?;
+        if bytes.first() == Some(&ODD) {
+            self.at += 1;
             return self.odd.pop_front().map(Odd::open);
         }
-        let result = self.bytes.get(self.at..self.at + length as usize)?;
-        self.at += length as usize;
-        Some(decode(RESULT, result).map_err(|error| TaskError::decode(&error)))
+        let (result, rest) = split(bytes)?;
+        self.at = self.bytes.len() - rest.len();
+        Some(decode(RESULT, result).map_err(undecoded))
     }
 }
 
+#[cold]
+fn undecoded(error: Error) -> Box<TaskError> {
+    Box::new(TaskError::decode(&error))
+}
+
 impl Odd {
-    fn open<R: DeserializeOwned>(self) -> Result<R, TaskError> {
+    fn open<R: DeserializeOwned>(self) -> Result<R, Box<TaskError>> {
         match self {
-            Odd::Failed(error) => Err(error),
+            Odd::Failed(error) => Err(Box::new(error)),
             Odd::Received(mut received, start) => {
                 let descriptors = std::mem::take(&mut received.descriptors);
                 let bytes = received.body().get(start..).unwrap_or_default();
-                unpack(RESULT, bytes, descriptors).map_err(|error| TaskError::decode(&error))
+                unpack(RESULT, bytes, descriptors).map_err(undecoded)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(results: &[String]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for result in results {
+            let at = bytes.len();
+            bytes.push(0);
+            bytes.extend(postcard::to_stdvec(result).unwrap());
+            set_length(&mut bytes, at);
+        }
+        bytes
+    }
+
+    #[test]
+    fn results_of_any_length_come_out_in_their_order() {
+        let results = [0, 1, 251, 252, 253, 254, 300, 70_000].map(|length| "x".repeat(length));
+        let bytes = written(&results);
+        assert_eq!(count(&bytes), Some(results.len()));
+        let mut outcomes = Outcomes::default();
+        outcomes.push_failed(TaskError::TimedOut);
+        outcomes.push(&bytes);
+        outcomes.push_failed(TaskError::Cancelled);
+        assert_eq!(outcomes.next::<String>(), Some(Err(Box::new(TaskError::TimedOut))));
+        for result in results {
+            assert_eq!(outcomes.next::<String>(), Some(Ok(result)));
+        }
+        assert_eq!(outcomes.next::<String>(), Some(Err(Box::new(TaskError::Cancelled))));
+        assert_eq!(outcomes.next::<String>(), None);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_odd_is_no_result() {
+        let bytes = written(&["x".repeat(10), "x".repeat(300)]);
+        for length in 1..bytes.len() {
+            assert_eq!(count(&bytes[..length]).is_some(), length == 12, "the first {length} bytes");
+        }
+        assert_eq!(count(&[ODD]), None);
+        assert_eq!(count(&[ODD, 0, 0, 0, 0]), None);
+        assert_eq!(count(&[LONG, 255, 255, 255, 255, 0]), None);
     }
 }

@@ -46,7 +46,7 @@ where
         loop {
             if let Some(outcome) = self.outcomes.next() {
                 self.given += 1;
-                return Some(outcome);
+                return Some(outcome.map_err(|error| *error));
             }
             if let Portion::Some(outcomes) = self.feeder.job.take_some() {
                 self.outcomes = outcomes;

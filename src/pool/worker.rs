@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::callbacks::dispose;
 use super::desk::Desk;
 use super::order::{Ask, Boot, Failure, Load, Order, RECORD_HEAD, Tag};
+use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
@@ -141,12 +142,13 @@ impl Worker {
         for call in 0..order.calls {
             self.calls += 1;
             let (before, at) = (arguments.rest().len(), self.results.len());
-            self.results.extend([0; 4]);
+            self.results.push(0);
             let results = &mut self.results;
             let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, results)));
             if let Ok(Ok(None)) = called
                 && self.results.len() - at <= LONGEST
             {
+                results::set_length(&mut self.results, at);
                 self.put(order, call, at);
                 continue;
             }
@@ -155,7 +157,7 @@ impl Worker {
             self.flush(order, call);
             let is_last = call + 1 == order.calls;
             match called {
-                Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[4..].to_vec(), handles }),
+                Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[1..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
                     let error = TaskError::encode(&error);
                     self.fail(order, call, Tag::Failed, error);
@@ -198,8 +200,6 @@ impl Worker {
     /// Puts the result of a call, which begins at `at` in the record, where a kill does not take it away.
     #[inline]
     fn put(&mut self, order: &Order, call: u32, at: usize) {
-        let length = (self.results.len() - at - 4) as u32;
-        self.results[at..at + 4].copy_from_slice(&length.to_ne_bytes());
         let desk = Desk::of(&self.boot.desks, self.boot.place as usize);
         let is_put = order.calls > 1 && desk.put(at - RECORD_HEAD, &self.results[at..]);
         self.count += 1;
