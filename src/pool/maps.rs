@@ -118,7 +118,7 @@ impl Pool {
     /// Runs `f` on each item, and gives the outcomes one by one, in the order of the items, as soon as they are there.
     ///
     /// It is lazy: the input, which may be infinite, is pulled by the thread that takes the outcomes, some chunks ahead, whatever
-    /// [`queue_bound`](PoolBuilder::queue_bound) says; so it must not wait for outcomes itself. An item whose call fails is an
+    /// [`queue_bound`](crate::PoolBuilder::queue_bound) says; so it must not wait for outcomes itself. An item whose call fails is an
     /// `Err`, and the others go on. Dropping the iterator drops what no worker has begun. Outcomes within a chunk that takes long are
     /// seen with a delay of up to 50 ms.
     ///
