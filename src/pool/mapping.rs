@@ -157,7 +157,7 @@ impl<'a> Mapping<'a> {
             match job.job.take_some() {
                 Portion::Some(mut outcomes) => {
                     while let Some(outcome) = outcomes.next() {
-                        take(outcome)
+                        take(outcome);
                     }
                 }
                 Portion::NotYet if core.wait(Deadline::NEVER, || job.job.has_some()) => {}
