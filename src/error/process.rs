@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -121,6 +122,18 @@ pub enum ProcessError {
         pid: u32,
         /// What the error says.
         reason: String,
+    },
+
+    /// It was to work for a [`Pool`](crate::Pool), and what was to be run first took longer than the pool allows
+    /// ([`initializer_timeout`](crate::PoolBuilder::initializer_timeout)).
+    #[error("the initializer of process {name} ({pid}) has not returned after {limit:?}")]
+    InitializerTimedOut {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// What the pool allows.
+        limit: Duration,
     },
 
     /// Its arguments or its result did not survive the journey.

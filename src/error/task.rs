@@ -86,7 +86,7 @@ pub enum TaskError {
     #[error("this process is a forked copy of the one that has the pool in hand")]
     ForkedCopy,
 
-    /// It was not run: the pool has lost all of its workers, and has given up starting others.
+    /// It was not run: the pool has no worker that works, and has given up starting others.
     #[error("the pool is broken: the last {failures} workers could not be started")]
     BrokenPool {
         /// So many starts in a row have failed.

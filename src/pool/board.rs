@@ -6,7 +6,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cell::RawArray;
 use crate::error::Result;
@@ -24,7 +25,17 @@ const COUNTS: usize = 3;
 /// A handle, which travels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Board {
+    #[serde(deserialize_with = "whole")]
     words: RawArray<AtomicU64>,
+}
+
+/// Whoever has written the array says how long it is: one without all that is here, of a single worker at least, is none.
+fn whole<'de, D: Deserializer<'de>>(decoder: D) -> Result<RawArray<AtomicU64>, D::Error> {
+    let words = RawArray::<AtomicU64>::deserialize(decoder)?;
+    if words.len() > COUNTS + 2 * CELLS {
+        return Ok(words);
+    }
+    Err(D::Error::custom(format!("the counts of a pool in {} words", words.len())))
 }
 
 impl Board {

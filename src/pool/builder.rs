@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::core::{Core, Options};
 use super::handle::Pool;
 use crate::error::{Error, Result};
-use crate::process::{Encoded, Function, cpu_count, offset_of_entry};
+use crate::process::{Encoded, Function, ProcessBuilder, cpu_count, offset_of_entry};
 use crate::segment::handle::Parcel;
 
 /// More workers than that could not all be attached to what they share, beside the pool and those that are being replaced.
@@ -38,8 +38,11 @@ const MOST: usize = 240;
 #[must_use = "a builder starts nothing until `start`"]
 pub struct PoolBuilder {
     workers: Option<usize>,
-    name: String,
+    pub(super) name: String,
+    /// How the workers are to be started; see `environment.rs`.
+    pub(super) process: ProcessBuilder,
     initializer: Option<Result<Parcel>>,
+    initializer_limit: Option<Duration>,
     most_calls: Option<u64>,
     time_limit: Option<Duration>,
     retries: u32,
@@ -66,7 +69,9 @@ impl PoolBuilder {
         PoolBuilder {
             workers: None,
             name: "Pool".into(),
+            process: ProcessBuilder::new(),
             initializer: None,
+            initializer_limit: None,
             most_calls: None,
             time_limit: None,
             retries: 0,
@@ -83,25 +88,6 @@ impl PoolBuilder {
     /// See [`PoolBuilder`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
-        self
-    }
-
-    /// What the workers are called, before a number (default: `Pool`).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, current};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::builder().workers(1).name("reader").start()?;
-    /// assert_eq!(pool.apply(|| current().name().to_string(), ())?, "reader-1");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
         self
     }
 
@@ -148,9 +134,38 @@ impl PoolBuilder {
         self
     }
 
+    /// How long a worker may take until its initializer has returned, its own start included (monotonic; default: for ever). One that
+    /// takes longer is killed.
+    ///
+    /// [`start`](Self::start) fails then. Later, when the worker was to replace another, it is as if its initializer had failed:
+    /// the next one is started in its place, after a pause that grows up to a second. A pool in which no worker works gives up after
+    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::BrokenPool`](crate::TaskError::BrokenPool).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Error, Pool, ProcessError};
+    ///
+    /// # fn main() {
+    /// crossproc::init();
+    /// let limit = Duration::from_millis(20);
+    /// let pool = Pool::builder().workers(1).initializer(std::thread::park, ()).initializer_timeout(limit).start();
+    /// assert!(matches!(pool, Err(Error::Process(ProcessError::InitializerTimedOut { .. }))));
+    /// # }
+    /// ```
+    pub fn initializer_timeout(mut self, limit: Duration) -> Self {
+        self.initializer_limit = Some(limit);
+        self
+    }
+
     /// Replaces each worker after so many tasks, at least 1 (default: never): for functions that leak.
     ///
     /// A `map` counts each item, where Python counts chunks; chunks are no longer than that.
+    ///
+    /// Such a worker ends as every process does (see [`init`](crate::init)): it ends its daemon children, and waits for the others that
+    /// its tasks have left running, as in Python. Until then nobody takes its place. Tasks should join what they start, or start it as
+    /// a [`daemon`](crate::ProcessBuilder::daemon).
     ///
     /// # Examples
     ///
@@ -196,6 +211,9 @@ impl PoolBuilder {
     }
 
     /// How often a task is tried again whose worker died (default: 0). A panic is an outcome and is not tried again.
+    ///
+    /// What has one owner, an end of a channel, cannot be handed over twice: it is lost with the first worker that took it, and the next
+    /// try of that task ends with [`TaskError::Decode`](crate::TaskError::Decode).
     ///
     /// # Examples
     ///
@@ -257,7 +275,8 @@ impl PoolBuilder {
     ///
     /// Those of [`Process::spawn`](crate::Process::spawn); [`Error::Workers`] for a number of workers that cannot be; what went
     /// wrong with the first worker that did not get ready, as an [`Error::Process`]: [`Initializer`](crate::ProcessError::Initializer) if the
-    /// initializer returned an `Err`. No worker is left then.
+    /// initializer returned an `Err`, [`InitializerTimedOut`](crate::ProcessError::InitializerTimedOut) if it took longer than
+    /// [`initializer_timeout`](Self::initializer_timeout) allows. No worker is left then.
     ///
     /// # Examples
     ///
@@ -283,8 +302,10 @@ impl PoolBuilder {
         }
         let options = Options {
             name: self.name,
+            process: self.process,
             workers,
             initializer: self.initializer.transpose()?,
+            initializer_limit: self.initializer_limit,
             most_calls: self.most_calls,
             time_limit: self.time_limit,
             retries: self.retries,
@@ -307,6 +328,8 @@ impl fmt::Debug for PoolBuilder {
         f.debug_struct("PoolBuilder")
             .field("workers", &self.workers)
             .field("name", &self.name)
+            .field("process", &self.process)
+            .field("initializer_timeout", &self.initializer_limit)
             .field("max_tasks_per_worker", &self.most_calls)
             .field("task_timeout", &self.time_limit)
             .field("retries", &self.retries)

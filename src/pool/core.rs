@@ -15,6 +15,7 @@ use super::order::Order;
 use super::unit::Unit;
 use crate::cell::RawArray;
 use crate::error::{Result, TaskError};
+use crate::process::ProcessBuilder;
 use crate::queue::Queue;
 use crate::segment::handle::Parcel;
 use crate::sync::Event;
@@ -28,9 +29,13 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 pub(super) struct Options {
     pub(super) name: String,
+    /// How workers are to be started.
+    pub(super) process: ProcessBuilder,
     pub(super) workers: usize,
     /// Where the initializer is in the program, and its encoded arguments.
     pub(super) initializer: Option<Parcel>,
+    /// How long it may take.
+    pub(super) initializer_limit: Option<Duration>,
     pub(super) most_calls: Option<u64>,
     pub(super) time_limit: Option<Duration>,
     pub(super) retries: u32,

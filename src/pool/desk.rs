@@ -26,6 +26,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use crate::cell::RawArray;
 use crate::error::Result;
 use crate::segment::Region;
@@ -42,6 +45,15 @@ const WORDS: usize = HEAD + BYTES / 8;
 /// Desks for so many workers.
 pub(super) fn make(workers: usize) -> Result<RawArray<AtomicU64>> {
     RawArray::new(workers * WORDS)
+}
+
+/// Those that have come from the pool, one at least: whoever has written the array says how long it is.
+pub(super) fn some<'de, D: Deserializer<'de>>(decoder: D) -> Result<RawArray<AtomicU64>, D::Error> {
+    let desks = RawArray::<AtomicU64>::deserialize(decoder)?;
+    if desks.len() >= WORDS {
+        return Ok(desks);
+    }
+    Err(D::Error::custom(format!("the desks of a pool in {} words", desks.len())))
 }
 
 /// The desk at one place.

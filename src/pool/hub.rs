@@ -300,6 +300,11 @@ impl Hub {
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
         self.numbers.segment(number)
     }
+
+    /// The offset of a function, for a worker that asks; nothing if it was never told of one.
+    pub(super) fn function(&self, number: u64) -> Vec<u8> {
+        self.numbers.function(number).map_or(Vec::new(), |offset| offset.to_ne_bytes().to_vec())
+    }
 }
 
 fn order(numbers: &mut Numbers, index: usize, generation: u64, unit: &Unit) -> Order {
@@ -308,7 +313,7 @@ fn order(numbers: &mut Numbers, index: usize, generation: u64, unit: &Unit) -> O
     Order {
         cell: index as u32,
         generation,
-        function: unit.function,
+        function: numbers.of_function(unit.function),
         first,
         calls,
         load: (load.size() <= INLINE).then_some(load),

@@ -16,7 +16,7 @@ use crate::sys::clock::{self, Deadline};
 use crate::sys::poll;
 use crate::word::errand::MOST_WORKERS;
 
-/// How many starts in a row may fail before the pool gives up, if it has no worker left. A guess.
+/// How many starts in a row must fail before a pool without a worker that works gives up. A guess.
 const MOST_FAILURES: u32 = 8;
 
 /// How long it waits after the first failure; twice as long after each further one. Guesses.
@@ -41,7 +41,8 @@ impl Keeper {
             self.start(core, place)?;
         }
         while !core.hub().workers.iter().flatten().all(|worker| worker.socket.is_ready) {
-            self.look(core, Deadline::NEVER)?;
+            let wake = self.mind_the_initializers(core, Deadline::NEVER);
+            self.look(core, wake)?;
             if let Some(failure) = self.last_failure.take() {
                 return Err(failure);
             }
@@ -78,7 +79,7 @@ impl Keeper {
                 wake = wake.within(PAUSE);
             }
         }
-        wake
+        self.mind_the_initializers(core, wake)
     }
 
     fn start(&mut self, core: &Core, place: usize) -> Result<(), Error> {
@@ -96,7 +97,13 @@ impl Keeper {
         self.failures += 1;
         let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.not_before = Some(Instant::now() + pause);
-        if self.failures >= MOST_FAILURES && core.hub().workers.iter().all(Option::is_none) {
+        let (mut left, mut ready) = (0, 0);
+        for worker in core.hub().workers.iter().flatten() {
+            (left, ready) = (left + 1, ready + usize::from(worker.socket.is_ready));
+        }
+        // Those that are left are being started, and may fail by turns for ever.
+        let is_hopeless = left == 0 || ready == 0 && self.failures as usize >= core.options.workers;
+        if self.failures >= MOST_FAILURES && is_hopeless {
             core.end(&TaskError::BrokenPool { failures: self.failures, source: Box::new(error.clone()) });
         }
         self.last_failure = Some(error);
@@ -140,6 +147,7 @@ impl Keeper {
                 let answer = match question {
                     // One that is not known any more belongs to a task that nobody wants.
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
+                    Question::Function(number) => Some(Parcel::of_bytes(hub.function(number))),
                     Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
@@ -179,6 +187,23 @@ impl Keeper {
         if let Some(error) = failure {
             self.note_failure(core, error);
         }
+    }
+
+    /// Kills those whose initializers have taken too long; when the next one's will have, or `wake`.
+    fn mind_the_initializers(&mut self, core: &Core, mut wake: Deadline) -> Deadline {
+        let Some(limit) = core.options.initializer_limit else { return wake };
+        for place in 0..core.options.workers {
+            let left = || core.hub().workers[place].as_ref().and_then(Worker::time_left);
+            if left() == Some(Duration::ZERO) {
+                self.hear(core, place); // what it has said in time counts
+            }
+            match left() {
+                None => {}
+                Some(Duration::ZERO) => core.hub().workers[place].iter_mut().for_each(|worker| worker.time_out(limit)),
+                Some(left) => wake = wake.within(left),
+            }
+        }
+        wake
     }
 
     /// Kills those whose time has run out; when the next one's will have.

@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `ends`, `progress` | a pool as the program sees it |
+//! | `handle`, `builder`, `environment`, `ends`, `progress` | a pool as the program sees it |
 //! | `maps`, `mapping`, `stream` | its maps |
 //! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
@@ -22,6 +22,7 @@ mod callbacks;
 mod core;
 mod desk;
 mod ends;
+mod environment;
 mod feeder;
 mod gate;
 mod handle;

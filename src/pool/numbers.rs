@@ -1,4 +1,4 @@
-//! Segments by the numbers that workers know them by.
+//! Segments, and functions' offsets, by the numbers that workers know them by.
 //!
 //! A worker asks for a segment by its number, and is told only then which it is. A segment keeps its number as long as anybody has it,
 //! so that a worker that is attached need not ask again; no number is used twice.
@@ -16,10 +16,12 @@ pub(super) struct Numbers {
     segments: HashMap<u64, Weak<Segment>>,
     /// By the segments' addresses. Nobody else gets these, as long as a weak reference above keeps them.
     numbers: HashMap<usize, u64>,
-    /// The last one.
+    /// The last number of a segment.
     last: u64,
     /// With so many, they are looked through: twice as many as were left the last time, so that a new one costs a look at a few others.
     enough: usize,
+    /// All that workers have been sent to: no more than the program has.
+    functions: Vec<u64>,
 }
 
 impl Numbers {
@@ -37,6 +39,19 @@ impl Numbers {
         self.segments.insert(self.last, Arc::downgrade(segment));
         self.numbers.insert(address, self.last);
         self.last
+    }
+
+    pub(super) fn of_function(&mut self, offset: u64) -> u64 {
+        let found = self.functions.iter().position(|known| *known == offset).unwrap_or_else(|| {
+            self.functions.push(offset);
+            self.functions.len() - 1
+        });
+        found as u64
+    }
+
+    /// The offset of a function, if workers have been told its number.
+    pub(super) fn function(&self, number: u64) -> Option<u64> {
+        self.functions.get(usize::try_from(number).ok()?).copied()
     }
 
     /// The segment of a number, if anybody still has it.

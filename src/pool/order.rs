@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::board::Board;
+use super::desk;
 use crate::cell::RawArray;
 use crate::error::Error;
 use crate::pipe::Sender;
@@ -20,7 +22,7 @@ use crate::sync::Event;
 pub(super) struct Order {
     pub(super) cell: u32,
     pub(super) generation: u64,
-    /// The function's [`offset_of_step`](crate::process::offset_of_step).
+    /// The function, as the pool numbers it: where it is in the program, a worker believes nobody but its pool.
     pub(super) function: u64,
     /// The number of the first call.
     pub(super) first: u64,
@@ -102,6 +104,7 @@ impl<'de> Deserialize<'de> for Bytes {
 pub(super) struct Boot {
     pub(super) board: Board,
     /// See [`Desk`](super::desk::Desk).
+    #[serde(deserialize_with = "desk::some")]
     pub(super) desks: RawArray<AtomicU64>,
     pub(super) orders: Queue<Order>,
     /// Set when there are results.
@@ -179,6 +182,8 @@ pub(super) enum Ask {
     NotReady(Failure),
     /// For a segment. The answer has no bytes.
     Segment(u64),
+    /// For a function's [`offset_of_step`](crate::process::offset_of_step). The answer has no bytes if there is none.
+    Function(u64),
     /// For the load of what this cell has.
     Load(u32),
     /// The encoded result of a call follows; it has a number, which grows.
@@ -191,6 +196,8 @@ pub(super) enum Failure {
     Panicked(Panic),
     /// The initializer has returned an `Err` that says this.
     Returned(String),
+    /// The pool has killed it, as the initializer took longer than that.
+    TimedOut(Duration),
     /// What the initializer is to be called with could not be handed over.
     Failed(Error),
 }

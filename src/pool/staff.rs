@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::core::Core;
 use super::order::{Ask, Boot, Failure};
@@ -11,6 +12,7 @@ use crate::error::{Error, Exit, ProcessError, Result, TaskError};
 use crate::pipe::{PipeBuilder, Receiver};
 use crate::process::note::{self, Heard};
 use crate::process::{Process, Received};
+use crate::sys::clock::Deadline;
 
 /// Bytes of a worker's channel: results that it is ahead of the pool. A guess.
 const RESULTS: usize = 256 << 10;
@@ -21,6 +23,8 @@ pub(super) struct Worker {
     pub(super) socket: Socket,
     /// What its death will mean for the task that it is at, if it is killed for that.
     pub(super) verdict: Option<TaskError>,
+    /// When its initializer will have taken too long.
+    pub(super) ready_by: Deadline,
 }
 
 /// The pool's end of the socket of a worker.
@@ -41,6 +45,7 @@ pub(super) struct Socket {
 /// A question that only the pool's books can answer.
 pub(super) enum Question {
     Segment(u64),
+    Function(u64),
     Load(u32),
 }
 
@@ -61,22 +66,35 @@ impl Worker {
             is_timed: core.options.time_limit.is_some(),
         };
         let name = format!("{}-{number}", core.options.name);
-        let builder = Process::builder().daemon(true).name(name);
+        let builder = core.options.process.clone().daemon(true).name(name);
         #[cfg(crash_points)]
         let builder = match &core.options.crash {
             Some((point, passes)) if number == 1 => builder.crash_at_nth(point, *passes),
             _ => builder,
         };
+        let ready_by = core.options.initializer_limit.map_or(Deadline::NEVER, Deadline::after);
         let process = builder.spawn(worker::work, (boot,))?;
         if let Some(parcel) = &core.options.initializer {
             note::send(process.control(), parcel)?;
         }
-        Ok(Worker { number, results, socket: Socket::new(process), verdict: None })
+        Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by })
     }
 
     /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
     pub(super) fn fail(&mut self, error: &Error) {
         self.verdict.get_or_insert_with(|| TaskError::encode(error));
+        let _ = self.socket.process.kill();
+    }
+
+    /// How long its initializer may still take; `None`: as long as it likes, or it has ended.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let has_ended = self.socket.is_ready || self.socket.failure.is_some();
+        if has_ended { None } else { self.ready_by.remaining() }
+    }
+
+    /// Ends it, as its initializer has taken longer than that.
+    pub(super) fn time_out(&mut self, limit: Duration) {
+        self.socket.failure = Some(Failure::TimedOut(limit));
         let _ = self.socket.process.kill();
     }
 
@@ -111,6 +129,7 @@ impl Worker {
                 backtrace: panic.backtrace,
             },
             Some(Failure::Returned(reason)) => ProcessError::Initializer { name, pid, reason },
+            Some(Failure::TimedOut(limit)) => ProcessError::InitializerTimedOut { name, pid, limit },
             Some(Failure::Failed(error)) => ProcessError::Failed { name, pid, source: Box::new(error) },
             None => ProcessError::Ended { name, pid, exit },
         };
@@ -161,6 +180,7 @@ impl Socket {
             Ok((Ask::Ready, _)) => self.is_ready = true,
             Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
             Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
+            Ok((Ask::Function(number), _)) => return Some(Question::Function(number)),
             Ok((Ask::Load(cell), _)) => return Some(Question::Load(cell)),
             Ok((Ask::Result(number), rest)) => {
                 let start = body.len() - rest.len();

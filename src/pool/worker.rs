@@ -15,7 +15,7 @@ use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
-use crate::process::{Fault, Received, be_quiet, control, describe_panic, note, run_at, step_at};
+use crate::process::{Fault, Received, Step, be_quiet, control, describe_panic, note, run_at, step_in};
 use crate::segment::Segment;
 use crate::segment::handle::Parcel;
 use crate::sys::{clock, interrupt};
@@ -38,6 +38,8 @@ struct Worker {
     socket: BorrowedFd<'static>,
     /// Segments of handles in arguments, by the pool's numbers.
     known: BTreeMap<u64, Arc<Segment>>,
+    /// Functions, by the pool's numbers.
+    functions: BTreeMap<u64, Step>,
     /// Calls so far.
     calls: u64,
     /// Results that went through the socket.
@@ -58,7 +60,16 @@ pub(super) fn work(boot: Boot) {
         Ok(Err(failure)) => Some(failure),
         Err(payload) => Some(Failure::Panicked(describe_panic(&*payload))),
     };
-    let mut worker = Worker { boot, socket, known: BTreeMap::new(), calls: 0, apart: 0, results: Vec::new(), count: 0 };
+    let mut worker = Worker {
+        boot,
+        socket,
+        known: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        calls: 0,
+        apart: 0,
+        results: Vec::new(),
+        count: 0,
+    };
     match failure {
         Some(failure) => worker.ask(&Ask::NotReady(failure)),
         None => {
@@ -119,9 +130,14 @@ impl Worker {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
         let load = order.load.clone().or_else(|| self.ask_for_load(order.cell));
         let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
-        let taken = load.ok_or_else(missing).and_then(|load| Ok((load.arguments, self.segments(&load.segments)?)));
+        let taken = load.ok_or_else(missing).and_then(|load| {
+            let (segments, step) = (self.segments(&load.segments)?, self.function(order.function)?);
+            Ok((load.arguments, segments, step))
+        });
         match taken {
-            Ok((arguments, segments)) => self.call_all(order, &mut Arguments::new(arguments.as_slice(), segments)),
+            Ok((arguments, segments, step)) => {
+                self.call_all(order, step, &mut Arguments::new(arguments.as_slice(), segments));
+            }
             Err(error) => {
                 let error = TaskError::decode(&error);
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
@@ -130,14 +146,7 @@ impl Worker {
         self.boot.board.set_running(self.boot.place as usize, 0);
     }
 
-    fn call_all(&mut self, order: &Order, arguments: &mut Arguments<'_>) {
-        let step = match step_at(order.function) {
-            Ok(step) => step,
-            Err(error) => {
-                let error = TaskError::decode(&error);
-                return (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
-            }
-        };
+    fn call_all(&mut self, order: &Order, step: Step, arguments: &mut Arguments<'_>) {
         self.begin(order);
         for call in 0..order.calls {
             self.calls += 1;
@@ -287,6 +296,17 @@ impl Worker {
     fn ask_for_load(&self, cell: u32) -> Option<Load> {
         self.ask(&Ask::Load(cell));
         postcard::from_bytes(self.answer().body()).ok()
+    }
+
+    /// The function of this number; it is asked for once.
+    fn function(&mut self, number: u64) -> Result<Step> {
+        if let Some(step) = self.functions.get(&number) {
+            return Ok(*step);
+        }
+        self.ask(&Ask::Function(number));
+        let step = step_in(&self.answer())?;
+        self.functions.insert(number, step);
+        Ok(step)
     }
 
     /// The segments of these numbers.

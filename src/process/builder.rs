@@ -10,7 +10,7 @@ use super::start_method::StartMethod;
 use super::stdio::Stdio;
 use crate::error::Result;
 
-/// How a process is to be started, beyond its function and arguments.
+/// How a process is to be started, beyond its function and arguments. Several are started alike with clones.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ use crate::error::Result;
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use = "a builder starts nothing until `spawn`"]
 pub struct ProcessBuilder {
     options: Options,

@@ -28,7 +28,7 @@ use crate::sys::spawn::{self, Caller, Command, Failure, Started, Step, Strings};
 use crate::sys::{fork, program, socket};
 
 /// What the builder collects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) name: Option<String>,
     pub(super) daemon: bool,

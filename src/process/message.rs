@@ -7,12 +7,15 @@
 //! ```
 //!
 //! and its first 253 descriptors; further ones follow in packets of one byte. If head and body are too large for a
-//! packet, they travel as a sealed file, whose descriptor is then the first. Sending never waits: what a socket
-//! does not take at once is an error, so that neither end depends on the other's reading.
+//! packet, they travel as a sealed file, whose descriptor is then the first. The packets of a message are sent in one
+//! system call: a process that is stopped does not stop in between. Sending never waits: what a socket does not take at
+//! once is an error, so that neither end depends on the other's reading. Only where the other end is known to read,
+//! the rest of a message that was begun waits for room.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 use std::time::Duration;
 
 use memmap2::Mmap;
@@ -30,9 +33,12 @@ pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
 /// reads (net.core.wmem_default), and both of a child's messages must fit.
 const INLINE: usize = 64 << 10;
 
-/// How long the rest of a message whose beginning is there may take: its sender is between two system calls, unless it is
-/// stopped. A guess.
+/// How long the rest of a message whose beginning is there may take: its sender is in the midst of a system call, or waits for
+/// room. A guess.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a sender waits before it looks again whether there is room. A guess.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a packet of further descriptors contains.
 const MORE: &[u8] = b"+";
@@ -90,6 +96,28 @@ pub(super) fn send<H: Serialize>(
     body: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<()> {
+    deliver(what, socket, head, body, descriptors, false)
+}
+
+/// The same, to somebody who reads: if not all of the message has room, it waits with the rest of it.
+pub(super) fn send_to_reader<H: Serialize>(
+    what: &'static str,
+    socket: BorrowedFd<'_>,
+    head: &H,
+    body: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<()> {
+    deliver(what, socket, head, body, descriptors, true)
+}
+
+fn deliver<H: Serialize>(
+    what: &'static str,
+    socket: BorrowedFd<'_>,
+    head: &H,
+    body: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    is_read: bool,
+) -> Result<()> {
     let encode = |error: postcard::Error| Error::Encode { what: what.into(), reason: error.to_string() };
     let failed = |error: io::Error| Error::os(format!("send {what}"), error);
     let head = postcard::to_stdvec(head).map_err(encode)?;
@@ -105,10 +133,16 @@ pub(super) fn send<H: Serialize>(
 
     let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).chain(descriptors.iter().copied()).collect();
     let (first, further) = descriptors.split_at(descriptors.len().min(socket::MOST_DESCRIPTORS));
-    let pieces = [&MAGIC[..], &envelope, head, body].map(IoSlice::new);
-    socket::send(socket, &pieces, first).map_err(failed)?;
-    for descriptors in further.chunks(socket::MOST_DESCRIPTORS) {
-        socket::send(socket, &[IoSlice::new(MORE)], descriptors).map_err(failed)?;
+    let (pieces, more) = ([&MAGIC[..], &envelope, head, body].map(IoSlice::new), [IoSlice::new(MORE)]);
+    let mut packets = vec![(&pieces[..], first)];
+    packets.extend(further.chunks(socket::MOST_DESCRIPTORS).map(|descriptors| (&more[..], descriptors)));
+    let mut sent = socket::send_all(socket, &packets).map_err(failed)?;
+    while sent < packets.len() {
+        match socket::send_all(socket, &packets[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if is_read && error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(error) => return Err(failed(error)),
+        }
     }
     Ok(())
 }

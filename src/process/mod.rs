@@ -44,7 +44,7 @@ pub use child::Child;
 pub(crate) use entry::control;
 pub use entry::init;
 pub use function::Function;
-pub(crate) use function::{Encoded, Encoding, Fault};
+pub(crate) use function::{Encoded, Encoding, Fault, Step};
 pub use handle::Process;
 pub(crate) use message::Received;
 pub use own::{Current, Parent, cpu_count, current, parent};
@@ -53,7 +53,7 @@ pub use start_method::StartMethod;
 pub use stdio::Stdio;
 #[doc(hidden)]
 pub use test_support::{Constructor, enter_test_binary};
-pub(crate) use trampoline::{offset_of_entry, offset_of_step, run_at, step_at};
+pub(crate) use trampoline::{offset_of_entry, offset_of_step, run_at, step_in};
 pub use try_join_error::TryJoinError;
 pub(crate) use unwinding::{be_quiet, describe as describe_panic};
 pub use zygote::init_with_zygote;

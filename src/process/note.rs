@@ -24,9 +24,9 @@ pub(crate) enum Heard {
     Returned,
 }
 
-/// Sends a note with the handles that were packed with it. Never waits.
+/// Sends a note with the handles that were packed with it. Does not wait before it begins.
 pub(crate) fn send(socket: BorrowedFd<'_>, parcel: &Parcel) -> Result<()> {
-    message::send(ANSWER, socket, &Answer::Note, &parcel.bytes, &parcel.descriptors())
+    message::send_to_reader(ANSWER, socket, &Answer::Note, &parcel.bytes, &parcel.descriptors())
 }
 
 /// Whether a note was not sent because the other side has not read earlier ones yet.

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -26,14 +27,14 @@ use crate::error::{Error, Result};
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stdio(Stream);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stream {
     Inherit,
     Null,
-    Descriptor(OwnedFd),
+    Descriptor(Arc<OwnedFd>),
 }
 
 impl Stdio {
@@ -70,13 +71,14 @@ impl Stdio {
     }
 
     /// Opens what has to be opened; `None` then means the parent's stream.
-    pub(super) fn open(self) -> Result<Option<OwnedFd>> {
+    pub(super) fn open(self) -> Result<Option<Arc<OwnedFd>>> {
         match self.0 {
             Stream::Inherit => Ok(None),
             Stream::Descriptor(descriptor) => Ok(Some(descriptor)),
             Stream::Null => {
                 let null = File::options().read(true).write(true).open("/dev/null");
-                Ok(Some(null.map_err(|error| Error::os("open /dev/null", error))?.into()))
+                let null = null.map_err(|error| Error::os("open /dev/null", error))?;
+                Ok(Some(Arc::new(null.into())))
             }
         }
     }
@@ -91,7 +93,7 @@ impl Default for Stdio {
 
 impl From<OwnedFd> for Stdio {
     fn from(descriptor: OwnedFd) -> Self {
-        Stdio(Stream::Descriptor(descriptor))
+        Stdio(Stream::Descriptor(Arc::new(descriptor)))
     }
 }
 
@@ -114,7 +116,7 @@ impl From<PipeWriter> for Stdio {
 }
 
 /// The three streams of a child that is being started.
-pub(super) struct Streams(pub(super) [Option<OwnedFd>; 3]);
+pub(super) struct Streams(pub(super) [Option<Arc<OwnedFd>>; 3]);
 
 impl Streams {
     pub(super) fn borrow(&self) -> [Option<BorrowedFd<'_>>; 3] {

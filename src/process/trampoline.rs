@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
 use super::function::{Entry, Run, Step, Stride};
+use super::message::Received;
 use crate::error::{Error, Result};
 use crate::sys::program::{self, Build};
 
@@ -23,8 +24,8 @@ pub(super) const fn assert_captures_nothing<F>() {
 pub(super) fn conjure<F: Copy + Send + 'static>() -> F {
     const { assert_captures_nothing::<F>() };
     // SAFETY: F has no bytes, so that every aligned pointer can be read from. It is inhabited: this code is only
-    // reached through an `Entry`, which was made from a value of F. That a second value does no harm is what `Copy`
-    // says, and that it may appear on another thread, `Send`.
+    // reached through an `Entry` or a `Step`, which was made from a value of F. That a second value does no harm is what
+    // `Copy` says, and that it may appear on another thread, `Send`.
     unsafe { NonNull::<F>::dangling().read() }
 }
 
@@ -68,11 +69,14 @@ pub(crate) fn run_at(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<Option<S
     Ok((entry.0)(arguments, descriptors)?.error)
 }
 
-/// The function at an offset that [`offset_of_step`] gave to the parent of this process, which runs the same build: that was
-/// compared when this process began.
-pub(crate) fn step_at(offset: u64) -> Result<Step> {
-    let address = address(offset)?;
-    // SAFETY: the address is one of the program's own code; the parent took it from a function of this type.
+/// The function whose offset, from [`offset_of_step`], is the body of a note of the parent of this process. Not of anything in
+/// shared memory: whoever can write there could have this process jump anywhere.
+pub(crate) fn step_in(note: &Received<()>) -> Result<Step> {
+    let offset =
+        note.body().try_into().map_err(|_| malformed("the parent has handed out none of this number".into()))?;
+    let address = address(u64::from_ne_bytes(offset))?;
+    // SAFETY: the address is one of the program's own code. The parent, which runs the same build, as compared when this
+    // process began, took it from a function of this type; it came through the socket that is those two processes' alone.
     Ok(Step(unsafe { mem::transmute::<usize, Stride>(address) }))
 }
 

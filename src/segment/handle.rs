@@ -178,7 +178,9 @@ impl Incoming {
         let me = segment.me()?;
         let passed = segment.identity_of(flight).filter(|&flight| pass(flight, me));
         let Some(flight) = passed else {
-            return Err(Error::Decode { what: "a handle".into(), reason: format!("not identity {flight}'s to give") });
+            let reason = "what has one owner is not in this message any more: it was taken out once (a task that is tried again has lost \
+                          it with its first worker), or nobody has put it in";
+            return Err(Error::Decode { what: "a handle".into(), reason: reason.into() });
         };
         if !self.flights.iter().any(|(known, id)| *id == flight && Arc::ptr_eq(known, segment)) {
             self.flights.push((Arc::clone(segment), flight));

@@ -45,31 +45,46 @@ impl Control {
         // SAFETY: integers only; all zeroes is a value.
         unsafe { mem::zeroed() }
     }
+
+    fn of(descriptors: &[BorrowedFd<'_>]) -> Self {
+        assert!(descriptors.len() <= MOST_DESCRIPTORS);
+        let mut control = Control::empty();
+        control.header.cmsg_len = (CONTROL_HEADER + mem::size_of_val(descriptors)) as _;
+        control.header.cmsg_level = libc::SOL_SOCKET;
+        control.header.cmsg_type = libc::SCM_RIGHTS;
+        for (place, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
+            *place = descriptor.as_raw_fd();
+        }
+        control
+    }
 }
 
 /// Sends one message made of `pieces`, with at most [`MOST_DESCRIPTORS`] descriptors; fails rather than wait.
 pub(crate) fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    assert!(descriptors.len() <= MOST_DESCRIPTORS);
-    let mut control = Control::empty();
-    let length = CONTROL_HEADER + mem::size_of_val(descriptors);
-    control.header.cmsg_len = length as _;
-    control.header.cmsg_level = libc::SOL_SOCKET;
-    control.header.cmsg_type = libc::SCM_RIGHTS;
-    for (place, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
-        *place = descriptor.as_raw_fd();
-    }
-    // SAFETY: pointers and integers only; all zeroes is a value, that of a message without anything.
-    let mut message: libc::msghdr = unsafe { mem::zeroed() };
-    message.msg_iov = pieces.as_ptr().cast_mut().cast();
-    message.msg_iovlen = pieces.len() as _;
-    if !descriptors.is_empty() {
-        message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = length.next_multiple_of(8) as _;
-    }
+    send_all(socket, &[(pieces, descriptors)]).map(drop)
+}
+
+/// Sends messages, each with its descriptors, and says how many went, in one system call (sendmmsg(2)): no signal stops or ends
+/// this process between two of them, since signals are looked at on the way out of the kernel. Fails if not even the first went.
+pub(crate) fn send_all(socket: BorrowedFd<'_>, messages: &[(&[IoSlice<'_>], &[BorrowedFd<'_>])]) -> io::Result<usize> {
+    let mut controls: Vec<_> = messages.iter().map(|(_, descriptors)| Control::of(descriptors)).collect();
+    let header = |((pieces, descriptors), control): (&(&[IoSlice<'_>], &[BorrowedFd<'_>]), &mut Control)| {
+        // SAFETY: pointers and integers only; all zeroes is a value, that of a message without anything.
+        let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
+        message.msg_hdr.msg_iov = pieces.as_ptr().cast_mut().cast();
+        message.msg_hdr.msg_iovlen = pieces.len() as _;
+        if !descriptors.is_empty() {
+            message.msg_hdr.msg_controllen = (CONTROL_HEADER + mem::size_of_val(*descriptors)).next_multiple_of(8) as _;
+            message.msg_hdr.msg_control = ptr::from_mut(control).cast();
+        }
+        message
+    };
+    let mut headers: Vec<_> = messages.iter().zip(&mut controls).map(header).collect();
+    let (first, count) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: `message` points to `pieces` and `control`, which outlive the call; the kernel only reads them, and
-    // `IoSlice` has the layout of `iovec`.
-    retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
+    // SAFETY: so many headers, which point to `pieces` and `controls`; all outlive the call. The kernel writes nothing but how
+    // much of each message went into its header, and `IoSlice` has the layout of `iovec`.
+    retry(|| unsafe { libc::sendmmsg(socket.as_raw_fd(), first, count, flags as _) as isize })
 }
 
 /// The next message, if there is one: its bytes, and its descriptors, close-on-exec.
@@ -202,6 +217,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::{AsFd, IntoRawFd};
 
+    use super::super::clock::Deadline;
+    use super::super::poll;
     use super::*;
 
     #[test]
@@ -216,6 +233,57 @@ mod tests {
         let (bytes, received) = receive(there.as_fd()).unwrap().unwrap();
         assert_eq!((bytes.as_slice(), received.len()), (b"d".as_slice(), 0));
         assert!(receive(there.as_fd()).unwrap().is_none());
+    }
+
+    /// Wherever a process is stopped, what belongs together is there or is not.
+    #[test]
+    fn messages_that_are_sent_together_are_not_torn_apart_by_a_stop() {
+        const TOGETHER: usize = 5;
+        let (here, there) = pair().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let descriptors = [null.as_fd(); 10];
+        // SAFETY: the copy sends, and ends with _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(there);
+            let byte = [IoSlice::new(b"+")];
+            let messages = [(&byte[..], &descriptors[..]); TOGETHER];
+            // Once more for each message that comes back, until nobody is there to send one.
+            while send_all(here.as_fd(), &messages).is_ok_and(|sent| sent == TOGETHER)
+                && poll::readable(&[here.as_fd()], Deadline::NEVER).is_ok()
+                && matches!(receive(here.as_fd()), Ok(Some(_)))
+            {}
+            // SAFETY: ends the copy at once.
+            unsafe { libc::_exit(0) };
+        }
+        drop(here);
+        let signal = |signal| {
+            // SAFETY: involves no memory; nobody has waited for our child's end.
+            assert_eq!(unsafe { libc::kill(child, signal) }, 0);
+        };
+        let take = || std::iter::from_fn(|| receive(there.as_fd()).unwrap()).count();
+        let (mut begun, mut taken) = (0, 0);
+        for round in 0..2_000 {
+            (0..round % 100 * 200).for_each(|_| std::hint::spin_loop()); // sooner or later
+            signal(libc::SIGSTOP);
+            let mut status = -1;
+            // SAFETY: our child; `status` outlives the call.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, libc::WUNTRACED) }, child);
+            assert!(libc::WIFSTOPPED(status), "{status:#x}");
+            taken += take();
+            if !taken.is_multiple_of(TOGETHER) {
+                break;
+            }
+            if begun < taken {
+                begun = taken;
+                send(there.as_fd(), &[IoSlice::new(b"next")], &[]).unwrap();
+            }
+            signal(libc::SIGCONT);
+        }
+        signal(libc::SIGKILL);
+        // SAFETY: our child; no status is wanted.
+        assert_eq!(unsafe { libc::waitpid(child, ptr::null_mut(), 0) }, child);
+        assert!(taken > 0 && taken.is_multiple_of(TOGETHER), "{taken} messages, by {TOGETHER}");
     }
 
     #[test]
