@@ -132,6 +132,7 @@
 //! | `r = p.apply_async(f, a, callback=c)`, `r.get(t)`, `r.ready()` | `r = p.apply_async(f, a).on_done(c)`, `r.get_timeout(t)`, `r.is_ready()` |
 //! | `p.map(f, xs)`, `p.map(f, xs, chunksize=k)`, `p.starmap(f, xs)` | `p.map(f, xs)?`, `p.chunk(k).map(f, xs)?`, `p.starmap(f, xs)?` |
 //! | `p.imap(f, xs)`, `p.imap_unordered(f, xs, k)` | the same, `p.chunk(k).imap_unordered(f, xs)`: an iterator of `Result`s, which pulls `xs` lazily |
+//! | `i.next(t)`, `TimeoutError` | `i.next_timeout(t)`, [`TryNextError::NotYet`] |
 //! | `p.map_async(f, xs)`, `p.starmap_async(f, xs)` | the same: a [`Task`] for all results |
 //! | `p.close()`, `p.join()`, `p.terminate()`, the end of `with` | the same; `join` closes; drop terminates |
 //! | `concurrent.futures`: `as_completed(fs)`, `wait(fs)`, `f.cancel()` | [`Task::as_completed`], [`Task::wait_all`], [`Task::wait_any`], [`Task::cancel`], which also ends one that runs |
@@ -184,7 +185,7 @@ pub use cell::{
 pub use error::{
     AttachError, BarrierError, BrokenBy, BufferTooShort, Error, Exit, GetError, Guard, Kind, LockError, OsError,
     ProcessError, PutError, RecvError, RecvIntoError, Result, SendError, TaskError, TryAcquireError, TryGetError,
-    TryLockError, TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
+    TryLockError, TryNextError, TryPutError, TryRecvError, TryRecvIntoError, TrySendError, TypeStamp,
 };
 #[cfg(not(all(test, loom)))]
 pub use inspect::{Inspection, inspect};
@@ -215,3 +216,8 @@ pub use sync::{
 };
 #[cfg(not(all(test, loom)))]
 pub use watch::wait_any;
+
+/// What the README shows has to run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,7 +28,7 @@ pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError
 pub use process::{Exit, ProcessError};
 pub use queue::{GetError, PutError, TryGetError, TryPutError};
 pub use semaphore::TryAcquireError;
-pub use task::TaskError;
+pub use task::{TaskError, TryNextError};
 
 /// `std::result::Result` with this crate's [`Error`].
 ///

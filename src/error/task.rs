@@ -98,6 +98,42 @@ pub enum TaskError {
     },
 }
 
+/// Why the next outcome of a lazy map ([`Imap::next_timeout`](crate::Imap::next_timeout)) is not a result.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::{Error, Pool, TryNextError};
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let pool = Pool::new(1)?;
+/// let mut outcomes = pool.imap(|_: u32| std::thread::park(), 0..2);
+/// let refused = outcomes.try_next().unwrap_err();
+/// assert_eq!(refused, TryNextError::NotYet);
+/// assert_eq!(Error::from(refused), Error::TaskRunning);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TryNextError {
+    /// It is not there yet, and was not until the time was up.
+    #[error("the next outcome is not there yet")]
+    NotYet,
+    /// The call on the next item has ended without a result. There may be more behind it.
+    #[error(transparent)]
+    Failed(#[from] TaskError),
+}
+
+impl From<TryNextError> for Error {
+    fn from(error: TryNextError) -> Self {
+        match error {
+            TryNextError::NotYet => Error::TaskRunning,
+            TryNextError::Failed(error) => error.into(),
+        }
+    }
+}
+
 impl TaskError {
     /// What belongs to a task could not be sent.
     pub(crate) fn encode(why: &Error) -> Self {

@@ -108,6 +108,14 @@ impl Job {
         state.end_if_due()
     }
 
+    /// Makes it one that nobody may be waiting for.
+    pub(super) fn attend(&self, attended: &Attended) {
+        let mut state = self.state();
+        if !state.is_complete() {
+            state.attendance.get_or_insert_with(|| attended.count());
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,21 +1,15 @@
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-#[cfg(feature = "cli")]
-use super::bar::Bar;
-use super::board::CELLS;
-use super::core::Core;
-use super::feeder::{ChunkSize, Feeder};
 use super::handle::Pool;
-use super::job::{Arrival, Job, Portion};
+use super::job::{Arrival, Job};
 use super::results::Outcomes;
 use super::stream::{Imap, ImapUnordered};
 use super::task::Task;
 use crate::error::TaskError;
 use crate::process::Function;
-use crate::sys::clock::Deadline;
 
 /// The ways to map of a [`Pool`], with a chunk size; see [`Pool::chunk`].
 ///
@@ -35,10 +29,10 @@ use crate::sys::clock::Deadline;
 #[derive(Clone, Copy)]
 #[must_use = "says how to map, and maps nothing"]
 pub struct Mapping<'a> {
-    pool: &'a Pool,
-    chunk: Option<usize>,
+    pub(super) pool: &'a Pool,
+    pub(super) chunk: Option<usize>,
     #[cfg(feature = "cli")]
-    shows_progress: bool,
+    pub(super) shows_progress: bool,
 }
 
 impl<'a> Mapping<'a> {
@@ -69,8 +63,9 @@ impl<'a> Mapping<'a> {
         Mapping { chunk: Some(items), ..self }
     }
 
-    /// Shows a bar on standard error while [`map`](Self::map) and [`starmap`](Self::starmap) wait, if that is a terminal: items
-    /// done, of how many, and how long the rest will take. Needs the feature `cli`.
+    /// Shows a bar on standard error while [`map`](Self::map), [`starmap`](Self::starmap), [`try_map`](Self::try_map) and
+    /// [`try_starmap`](Self::try_starmap) pull their input and wait, if that is a terminal: items done, of how many (as far as the
+    /// input says, or has been pulled), and how long the rest will take. Needs the feature `cli`.
     ///
     /// # Examples
     ///
@@ -123,7 +118,7 @@ impl<'a> Mapping<'a> {
         I: IntoIterator<Item = S>,
     {
         let (mut results, mut failed) = (Vec::new(), None);
-        self.each(f, items, |outcome| match outcome {
+        self.each(f, items.into_iter(), |outcome| match outcome {
             Ok(result) if failed.is_none() => results.push(result),
             Err(error) if failed.is_none() => failed = Some(*error),
             _ => {}
@@ -131,41 +126,61 @@ impl<'a> Mapping<'a> {
         failed.map_or(Ok(results), Err)
     }
 
-    /// Gives `take` the outcomes of all calls, in the order of these and as they come; so that little is left to be decoded when
-    /// the last one has come.
-    fn each<F, S, P, I>(
-        &self,
-        f: F,
-        items: I,
-        mut take: impl FnMut(Result<F::Output, Box<TaskError>>),
-    ) -> Result<(), TaskError>
+    /// As [`Pool::try_map`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let outcomes = pool.chunk(2).try_map(|n: u32| 6 / n, [3, 0, 2]);
+    /// assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_map<F, T, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        self.try_starmap(f, items.into_iter().map(|item| (item,)))
+    }
+
+    /// As [`Pool::try_starmap`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.chunk(1).try_starmap(u64::pow, [(2, 3), (3, 2)]), [Ok(8), Ok(9)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_starmap<F, S, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
     where
         F: Function<S, P>,
         I: IntoIterator<Item = S>,
     {
-        let core = self.core();
-        let items = items.into_iter();
-        #[cfg(feature = "cli")]
-        let bar = self.shows_progress.then(|| Bar::new(items.size_hint()));
-        let bound = core.options.bound.unwrap_or(CELLS);
-        let job = Waited { core, job: self.run(f, items, Job::new(Arrival::AtOnce), bound) };
-        #[cfg(feature = "cli")]
-        if let Some(bar) = bar {
-            bar.watch(core, &job.job);
+        let (mut items, pulled) = (items.into_iter().fuse(), Cell::new(0));
+        let mut outcomes = Vec::new();
+        let input = items.by_ref().inspect(|_| pulled.set(pulled.get() + 1));
+        let ended = self.each(f, input, |outcome| outcomes.push(outcome.map_err(|error| *error)));
+        // A pool that takes nothing more says so once, for all that would have followed.
+        let last = || outcomes.last().and_then(|outcome| outcome.as_ref().err().cloned());
+        let refused = ended.err().or_else(last).unwrap_or(TaskError::Cancelled);
+        while outcomes.len() < pulled.get() || items.next().is_some() {
+            outcomes.push(Err(refused.clone()));
         }
-        loop {
-            match job.job.take_some() {
-                Portion::Some(mut outcomes) => {
-                    while let Some(outcome) = outcomes.next() {
-                        take(outcome);
-                    }
-                }
-                Portion::NotYet if core.wait(Deadline::NEVER, || job.job.has_some()) => {}
-                Portion::NotYet => return Err(TaskError::Cancelled),
-                Portion::End if job.job.is_cancelled() => return Err(TaskError::Cancelled),
-                Portion::End => return Ok(()),
-            }
-        }
+        outcomes
     }
 
     /// As [`Pool::map_async`].
@@ -215,7 +230,7 @@ impl<'a> Mapping<'a> {
         let core = self.core();
         // It does not wait, unless it is told to.
         let bound = core.options.bound.unwrap_or(usize::MAX);
-        let job = self.run(f, items, Job::attended(Arrival::AtOnce, &core.attended), bound);
+        let job = self.feed(self.feeder(f, items.into_iter(), Job::attended(Arrival::AtOnce, &core.attended)), bound);
         core.attend();
         Task::new(core, job, open_all)
     }
@@ -265,40 +280,6 @@ impl<'a> Mapping<'a> {
         I: IntoIterator<Item = T>,
     {
         ImapUnordered::new(self.core(), f, items.into_iter(), self.chunk)
-    }
-
-    fn core(&self) -> &'a Arc<Core> {
-        &self.pool.core
-    }
-
-    /// Feeds all of the input to the pool, in which no more than `bound` chunks wait.
-    fn run<F, S, P, I>(&self, f: F, items: I, job: Job, bound: usize) -> Arc<Job>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        let (core, items) = (self.core(), items.into_iter());
-        let size = ChunkSize::of(core, self.chunk, items.size_hint());
-        let mut feeder = Feeder::new(core, job, f, items, size);
-        while feeder.feed() {
-            core.wait(Deadline::NEVER, || core.hub().has_room(bound));
-        }
-        feeder.close()
-    }
-}
-
-/// A job that somebody waits for. It goes on without, should the decoding of a result panic.
-struct Waited<'a> {
-    core: &'a Core,
-    job: Arc<Job>,
-}
-
-impl Drop for Waited<'_> {
-    fn drop(&mut self) {
-        if !self.core.is_copied() && !self.job.is_complete() {
-            self.core.follow(self.job.leave(&self.core.attended));
-            self.core.attend();
-        }
     }
 }
 

@@ -14,7 +14,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The first, in the order of the items, that any of them has ended with; all have run nevertheless.
+    /// The first, in the order of the items, that any of them has ended with; all have run nevertheless, and
+    /// [`try_map`](Self::try_map) has an outcome for each.
     ///
     /// # Panics
     ///
@@ -66,6 +67,68 @@ impl Pool {
         I: IntoIterator<Item = S>,
     {
         Mapping::new(self, None).starmap(f, items)
+    }
+
+    /// As [`map`](Self::map), with the outcomes of all items, so that one that fails hides none of the others. It waits, too.
+    ///
+    /// There is an outcome for each item, in their order: of those that a pool refuses which is closed or has ended,
+    /// [`TaskError::Closed`] or [`TaskError::Cancelled`]. (`map` stops to pull its input then, this does not.)
+    ///
+    /// # Panics
+    ///
+    /// As for [`map`](Self::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Pool, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let divide = |n: u32| if n == 9 { std::process::abort() } else { 6 / n };
+    /// let outcomes = pool.try_map(divide, [3, 0, 9, 2]);
+    /// assert_eq!((&outcomes[0], &outcomes[3]), (&Ok(2), &Ok(3)));
+    /// assert!(matches!(&outcomes[1], Err(TaskError::Panicked { .. })));
+    /// assert!(matches!(&outcomes[2], Err(TaskError::WorkerDied { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_map<F, T, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
+    where
+        F: Function<(T,), P>,
+        I: IntoIterator<Item = T>,
+    {
+        Mapping::new(self, None).try_map(f, items)
+    }
+
+    /// As [`try_map`](Self::try_map), for functions of several parameters: each item is a tuple of arguments.
+    ///
+    /// # Panics
+    ///
+    /// As for [`map`](Self::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let outcomes = pool.try_starmap(|a: u32, b: u32| a / b, [(6, 2), (6, 0), (6, 3)]);
+    /// assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "each item's error is in it"]
+    pub fn try_starmap<F, S, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
+    where
+        F: Function<S, P>,
+        I: IntoIterator<Item = S>,
+    {
+        Mapping::new(self, None).try_starmap(f, items)
     }
 
     /// As [`map`](Self::map), without waiting for the results; it returns when all of the input is pulled.

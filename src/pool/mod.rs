@@ -6,7 +6,7 @@
 //! | `maps`, `mapping`, `stream` | its maps |
 //! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
-//! | `feeder` | from the items of an input to chunks |
+//! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
 //! | `hub`, `unit`, `numbers` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
@@ -42,6 +42,7 @@ mod task;
 mod then;
 mod try_task_error;
 mod unit;
+mod whole;
 mod worker;
 
 pub use builder::PoolBuilder;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::core::Core;
 use super::feeder::{ChunkSize, Feeder};
 use super::job::{Arrival, Job, Portion};
 use super::results::Outcomes;
-use crate::error::TaskError;
+use crate::error::{TaskError, TryNextError};
 use crate::process::Function;
 use crate::sys::clock::Deadline;
 
@@ -42,11 +43,12 @@ where
         }
     }
 
-    fn next(&mut self) -> Option<Result<F::Output, TaskError>> {
+    /// The next one; `None` at the end.
+    fn next(&mut self, deadline: Deadline) -> Result<Option<F::Output>, TryNextError> {
         loop {
-            if let Some(outcome) = self.outcomes.next() {
+            if let Some(outcome) = self.outcomes.next::<F::Output>() {
                 self.given += 1;
-                return Some(outcome.map_err(|error| *error));
+                return Ok(Some(outcome.map_err(|error| *error)?));
             }
             if let Portion::Some(outcomes) = self.feeder.job.take_some() {
                 self.outcomes = outcomes;
@@ -55,13 +57,21 @@ where
             self.top_up();
             match self.feeder.job.take_some() {
                 Portion::Some(outcomes) => self.outcomes = outcomes,
-                Portion::End if self.feeder.has_ended() => return None,
+                Portion::End if self.feeder.has_ended() => {
+                    self.core.follow(self.feeder.job.close());
+                    return Ok(None);
+                }
                 Portion::End => {}
                 Portion::NotYet => {
                     let job = &self.feeder.job;
-                    self.core.wait(Deadline::NEVER, || job.has_some());
-                    if self.core.is_copied() {
-                        return None;
+                    if !self.core.wait(deadline, || job.has_some()) {
+                        if self.core.is_copied() {
+                            return Ok(None);
+                        }
+                        // Who asks now and then collects nothing in between, and not what a chunk has that takes long.
+                        job.attend(&self.core.attended);
+                        self.core.attend();
+                        return Err(TryNextError::NotYet);
                     }
                 }
             }
@@ -70,7 +80,7 @@ where
 }
 
 macro_rules! lazy_map {
-    ($(#[$attribute:meta])* $name:ident, $order:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $map:literal, $order:expr) => {
         $(#[$attribute])*
         #[must_use = "iterators are lazy: what is not taken is not computed, but for what is ahead"]
         pub struct $name<F, T, P, I> {
@@ -85,6 +95,49 @@ macro_rules! lazy_map {
             pub(super) fn new(core: &Arc<Core>, f: F, input: I, chunk: Option<usize>) -> Self {
                 $name { stream: Stream::new(core, $order, f, Items(input), chunk) }
             }
+
+            /// The next result, if it is there; `None` at the end. See [`next_timeout`](Self::next_timeout).
+            ///
+            /// # Errors
+            ///
+            /// As for [`next_timeout`](Self::next_timeout).
+            ///
+            /// # Examples
+            ///
+            /// See [`TryNextError`].
+            pub fn try_next(&mut self) -> Result<Option<F::Output>, TryNextError> {
+                self.next_timeout(Duration::ZERO)
+            }
+
+            /// Waits for the next result, for `timeout` at most (monotonic); `None` at the end.
+            ///
+            /// The input is pulled as [`next`](Iterator::next) does, and may take what time it likes.
+            ///
+            /// # Errors
+            ///
+            /// [`TryNextError::NotYet`] when the time is up: the outcome comes later. [`TryNextError::Failed`] is the outcome of
+            /// this item, as the `Err` of [`next`](Iterator::next) would be; others may follow.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use crossproc::{Event, Pool, TryNextError};
+            ///
+            /// # fn main() -> crossproc::Result<()> {
+            /// crossproc::init();
+            /// let (pool, go) = (Pool::new(1)?, Event::new()?);
+            #[doc = concat!(" let mut results = pool.", $map, "(|go: Event| go.wait(), [&go]);")]
+            /// assert_eq!(results.next_timeout(Duration::from_millis(1)), Err(TryNextError::NotYet));
+            /// go.set();
+            /// assert_eq!(results.next_timeout(Duration::from_secs(60)), Ok(Some(())));
+            /// assert_eq!(results.next_timeout(Duration::from_secs(60)), Ok(None));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<F::Output>, TryNextError> {
+                self.stream.next(Deadline::after(timeout))
+            }
         }
 
         impl<F, T, P, I> Iterator for $name<F, T, P, I>
@@ -95,7 +148,12 @@ macro_rules! lazy_map {
             type Item = Result<F::Output, TaskError>;
 
             fn next(&mut self) -> Option<Self::Item> {
-                self.stream.next()
+                match self.stream.next(Deadline::NEVER) {
+                    Ok(result) => result.map(Ok),
+                    Err(TryNextError::Failed(error)) => Some(Err(error)),
+                    // Nobody waits that long.
+                    Err(TryNextError::NotYet) => None,
+                }
             }
         }
 
@@ -114,6 +172,7 @@ lazy_map!(
     ///
     /// See [`Pool::imap`](crate::Pool::imap).
     Imap,
+    "imap",
     Arrival::InOrder
 );
 
@@ -124,6 +183,7 @@ lazy_map!(
     ///
     /// See [`Pool::imap_unordered`](crate::Pool::imap_unordered).
     ImapUnordered,
+    "imap_unordered",
     Arrival::AsTheyCome
 );
 
