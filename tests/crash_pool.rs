@@ -113,9 +113,11 @@ impl Row {
         for (n, outcome) in (0..).zip(outcomes) {
             let ran = lost.filter(|(item, _)| *item == n).map(|(_, ran)| ran);
             let expected = match ran {
-                Some(_) if retries == 0 => {
-                    Err(TaskError::WorkerDied { pid: first.pid(), exit: Exit::Signal(libc::SIGKILL) })
-                }
+                Some(_) if retries == 0 => Err(TaskError::WorkerDied {
+                    pid: first.pid(),
+                    exit: Exit::Signal(libc::SIGKILL),
+                    task: u64::from(n),
+                }),
                 _ => Ok((n, vec![n as u8; padding])),
             };
             assert!(outcome == expected, "{what}: item {n}");

@@ -75,13 +75,13 @@ fn dies_after(from: u32, effects: usize) -> bool {
     let is_over = !stepped.has_effects(effects, &memory());
     stepped.leave_dead();
     assert_eq!(worker.wait(), Exit::Signal(libc::SIGKILL));
-    let death = TaskError::WorkerDied { pid: worker.pid(), exit: Exit::Signal(libc::SIGKILL) };
+    let death = |task| TaskError::WorkerDied { pid: worker.pid(), exit: Exit::Signal(libc::SIGKILL), task };
     let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
     assert_eq!(outcomes.len(), ITEMS as usize, "{what}");
     let lost: Vec<_> = (0..ITEMS).filter(|&n| outcomes[n as usize] != Ok(n)).collect();
     // At the call itself, or at the next one, which it may have begun.
     assert!(lost.is_empty() || lost == [from] || lost == [from + 1], "{what}: {outcomes:?}");
-    assert!(lost.iter().all(|&n| outcomes[n as usize] == Err(death.clone())), "{what}: {outcomes:?}");
+    assert!(lost.iter().all(|&n| outcomes[n as usize] == Err(death(n.into()))), "{what}: {outcomes:?}");
     for n in 0..ITEMS {
         let times = runs[n as usize].load(SeqCst);
         assert!(times == 1 || times == 0 && lost == [n], "{what}: {n} ran {times} times, {outcomes:?}");

@@ -139,7 +139,7 @@ impl PoolBuilder {
     ///
     /// [`start`](Self::start) fails then. Later, when the worker was to replace another, it is as if its initializer had failed:
     /// the next one is started in its place, after a pause that grows up to a second. A pool in which no worker works gives up after
-    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::NotRun`](crate::TaskError::NotRun).
+    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::BrokenPool`](crate::TaskError::BrokenPool).
     ///
     /// # Examples
     ///
@@ -201,7 +201,7 @@ impl PoolBuilder {
     /// # fn main() -> crossproc::Result<()> {
     /// crossproc::init();
     /// let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(20)).start()?;
-    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut));
+    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut { task: 0 }));
     /// # Ok(())
     /// # }
     /// ```

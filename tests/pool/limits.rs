@@ -32,7 +32,7 @@ fn a_task_is_never_out_of_time_early_and_is_not_tried_again() {
         park();
     };
     let start = Instant::now();
-    assert_eq!(pool.apply(hang, (&runs,)), Err(TaskError::TimedOut));
+    assert_eq!(pool.apply(hang, (&runs,)), Err(TaskError::TimedOut { task: 0 }));
     assert!(start.elapsed() >= limit);
     assert_eq!(runs.load(SeqCst), 1);
     assert_eq!((pool.progress().done(), pool.progress().failed()), (1, 1));
@@ -46,7 +46,7 @@ fn who_waits_does_not_run_out_of_time() {
     let pool = Pool::builder().workers(1).task_timeout(limit).start().unwrap();
     let hanging = [0; 2].map(|_| pool.apply_async(park, ()));
     let patient = pool.apply_async(square, (3,));
-    assert_eq!(hanging.map(|task| task.get()), [Err(TaskError::TimedOut), Err(TaskError::TimedOut)]);
+    assert_eq!(hanging.map(|task| task.get()), [0, 0].map(|task| Err(TaskError::TimedOut { task })));
     assert_eq!(patient.get(), Ok(9));
 }
 
@@ -70,7 +70,7 @@ fn each_task_has_as_many_tries_as_it_may() {
         let outcomes: Vec<_> = pool.chunk(chunk).imap(one, items).collect();
         for (n, outcome) in outcomes.iter().enumerate() {
             let is_right = match n {
-                2 => matches!(outcome, Err(TaskError::WorkerDied { exit: Exit::Signal(libc::SIGABRT), .. })),
+                2 => matches!(outcome, Err(TaskError::WorkerDied { exit: Exit::Signal(libc::SIGABRT), task: 2, .. })),
                 _ => *outcome == Ok(n),
             };
             assert!(is_right, "{n} by {chunk}: {outcome:?}");
