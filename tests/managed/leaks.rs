@@ -91,9 +91,9 @@ fn what_was_cleared_is_room_at_once() {
     let (list, other) = (manager.list::<u64>([]).unwrap(), manager.list::<Vec<u8>>([]).unwrap());
     while list.push(7).is_ok() {}
     list.clear().unwrap();
-    other.push(vec![1; 400_000]).unwrap();
+    other.push(vec![1; 100_000]).unwrap();
     other.clear().unwrap();
-    other.push(vec![1; 400_000]).unwrap();
+    other.push(vec![1; 100_000]).unwrap();
 }
 
 #[test]
