@@ -4,6 +4,7 @@ use std::alloc::Layout;
 use std::hash::{BuildHasher, RandomState};
 use std::mem::offset_of;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::At;
 use crate::error::{AttachError, Error, Kind, Result};
@@ -72,6 +73,8 @@ pub(crate) struct Heap {
     placed: Placed<HeapBody>,
     spin: Spin,
     blocks: WordsBehind,
+    /// How many of them have memory behind them, as far as this process knows.
+    known: AtomicUsize,
 }
 
 impl Heap {
@@ -108,7 +111,7 @@ impl Heap {
     /// Its blocks lie behind the object, as has been laid out or checked.
     fn of(placed: Placed<HeapBody>) -> Arc<Self> {
         let blocks = WordsBehind::new(placed.segment(), placed.segment().solid(), placed.length());
-        Arc::new(Heap { placed, spin: Spin::new(), blocks })
+        Arc::new(Heap { placed, spin: Spin::new(), blocks, known: AtomicUsize::new(0) })
     }
 
     fn notes_layout() -> Option<Layout> {
@@ -156,9 +159,12 @@ impl Heap {
     #[inline]
     pub(super) fn word(&self, at: At) -> Result<&AtomicU64> {
         let place = (at as usize).wrapping_sub(CONTROL);
-        match self.blocks.all().get(place) {
+        if place < self.known() {
+            return self.blocks.all().get(place).ok_or_else(|| self.corrupted(at, 0));
+        }
+        match self.placed.body().control.get((at as usize).wrapping_sub(1)) {
             Some(word) => Ok(word),
-            None => self.placed.body().control.get((at as usize).wrapping_sub(1)).ok_or_else(|| self.corrupted(at, 0)),
+            None => self.words(at, 1).map(|words| &words[0]),
         }
     }
 
@@ -169,8 +175,30 @@ impl Heap {
             return Ok(&[]);
         }
         let first = usize::try_from(at).ok().and_then(|at| at.checked_sub(CONTROL));
-        let range = first.and_then(|first| Some(first..first.checked_add(count)?));
-        range.and_then(|range| self.blocks.all().get(range)).ok_or_else(|| self.corrupted(at, count as u64))
+        let end = first.and_then(|first| first.checked_add(count));
+        match (first, end) {
+            (Some(first), Some(end)) if end <= self.known() || self.reaches(end)? => Ok(&self.blocks.all()[first..end]),
+            _ => Err(self.corrupted(at, count as u64)),
+        }
+    }
+
+    /// How many words have memory behind them, as far as this process knows.
+    #[inline]
+    pub(super) fn known(&self) -> usize {
+        self.known.load(Relaxed)
+    }
+
+    /// Whether there are blocks up to there by now. Memory that somebody has only said is there would be a signal when it is touched: it
+    /// is had first.
+    #[cold]
+    fn reaches(&self, end: usize) -> Result<bool> {
+        let (known, said) = (self.known(), self.control(control::END).load(Relaxed));
+        let said = usize::try_from(said).unwrap_or(usize::MAX).min(self.blocks.all().len());
+        if end > said {
+            return Ok(false);
+        }
+        self.back(known as u64, said as u64)?;
+        Ok(true)
     }
 
     /// Has memory behind the words up to there.
@@ -178,7 +206,9 @@ impl Heap {
         if end > self.blocks.all().len() as u64 {
             return Err(Error::NoSpace { needed: 8 * end, available: self.capacity() });
         }
-        self.segment().back(self.segment().solid() + 8 * first, 8 * (end - first))
+        self.segment().back(self.segment().solid() + 8 * first, 8 * (end - first))?;
+        self.known.fetch_max(end as usize, Relaxed);
+        Ok(())
     }
 
     /// What is there cannot be.

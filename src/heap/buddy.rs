@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 const LEAST: u32 = 2;
 /// The largest, of 2^42 bytes.
 const MOST: u32 = 39;
-/// A heap grows by no less than that: 64 KiB. A guess.
+/// A heap grows by no less than that, as long as it can: 64 KiB. A guess.
 const GROWTH: u32 = 13;
 
 const USED: u64 = 0x6465_7375_0000_0000;
@@ -77,12 +77,12 @@ impl Transaction<'_> {
         Ok(block + 1)
     }
 
-    /// Makes a free block of at least this order behind all others.
+    /// Makes a free block of at least this order behind all others; no larger than it has to be, where there is no room.
     fn grow(&mut self, order: u32) -> Result<()> {
-        let order = order.max(GROWTH);
         let old = self.load(control::END)?;
-        let start = old.checked_next_multiple_of(1 << order);
-        let end = start.and_then(|start| start.checked_add(1 << order));
+        let end = |order: u32| old.checked_next_multiple_of(1 << order)?.checked_add(1 << order);
+        let is_possible = |end: &u64| end.saturating_mul(8) <= self.heap().capacity();
+        let end = end(order.max(GROWTH)).filter(is_possible).or_else(|| end(order));
         let end = end.ok_or(Error::NoSpace { needed: u64::MAX, available: self.heap().capacity() })?;
         self.heap().back(old, end)?;
         // What lies before it is blocks, too: each the largest that may begin there (B1).
@@ -123,7 +123,7 @@ impl Transaction<'_> {
         self.store(block + 1, next)?;
         self.store(block + 2, 0)?;
         if next != 0 {
-            self.store(next + 2, block)?;
+            self.store(next.wrapping_add(2), block)?;
         }
         self.store(list(order), block)
     }
@@ -135,9 +135,9 @@ impl Transaction<'_> {
         }
         let (next, before) = (self.load(block + 1)?, self.load(block + 2)?);
         if next != 0 {
-            self.store(next + 2, before)?;
+            self.store(next.wrapping_add(2), before)?;
         }
-        self.store(if before == 0 { list(order) } else { before + 1 }, next)?;
+        self.store(if before == 0 { list(order) } else { before.wrapping_add(1) }, next)?;
         // Whoever gets the block fills it without notes (T2): these two are to be had again.
         self.store(block + 1, 0)?;
         self.store(block + 2, 0)

@@ -52,9 +52,6 @@ pub(super) fn words_of(bytes: usize) -> usize {
     bytes.div_ceil(8)
 }
 
-/// A copy is looked at after so many words. A guess.
-const PIECE: usize = 1 << 10;
-
 fn word_of(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);
@@ -64,14 +61,12 @@ fn word_of(bytes: &[u8]) -> u64 {
 impl View<'_> {
     pub(super) fn bytes(&self, at: At, length: usize) -> Result<Vec<u8>> {
         let words = self.words(at, words_of(length))?;
+        self.step(words.len())?;
         let mut bytes = Vec::new();
         let no_memory = |_| Error::NoSpace { needed: length as u64, available: 0 };
         bytes.try_reserve_exact(8 * words.len()).map_err(no_memory)?;
-        for piece in words.chunks(PIECE) {
-            self.step()?;
-            for word in piece {
-                bytes.extend_from_slice(&word.load(Relaxed).to_le_bytes());
-            }
+        for word in words {
+            bytes.extend_from_slice(&word.load(Relaxed).to_le_bytes());
         }
         bytes.truncate(length);
         Ok(bytes)
@@ -105,7 +100,7 @@ impl View<'_> {
         let words = self.words(list + 1, words.ok_or_else(|| self.heap().corrupted(list, count))?)?;
         let mut objects = Vec::new();
         for pair in words.as_chunks::<2>().0 {
-            self.step()?;
+            self.step(2)?;
             objects.push(Object { at: pair[0].load(Relaxed), number: pair[1].load(Relaxed) });
         }
         Ok(objects)

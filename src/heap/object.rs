@@ -65,9 +65,10 @@ impl Object {
 }
 
 impl View<'_> {
-    /// Fails if the object is no more.
+    /// Fails if the object is no more. Whatever is done with one begins with this.
     #[inline]
     pub(crate) fn check(&self, object: Object, shape: Shape) -> Result<()> {
+        self.begin_search();
         let found = self.load(object.at.wrapping_add(NUMBER))?;
         if found == object.number && self.load(object.at)? == shape as u64 { Ok(()) } else { Err(gone()) }
     }

@@ -77,7 +77,7 @@ impl View<'_> {
         let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for place in self.words(first.wrapping_add(range.start), length)? {
-            self.step()?;
+            self.step(1)?;
             items.push(content(self, place.load(Relaxed))?);
         }
         Ok(items)
@@ -212,7 +212,7 @@ impl Transaction<'_> {
         let behind = count - index - 1;
         if index == 0 {
             let start = self.load(row.own(own::START))?;
-            self.store(row.own(own::START), start + 1)?;
+            self.store(row.own(own::START), start.wrapping_add(1))?;
         } else if behind <= FEW {
             for place in index..count - 1 {
                 let next = self.load(first.wrapping_add(place + 1))?;

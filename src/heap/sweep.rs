@@ -35,13 +35,14 @@ impl Heap {
     pub(crate) fn sweep(&self) -> Result<()> {
         let liveness = self.segment().liveness();
         let holders = self.read(|view| {
+            view.begin_search();
             let mut holders: Vec<(u32, At)> = Vec::new();
             let mut object = view.load(control::FIRST)?;
             while object != 0 {
-                view.step()?;
+                view.step(1)?;
                 let mut place = view.first_holder(object)?;
                 while place != 0 {
-                    view.step()?;
+                    view.step(1)?;
                     holders.push((view.load(place.wrapping_add(holder::PEER))? as u32, place));
                     place = view.load(place.wrapping_add(holder::NEXT))?;
                 }
@@ -69,9 +70,10 @@ impl Transaction<'_> {
     /// Whether a holder is there: its object has it in its list.
     fn is_holder(&self, place: At) -> Result<bool> {
         let Ok(object) = self.load(place.wrapping_add(holder::OBJECT)) else { return Ok(false) };
+        self.begin_search();
         let mut object_at = self.load(control::FIRST)?;
         while object_at != 0 && object_at != object {
-            self.step()?;
+            self.step(1)?;
             object_at = self.next_of(object_at)?;
         }
         if object_at == 0 {
@@ -79,7 +81,7 @@ impl Transaction<'_> {
         }
         let mut found = self.first_holder(object)?;
         while found != 0 && found != place {
-            self.step()?;
+            self.step(1)?;
             found = self.load(found.wrapping_add(holder::NEXT))?;
         }
         Ok(found == place)

@@ -97,8 +97,9 @@ fn address(slot: u64) -> At {
 fn find(view: &View<'_>, table: Object, hash: u64, key: &[u8]) -> Result<Option<Found>> {
     let (slots, count) = (view.load(table.own(own::SLOTS))?, view.load(table.own(own::COUNT))?);
     let mut index = start(hash, count);
+    view.begin_search();
     for _ in 0..count {
-        view.step()?;
+        view.step(1)?;
         let at = slots.wrapping_add(index);
         let slot = view.load(at)?;
         if slot == EMPTY {
@@ -149,9 +150,10 @@ impl View<'_> {
     pub(crate) fn entries(&self, table: Object, values: bool) -> Result<Vec<(Vec<u8>, Content)>> {
         self.check(table, Shape::Table)?;
         let mut entries = Vec::new();
+        self.begin_search();
         let mut entry = self.load(table.own(own::FIRST))?;
         while entry != 0 {
-            self.step()?;
+            self.step(1)?;
             let value = if values { value_of(self, entry)? } else { Content::default() };
             entries.push((key_of(self, entry)?, value));
             entry = self.load(entry.wrapping_add(entry::NEXT))?;
@@ -186,7 +188,7 @@ impl Transaction<'_> {
 
     fn add(&mut self, table: Object, hash: u64, key: &[u8], value: &Content) -> Result<()> {
         let (used, count) = (self.load(table.own(own::USED))?, self.load(table.own(own::COUNT))?);
-        if used + 1 > count - count / 4 {
+        if used >= count - count / 4 {
             self.rebuild(table)?;
         }
         let last = self.load(table.own(own::LAST))?;
@@ -197,7 +199,7 @@ impl Transaction<'_> {
         let slot = self.free_slot(table, hash)?;
         if self.load(slot)? == EMPTY {
             let used = self.load(table.own(own::USED))?;
-            self.store(table.own(own::USED), used + 1)?;
+            self.store(table.own(own::USED), used.wrapping_add(1))?;
         }
         self.store(slot, slot_of(hash, entry))?;
         let entries = self.load(table.own(own::ENTRIES))?;
@@ -222,8 +224,9 @@ impl Transaction<'_> {
     fn free_slot(&self, table: Object, hash: u64) -> Result<At> {
         let (slots, count) = (self.load(table.own(own::SLOTS))?, self.load(table.own(own::COUNT))?);
         let mut index = start(hash, count);
+        self.begin_search();
         for _ in 0..count {
-            self.step()?;
+            self.step(1)?;
             let at = slots.wrapping_add(index);
             if self.load(at)? <= WAS {
                 return Ok(at);
@@ -243,12 +246,13 @@ impl Transaction<'_> {
         }
         let mut entry = self.load(table.own(own::FIRST))?;
         let mut used = 0;
+        self.begin_search();
         while entry != 0 {
-            self.step()?;
+            self.step(1)?;
             let hash = self.load(entry.wrapping_add(entry::HASH))?;
             let mut index = start(hash, count);
             while self.load(slots + index)? != EMPTY {
-                self.step()?;
+                self.step(1)?;
                 index = if index + 1 == count { 0 } else { index + 1 };
             }
             self.fill(slots + index, slot_of(hash, entry))?;

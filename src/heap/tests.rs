@@ -374,3 +374,23 @@ fn whatever_is_scribbled_over_a_heap_is_an_error_at_worst() {
         }
     }
 }
+
+#[test]
+fn what_goes_round_is_an_error_and_takes_no_memory() {
+    let heap = heap();
+    let (table, row) = (made(&heap, Shape::Table), made(&heap, Shape::Row));
+    for number in 0..10_u8 {
+        heap.transact(|transaction| transaction.insert(table, &[number], &content(&[number; 300]))).unwrap();
+        heap.transact(|transaction| transaction.insert_items(row, 0, &[content(&[number; 300])])).unwrap();
+    }
+    // The first entry behind the last one; many more items than there are.
+    let first = heap.word(table.own(4)).unwrap().load(Relaxed);
+    let last = heap.word(table.own(5)).unwrap().load(Relaxed);
+    heap.word(last + 2).unwrap().store(first, Relaxed);
+    heap.word(row.own(2)).unwrap().store(u64::MAX / 2, Relaxed);
+    assert!(heap.read(|view| view.entries(table, true)).is_err());
+    assert!(heap.read(|view| view.items(row, 0..u64::MAX)).is_err());
+    // What nobody has made a block of is not touched.
+    let end = super::body::CONTROL as u64 + heap.size() / 8;
+    assert!(heap.word(end - 1).is_ok() && heap.word(end).is_err() && heap.words(end - 1, 2).is_err());
+}

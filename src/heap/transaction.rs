@@ -16,7 +16,7 @@ use std::ops::Deref;
 use super::At;
 use super::body::{Heap, NOTES, control};
 use super::view::View;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::segment::Ownership;
 use crate::sys::atomic::{
@@ -28,7 +28,7 @@ use crate::sys::atomic::{
 pub(crate) struct Transaction<'h> {
     heap: &'h Heap,
     view: View<'h>,
-    _turn: Ownership<'h>,
+    turn: Ownership<'h>,
     /// Old values in the notes; `None` before the first change.
     noted: Option<usize>,
     /// Blocks that are free at the end.
@@ -39,22 +39,37 @@ pub(crate) struct Transaction<'h> {
 const CHORES: usize = 64;
 
 impl Heap {
-    /// Does `work` as a whole, or not at all: if it fails, or panics, or this process is killed in the midst.
-    pub(crate) fn transact<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
-        let mut transaction = Transaction::new(self)?;
-        let result = work(&mut transaction)?;
-        transaction.end()?;
-        for _ in 0..CHORES {
-            if self.control(control::GARBAGE).load(Relaxed) == 0 {
-                break;
-            }
-            // What cannot be taken apart stays where it is.
-            if transaction.take_apart().and_then(|()| transaction.end()).is_err() {
-                transaction.undo();
-                break;
-            }
+    /// Does `work` as a whole, or not at all: if it fails, or panics, or this process is killed in the midst. If there is no room, what
+    /// nobody needs is freed, and it is tried once more.
+    pub(crate) fn transact<R>(&self, mut work: impl FnMut(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
+        match self.transact_once(&mut work) {
+            Err(Error::NoSpace { .. }) => self.transact_once(work),
+            result => result,
         }
-        Ok(result)
+    }
+
+    /// As [`transact`](Self::transact); what there is no room for is not tried again.
+    pub(crate) fn transact_once<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
+        let mut transaction = Transaction::new(self)?;
+        let result = work(&mut transaction).and_then(|result| transaction.end().map(|()| result));
+        match result {
+            Ok(_) => drop(transaction.tidy()),
+            Err(Error::NoSpace { .. }) => {
+                drop(transaction);
+                self.make_room();
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Frees what nobody needs, all of it.
+    fn make_room(&self) {
+        let tidy = || while Transaction::new(self).is_ok_and(|mut transaction| transaction.tidy()) {};
+        tidy();
+        if self.sweep().is_ok() {
+            tidy();
+        }
     }
 
     /// Puts back what a killed process was at. Only with the lock.
@@ -96,26 +111,29 @@ impl<'h> Transaction<'h> {
     fn new(heap: &'h Heap) -> Result<Self> {
         let turn = heap.acquire()?;
         heap.recover();
-        Ok(Transaction { heap, view: View::locked(heap), _turn: turn, noted: None, freed: Vec::new() })
+        Ok(Transaction { heap, view: View::locked(heap), turn, noted: None, freed: Vec::new() })
     }
 
-    /// Says that there will be changes (V1).
-    fn begin(&mut self) -> usize {
+    /// Says that there will be changes (V1); how many words have been noted.
+    fn begin(&mut self) -> Result<usize> {
+        if !self.turn.is_ours() {
+            return Err(Error::ForkedCopy { object: Kind::Manager });
+        }
         match self.noted {
-            Some(noted) => noted,
+            Some(noted) => Ok(noted),
             None => {
                 let sequence = self.heap.control(control::SEQUENCE);
                 self.heap.put(sequence, sequence.load(Relaxed).wrapping_add(1));
                 crash_point!("heap.begun");
                 self.noted = Some(0);
-                0
+                Ok(0)
             }
         }
     }
 
     /// Changes a word.
     pub(crate) fn store(&mut self, at: At, value: u64) -> Result<()> {
-        let (heap, noted) = (self.heap, self.begin());
+        let (heap, noted) = (self.heap, self.begin()?);
         let word = heap.word(at)?;
         let Some(note) = heap.notes().get(2 * noted..2 * noted + 2) else {
             return Err(Error::NoSpace { needed: NOTES as u64 + 1, available: NOTES as u64 });
@@ -131,7 +149,7 @@ impl<'h> Transaction<'h> {
 
     /// Fills a word of a block that this transaction has allocated.
     pub(crate) fn fill(&mut self, at: At, value: u64) -> Result<()> {
-        self.begin();
+        self.begin()?;
         self.heap.put(self.heap.word(at)?, value);
         Ok(())
     }
@@ -146,7 +164,9 @@ impl<'h> Transaction<'h> {
         while let Some(payload) = self.freed.pop() {
             self.release(payload)?;
         }
-        if self.noted.take().is_some() {
+        if self.noted.is_some() {
+            self.begin()?;
+            self.noted = None;
             crash_point!("heap.ending");
             let heap = self.heap;
             heap.put(heap.control(control::NOTED), 0);
@@ -156,10 +176,27 @@ impl<'h> Transaction<'h> {
         Ok(())
     }
 
-    /// Puts back what was changed since the last end.
+    /// Takes some garbage apart, in transactions of their own; whether there may be more.
+    fn tidy(&mut self) -> bool {
+        for _ in 0..CHORES {
+            if self.heap.control(control::GARBAGE).load(Relaxed) == 0 {
+                return false;
+            }
+            // What cannot be taken apart stays where it is.
+            if self.take_apart().and_then(|()| self.end()).is_err() {
+                self.undo();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts back what was changed since the last end. In a forked copy of the process that changed it, nothing.
     fn undo(&mut self) {
         self.freed.clear();
-        if let Some(noted) = self.noted.take() {
+        if let Some(noted) = self.noted.take()
+            && self.turn.is_ours()
+        {
             self.heap.put_back(noted as u64);
             self.make_even();
         }

@@ -30,8 +30,8 @@ pub(crate) struct View<'h> {
 /// How often a reader without the lock tries, before it takes its turn. A guess.
 const ATTEMPTS: u32 = 16;
 
-/// After so many steps it looks whether what it sees is still there. A guess.
-const STEPS: u64 = 64;
+/// After so many words it looks whether what it sees is still there. A guess.
+const STEPS: u64 = 256;
 
 impl<'h> View<'h> {
     /// For who has the lock.
@@ -53,17 +53,22 @@ impl<'h> View<'h> {
         self.heap.words(at, count)
     }
 
-    /// One more step of a search, or of a copy; an error if it is in vain.
+    /// A search begins, or a copy of many things.
+    pub(super) fn begin_search(&self) {
+        self.steps.set(0);
+    }
+
+    /// It has looked at so many words more; an error if it is in vain, or goes round.
     #[inline]
-    pub(super) fn step(&self) -> Result<()> {
-        let steps = self.steps.get() + 1;
-        self.steps.set(steps);
-        if !steps.is_multiple_of(STEPS) {
+    pub(super) fn step(&self, words: usize) -> Result<()> {
+        let (before, after) = (self.steps.get(), self.steps.get().saturating_add(words as u64));
+        self.steps.set(after);
+        if before / STEPS == after / STEPS {
             return Ok(());
         }
-        // There is nothing that takes more steps than there are words.
-        if 8 * steps > self.heap.capacity() {
-            return Err(self.heap.corrupted(0, steps));
+        // Nothing is looked at twice, but for heads of what is copied.
+        if after > 2 * self.heap.known() as u64 {
+            return Err(self.heap.corrupted(0, after));
         }
         if self.is_whole() { Ok(()) } else { Err(Error::Held { object: Kind::Manager }) }
     }

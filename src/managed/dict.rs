@@ -305,8 +305,10 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn extend<P: Sends<K>, S: Sends<V>>(&self, entries: impl IntoIterator<Item = (P, S)>) -> Result<()> {
-        let encode = |(key, value)| Ok((codec::key(&key)?, codec::value(self.heap(), &value)?));
-        let entries: Vec<_> = entries.into_iter().map(encode).collect::<Result<_>>()?;
+        // Handles among them have to live until their objects are referred to.
+        let given: Vec<_> = entries.into_iter().collect();
+        let encode = |(key, value): &(P, S)| Ok((codec::key(key)?, codec::value(self.heap(), value)?));
+        let entries: Vec<_> = given.iter().map(encode).collect::<Result<_>>()?;
         self.heap().transact(|transaction| {
             entries.iter().try_for_each(|(key, value)| transaction.insert(self.object(), key, value).map(drop))
         })
@@ -368,8 +370,8 @@ where
             if found.as_ref().map(|found| &found.bytes[..]) != current {
                 return Ok(Err(found.map(|found| Taken::hold(transaction, found)).transpose()?));
             }
-            match new {
-                Some(new) => transaction.insert(self.object(), key, &new).map(drop)?,
+            match &new {
+                Some(new) => transaction.insert(self.object(), key, new).map(drop)?,
                 None => transaction.remove(self.object(), key).map(drop)?,
             }
             Ok(Ok(()))
@@ -484,7 +486,7 @@ where
     /// # Ok::<(), Error>(())
     /// ```
     pub fn with<R>(&self, work: impl FnOnce(&mut DictGuard<'_, '_, K, V>) -> Result<R>) -> Result<R> {
-        self.heap().transact(|transaction| {
+        self.heap().transact_once(|transaction| {
             let raw = Raw { transaction, object: self.object() };
             work(&mut DictGuard { raw, heap: self.heap(), types: PhantomData })
         })
@@ -492,7 +494,7 @@ where
 
     fn take<R: DeserializeOwned>(
         &self,
-        work: impl FnOnce(&mut Raw<'_, '_>) -> Result<Option<Taken>>,
+        mut work: impl FnMut(&mut Raw<'_, '_>) -> Result<Option<Taken>>,
     ) -> Result<Option<R>> {
         let taken = self.heap().transact(|transaction| work(&mut Raw { transaction, object: self.object() }))?;
         taken.map(|taken| taken.decode(self.heap())).transpose()

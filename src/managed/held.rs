@@ -23,8 +23,8 @@ pub(super) struct Held {
     generation: u32,
 }
 
-/// Holds that could not be given up, as this thread was in the midst of a transaction.
-static LATE: Mutex<Vec<(Arc<Heap>, At)>> = Mutex::new(Vec::new());
+/// Holds that could not be given up, as this thread was in the midst of a transaction; and whose they are.
+static LATE: Mutex<Vec<(Arc<Heap>, At, u32)>> = Mutex::new(Vec::new());
 
 impl Held {
     /// A new object, of a type whose hash is `of`.
@@ -54,12 +54,13 @@ impl Held {
 
 fn give_up_late() {
     let late = mem::take(&mut *LATE.lock().unwrap_or_else(PoisonError::into_inner));
-    late.into_iter().for_each(|(heap, place)| give_up(&heap, place));
+    let ours = late.into_iter().filter(|(.., generation)| *generation == fork::generation());
+    ours.for_each(|(heap, place, _)| give_up(&heap, place));
 }
 
 fn give_up(heap: &Arc<Heap>, place: At) {
     if let Err(Error::AlreadyHeld { .. }) = heap.transact(|transaction| transaction.let_go(place)) {
-        LATE.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(heap), place));
+        LATE.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(heap), place, fork::generation()));
     }
 }
 

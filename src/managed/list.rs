@@ -125,8 +125,9 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn extend<S: Sends<T>>(&self, items: impl IntoIterator<Item = S>) -> Result<()> {
-        let encode = |item| codec::value(self.heap(), &item);
-        let items = items.into_iter().map(encode).collect::<Result<Vec<_>>>()?;
+        // Handles among them have to live until their objects are referred to.
+        let given: Vec<_> = items.into_iter().collect();
+        let items = given.iter().map(|item| codec::value(self.heap(), item)).collect::<Result<Vec<_>>>()?;
         self.add(None, &items)
     }
 

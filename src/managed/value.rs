@@ -101,7 +101,8 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     pub fn update(&self, mut f: impl FnMut(T) -> T) -> Result<T> {
         loop {
             let seen = self.heap().read(|view| view.item(self.object(), 0))?;
-            let new = f(self.decode(seen.clone())?);
+            let Some(old) = self.decode_if_same(&seen)? else { continue };
+            let new = f(old);
             if self.exchange(&seen, &new)? {
                 return Ok(new);
             }
@@ -123,7 +124,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     {
         loop {
             let seen = self.heap().read(|view| view.item(self.object(), 0))?;
-            let old = self.decode(seen.clone())?;
+            let Some(old) = self.decode_if_same(&seen)? else { continue };
             if self.exchange(&seen, &(old.clone() + more.clone()))? {
                 return Ok(old);
             }
@@ -151,6 +152,18 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
                 return self.decode(seen).map(Err);
             }
         }
+    }
+
+    /// The value that was seen; `None` if it refers to something that may be no more.
+    fn decode_if_same(&self, seen: &Content) -> Result<Option<T>> {
+        if let Some(plain) = Taken::plain(seen.clone()) {
+            return plain.decode(self.heap()).map(Some);
+        }
+        let taken = self.heap().transact(|transaction| match transaction.item(self.object(), 0)? {
+            found if found == *seen => Taken::hold(transaction, found).map(Some),
+            _ => Ok(None),
+        })?;
+        taken.map(|taken| taken.decode(self.heap())).transpose()
     }
 
     fn exchange(&self, seen: &Content, new: &T) -> Result<bool> {
