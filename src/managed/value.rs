@@ -46,7 +46,7 @@ impl_managed!(Value<T>, Shape::Row);
 impl<T: Serialize + DeserializeOwned> Value<T> {
     pub(super) fn start(&self, value: &T) -> Result<()> {
         let content = codec::value(self.heap(), value)?;
-        self.heap().transact(|transaction| transaction.insert_items(self.object(), 0, &[content]))
+        self.heap().transact(|transaction| transaction.insert_items(self.object(), 0, std::slice::from_ref(&content)))
     }
 
     /// A copy of the value.
