@@ -176,7 +176,7 @@ pub(super) fn nested<'de, D: Deserializer<'de>>(decoder: D) -> Result<Box<crate:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, TaskError};
+    use crate::error::{Error, TaskError};
 
     fn of_a_process(source: Error) -> Error {
         ProcessError::Failed { name: "Process-1".into(), pid: 1, source: Box::new(source) }.into()
