@@ -253,7 +253,10 @@ fn everywhere<S: PartialEq + std::fmt::Debug>(
         for number in 0..80_u8 {
             let value = content(&vec![number; 8 + usize::from(number) % 70]);
             heap.transact(|transaction| transaction.insert(table, &[number], &value)).unwrap();
-            heap.transact(|transaction| transaction.insert_items(row, u64::from(number) / 2, &[value])).unwrap();
+            heap.transact(|transaction| {
+                transaction.insert_items(row, u64::from(number) / 2, std::slice::from_ref(&value))
+            })
+            .unwrap();
         }
         (heap, table, row)
     };
@@ -399,7 +402,7 @@ fn whatever_is_scribbled_over_a_heap_is_an_error_at_worst() {
         for number in 0..30_u8 {
             let value = content(&vec![number; 8]);
             heap.transact(|transaction| transaction.insert(table, &[number], &value)).unwrap();
-            heap.transact(|transaction| transaction.insert_items(row, 0, &[value])).unwrap();
+            heap.transact(|transaction| transaction.insert_items(row, 0, std::slice::from_ref(&value))).unwrap();
         }
         for _ in 0..20 {
             let at = 1 + random.below(super::body::CONTROL as u64 + heap.size() / 8);
