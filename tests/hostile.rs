@@ -11,8 +11,8 @@ use std::time::Duration;
 use common::watchdog;
 use crossproc::{
     Arena, Array, AttachError, Barrier, BarrierError, BoundedSemaphore, Condvar, Error, Event, Kind, Lock, LockError,
-    Permit, PipeBuilder, Process, ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring, RwLock,
-    Semaphore, Sender, ShareableList, SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
+    Manager, Permit, PipeBuilder, Process, ProcessError, Queue, RLock, RawArray, RawValue, Receiver, Result, Ring,
+    RwLock, Semaphore, Sender, ShareableList, SharedMemory, TryLockError, TryRecvError, TrySendError, Value,
 };
 
 crossproc::test_support!();
@@ -144,6 +144,33 @@ fn use_arena(arena: Arena) {
         Err(Error::NoSpace { available, .. }) => assert!(available <= remaining as u64),
         Err(other) => panic!("{other}"),
     }
+}
+
+fn use_manager(manager: Manager) {
+    if let Ok(dict) = manager.at("dict").dict::<u8, Vec<u8>>() {
+        let _ = (dict.get(1), dict.items(), dict.insert(1, vec![1; 10]), dict.insert(2, vec![2; 1000]), dict.remove(1));
+        let _ = (dict.len(), dict.clear());
+    }
+    if let Ok(list) = manager.at("list").list::<String>() {
+        let _ =
+            (list.push("new"), list.set(0, "set"), list.to_vec(), list.insert(0, "first"), list.pop(), list.remove(0));
+        let _ = (list.sort(), list.len(), list.clear());
+    }
+    let _ = (manager.names(), manager.remove("dict"), manager.list([1]), manager.value(2).map(|value| value.get()));
+}
+
+#[test]
+fn every_flipped_byte_of_a_managers_words_is_an_error_or_does_no_harm() {
+    let _watchdog = watchdog();
+    let manager = Manager::with_capacity(1 << 17).unwrap();
+    manager.at("dict").dict::<u8, Vec<u8>>().unwrap().extend([(1, vec![7; 20]), (2, vec![8; 200])]).unwrap();
+    manager.at("list").list().unwrap().extend(["a text".to_string(), "b".to_string()]).unwrap();
+    let image = image(&manager);
+    const OBJECT: usize = 128 + 256 * 8;
+    // Control words, and behind the notes the first blocks.
+    let blocks = (OBJECT + 128 + 1024 + (1 << 20)).next_multiple_of(4096);
+    let offsets = (0..160).chain(OBJECT..OBJECT + 128 + 8 * 56).chain((blocks..blocks + 8 * 400).step_by(5));
+    flips(&image, offsets, Manager::from_fd, use_manager);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn each_item_that_a_pool_refuses_has_an_outcome() {
         let done = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
         assert!(done <= 6 && outcomes.len() == 20, "{outcomes:?}");
         assert!((0..).zip(&outcomes[..done]).all(|(n, outcome)| *outcome == Ok(n * n)));
-        assert!(outcomes[done..].iter().all(|outcome| matches!(outcome, Err(TaskError::NotRun { .. }))));
+        assert!(outcomes[done..].iter().all(|outcome| matches!(outcome, Err(TaskError::Closed))));
         assert_eq!(pool.chunk(chunk).try_map(square, (0..).take_while(|n| *n < 10)).len(), 10);
         pool.terminate();
         assert_eq!(pool.chunk(chunk).try_map(square, 0..10), vec![Err(TaskError::Cancelled); 10]);

@@ -2,44 +2,40 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
 use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::watchdog;
-use crossproc::{Error, Exit, Process, ProcessError, Stdio, active_children, cpu_count, current, parent};
+use common::{starting, watchdog};
+use crossproc::{Error, Exit, Process, ProcessError, Stdio, active_children, cpu_count};
 
 crossproc::test_support!();
 
-fn variables() -> BTreeMap<String, String> {
-    env::vars().collect()
+/// What holds for every start method.
+macro_rules! as_started_by_exec {
+    ($($test:ident)*) => {
+        $(
+            #[test]
+            fn $test() {
+                let _watchdog = watchdog();
+                starting::$test(Process::builder);
+            }
+        )*
+    };
 }
 
-#[test]
-fn a_child_has_its_parents_environment_with_changes() {
-    let _watchdog = watchdog();
-    assert_eq!(Process::spawn(variables, ()).unwrap().join().unwrap(), variables());
-
-    let kept = env::vars().next().unwrap().0;
-    let process = Process::builder().env("CROSSPROC_A", "1").env("CROSSPROC_B", "x=y").env_remove(&kept);
-    let process = process.env("CROSSPROC_C", "").env_remove("CROSSPROC_A");
-    let mut expected = variables();
-    expected.remove(&kept);
-    expected.insert("CROSSPROC_B".into(), "x=y".into());
-    expected.insert("CROSSPROC_C".into(), String::new());
-    assert_eq!(process.spawn(variables, ()).unwrap().join().unwrap(), expected);
-
-    let process = Process::builder().env("CROSSPROC_A", "1").env_clear().env("CROSSPROC_B", "2");
-    let expected = BTreeMap::from([("CROSSPROC_B".to_string(), "2".to_string())]);
-    assert_eq!(process.spawn(variables, ()).unwrap().join().unwrap(), expected);
+as_started_by_exec! {
+    a_child_has_its_parents_environment_with_changes
+    a_child_starts_in_the_directory_asked_for
+    a_directory_that_cannot_be_entered_is_an_error_that_names_it
+    streams_go_where_they_are_sent
+    null_streams_are_empty_and_swallow
+    a_process_knows_itself_and_its_parent
 }
 
 #[test]
@@ -56,59 +52,6 @@ fn a_child_has_its_parents_arguments() {
     let _watchdog = watchdog();
     let arguments = Process::spawn(|| env::args().collect::<Vec<_>>(), ()).unwrap().join().unwrap();
     assert_eq!(arguments, env::args().collect::<Vec<_>>());
-}
-
-#[test]
-fn a_child_starts_in_the_directory_asked_for() {
-    let _watchdog = watchdog();
-    let here = || env::current_dir().unwrap();
-    assert_eq!(Process::spawn(here, ()).unwrap().join().unwrap(), here());
-    let root = Process::builder().current_dir("/proc").spawn(here, ()).unwrap();
-    assert_eq!(root.join().unwrap(), PathBuf::from("/proc"));
-}
-
-#[test]
-fn a_directory_that_cannot_be_entered_is_an_error_that_names_it() {
-    let _watchdog = watchdog();
-    for (directory, code) in [("/no/where", libc::ENOENT), ("/dev/null", libc::ENOTDIR), ("nul\0", libc::EINVAL)] {
-        let error = Process::builder().current_dir(directory).spawn(|| (), ()).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot enter directory {directory:?} in a new process"));
-        assert!(matches!(error, Error::Os { source, .. } if source.code() == code), "{error:?}");
-    }
-}
-
-#[test]
-fn streams_go_where_they_are_sent() {
-    let _watchdog = watchdog();
-    let echo = || {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).unwrap();
-        print!("out {text}");
-        eprint!("err {text}");
-    };
-    let (input, mut to_child) = std::io::pipe().unwrap();
-    let (mut from_output, output) = std::io::pipe().unwrap();
-    let (mut from_errors, errors) = std::io::pipe().unwrap();
-    let process = Process::builder().stdin(input).stdout(output).stderr(OwnedFd::from(errors)).spawn(echo, ()).unwrap();
-    to_child.write_all(b"text").unwrap();
-    drop(to_child);
-    let (mut out, mut err) = (String::new(), String::new());
-    from_output.read_to_string(&mut out).unwrap();
-    from_errors.read_to_string(&mut err).unwrap();
-    assert_eq!((out.as_str(), err.as_str()), ("out text", "err text"));
-    process.join().unwrap();
-}
-
-#[test]
-fn null_streams_are_empty_and_swallow() {
-    let _watchdog = watchdog();
-    let probe = || {
-        println!("unheard");
-        eprintln!("unheard");
-        std::io::stdin().read_to_string(&mut String::new()).unwrap()
-    };
-    let silent = Process::builder().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert_eq!(silent.spawn(probe, ()).unwrap().join(), Ok(0));
 }
 
 /// The descriptors of this process.
@@ -203,33 +146,6 @@ fn a_child_inherits_mask_and_affinity_of_the_thread_that_starts_it() {
     });
     assert_eq!(inside.join().unwrap(), [(); 2].map(|()| (vec![libc::SIGUSR1], vec![last])));
     assert_eq!(Process::spawn(mask, ()).unwrap().join().unwrap(), mask());
-}
-
-#[test]
-fn a_process_knows_itself_and_its_parent() {
-    let _watchdog = watchdog();
-    assert_eq!((current().name(), current().pid(), current().is_daemon()), ("MainProcess", std::process::id(), false));
-    assert_eq!(parent(), None);
-    let process = Process::builder().name("child").daemon(true).spawn(
-        || {
-            let parent = parent().unwrap();
-            let current = current();
-            (
-                current.name().to_string(),
-                current.pid(),
-                current.is_daemon(),
-                parent.name().to_string(),
-                parent.pid(),
-                parent.is_alive(),
-            )
-        },
-        (),
-    );
-    let process = process.unwrap();
-    let pid = process.pid();
-    assert_eq!((process.name(), process.is_daemon()), ("child", true));
-    let expected = ("child".to_string(), pid, true, "MainProcess".to_string(), std::process::id(), true);
-    assert_eq!(process.join().unwrap(), expected);
 }
 
 #[test]

@@ -7,114 +7,19 @@
 
 mod common;
 
-use std::fs;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::panic::{self, AssertUnwindSafe};
-use std::ptr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use common::channel::{Channel, Lines, Message, assert_all_slots_are_usable, drain};
 use common::locking::Told::{Nothing, OwnerDied};
 use common::locking::told;
+use common::stepped::{Stepped, image};
 use common::watchdog;
 use crossproc::{
     Arena, Array, Barrier, BarrierError, BrokenBy, Event, Lock, Queue, Ring, Semaphore, ShareableList, SharedMemory,
     Value,
 };
-
-/// A forked child that executes one instruction at a time.
-struct Stepped {
-    pid: libc::pid_t,
-}
-
-impl Stepped {
-    /// A child that has run `prepare` and is stopped before `operation`.
-    fn start(prepare: impl FnOnce(), operation: impl FnOnce()) -> Self {
-        // SAFETY: the child goes on with a copy of this thread alone: what it calls takes no locks but those that
-        // `fork` keeps usable (malloc's, crossproc's).
-        let pid = unsafe { libc::fork() };
-        assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
-        if pid == 0 {
-            let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-                prepare();
-                request(libc::PTRACE_TRACEME, 0, 0);
-                stop_here();
-                operation();
-                stop_here();
-            }));
-            // SAFETY: ends the child at once, without the destructors of a test binary that it is a copy of.
-            unsafe { libc::_exit(i32::from(outcome.is_err())) };
-        }
-        let stepped = Stepped { pid };
-        assert_eq!(stepped.stopped_by(), Some(libc::SIGSTOP), "the child is ready");
-        // Should this test fail, its children go, too.
-        request(libc::PTRACE_SETOPTIONS, pid, libc::PTRACE_O_EXITKILL as usize);
-        stepped
-    }
-
-    /// Executes an instruction; false if the operation was over before.
-    fn step(&self) -> bool {
-        request(libc::PTRACE_SINGLESTEP, self.pid, 0);
-        match self.stopped_by() {
-            Some(libc::SIGTRAP) => true,
-            Some(libc::SIGSTOP) => false,
-            other => panic!("the child was stopped by {other:?}"),
-        }
-    }
-
-    /// Steps until there have been so many effects; false if the operation was over before.
-    fn has_effects(&self, effects: usize, image: &impl Fn() -> Vec<u8>) -> bool {
-        let (mut seen, mut before) = (0, image());
-        while seen < effects {
-            let calls = self.is_before_system_call();
-            if !self.step() {
-                return false;
-            }
-            let now = image();
-            seen += usize::from(calls || now != before);
-            before = now;
-        }
-        true
-    }
-
-    /// Whether the next instruction is a system call.
-    fn is_before_system_call(&self) -> bool {
-        const SYSCALL: u16 = 0x050f;
-        // SAFETY: integers only; all zeroes is a value.
-        let mut registers: libc::user_regs_struct = unsafe { mem::zeroed() };
-        request(libc::PTRACE_GETREGS, self.pid, ptr::from_mut(&mut registers).expose_provenance());
-        // SAFETY: reads the memory of the child, not ours.
-        let code = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid, registers.rip, 0) };
-        code as u16 == SYSCALL
-    }
-
-    /// The signal that has stopped the child, `None` if it has ended.
-    fn stopped_by(&self) -> Option<i32> {
-        let mut status = 0;
-        // SAFETY: `status` outlives the call.
-        assert_eq!(unsafe { libc::waitpid(self.pid, &raw mut status, 0) }, self.pid);
-        libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status))
-    }
-
-    /// Returns when the kernel has finished with the child.
-    fn kill(self) {
-        // SAFETY: a signal to a child of ours that nobody has waited for.
-        assert_eq!(unsafe { libc::kill(self.pid, libc::SIGKILL) }, 0);
-        assert_eq!(self.stopped_by(), None);
-    }
-}
-
-fn request(request: libc::c_uint, pid: libc::pid_t, data: usize) {
-    // SAFETY: of the requests made here only GETREGS writes to memory of ours: to the registers that `data` points to.
-    let answer = unsafe { libc::ptrace(request, pid, 0_usize, data) };
-    assert_eq!(answer, 0, "ptrace: {}", std::io::Error::last_os_error());
-}
-
-fn stop_here() {
-    // SAFETY: raising a signal involves no memory.
-    unsafe { libc::raise(libc::SIGSTOP) };
-}
 
 /// What `look` sees of an object whose peer was killed within `operation`: before it, after each of its instructions
 /// that had an effect, and after it. Equal sights in a row are one.
@@ -141,12 +46,6 @@ fn after_each_effect<S: AsFd, R: PartialEq>(
     assert!(sights.len() > 3, "an operation has effects: {} sights", sights.len());
     sights.dedup();
     sights
-}
-
-/// Reads all bytes of the file behind a handle.
-fn image<H: AsFd>(handle: &H) -> impl Fn() -> Vec<u8> + use<H> {
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
-    move || fs::read(&path).unwrap()
 }
 
 const OLD: [u64; 3] = [1; 3];

@@ -168,12 +168,8 @@ struct Containers {
 
 impl Containers {
     fn new(manager: &Manager) -> Result<Self, Error> {
-        Ok(Containers {
-            dict: manager.dict()?,
-            list: manager.list([])?,
-            set: manager.set([])?,
-            nested: manager.dict()?,
-        })
+        let (dict, list, set) = (manager.dict()?, manager.list([])?, manager.set([])?);
+        Ok(Containers { dict, list, set, nested: manager.dict()?, value: manager.value(7)? })
     }
 
     fn on_dict(&self, operation: &OnDict, key: u8, length: u8) {

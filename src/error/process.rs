@@ -155,7 +155,7 @@ const MOST_LEVELS: u32 = 16;
 
 /// Decodes the error inside an error, but not without end: a hostile process may send as many levels as there are
 /// bytes, and each takes its share of our stack.
-fn nested<'de, D: Deserializer<'de>>(decoder: D) -> Result<Box<crate::Error>, D::Error> {
+pub(super) fn nested<'de, D: Deserializer<'de>>(decoder: D) -> Result<Box<crate::Error>, D::Error> {
     thread_local! {
         static LEVEL: Cell<u32> = const { Cell::new(0) };
     }
@@ -176,22 +176,30 @@ fn nested<'de, D: Deserializer<'de>>(decoder: D) -> Result<Box<crate::Error>, D:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+    use crate::error::{Error, TaskError};
 
-    fn within(levels: u32) -> Vec<u8> {
-        let wrap =
-            |source, _| ProcessError::Failed { name: "Process-1".into(), pid: 1, source: Box::new(source) }.into();
-        postcard::to_stdvec(&(0..levels).fold(Error::Exiting, wrap)).unwrap()
+    fn of_a_process(source: Error) -> Error {
+        ProcessError::Failed { name: "Process-1".into(), pid: 1, source: Box::new(source) }.into()
+    }
+
+    fn of_a_pool(source: Error) -> Error {
+        TaskError::BrokenPool { failures: 8, source: Box::new(source) }.into()
     }
 
     #[test]
     fn errors_within_errors_are_decoded_to_a_limit() {
-        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok());
-        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS + 1)).is_err());
-        assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok(), "after a refusal");
-        // What a level adds to the bytes, a hundred thousand times: more than a stack holds.
-        let (one, two) = (within(1), within(2));
-        let level = &two[..two.len() - one.len()];
-        assert!(postcard::from_bytes::<Error>(&level.repeat(100_000)).is_err());
+        for wrap in [of_a_process, of_a_pool] {
+            let within = |levels: u32| {
+                let error = (0..levels).fold(Error::Exiting, |source, _| wrap(source));
+                postcard::to_stdvec(&error).unwrap()
+            };
+            assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok());
+            assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS + 1)).is_err());
+            assert!(postcard::from_bytes::<Error>(&within(MOST_LEVELS)).is_ok(), "after a refusal");
+            // What a level adds to the bytes, a hundred thousand times: more than a stack holds.
+            let (one, two) = (within(1), within(2));
+            let level = &two[..two.len() - one.len()];
+            assert!(postcard::from_bytes::<Error>(&level.repeat(100_000)).is_err());
+        }
     }
 }

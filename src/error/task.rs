@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::process::nested;
 use super::{Error, Exit};
 
 /// Why a task of a [`Pool`](crate::Pool) has no result. Each task has one outcome: its result or one of these.
@@ -42,23 +43,28 @@ pub enum TaskError {
     },
 
     /// Its worker was killed, or called `exit`. If there were to be retries, the last one's worker.
-    #[error("process {pid} {exit} before it had done the task")]
+    #[error("process {pid} {exit} before it had done task {task}")]
     WorkerDied {
         /// The worker's process id.
         pid: u32,
         /// How the worker ended.
         exit: Exit,
+        /// Which item of a `map`, or 0.
+        task: u64,
     },
 
     /// It ran longer than the pool allows, and its worker was killed.
-    #[error("the task has run out of time")]
-    TimedOut,
+    #[error("task {task} has run out of time")]
+    TimedOut {
+        /// Which item of a `map`, or 0.
+        task: u64,
+    },
 
     /// It was cancelled, or the pool ended, before it was done.
     #[error("the task was cancelled")]
     Cancelled,
 
-    /// Its arguments could not be sent, or its result could not be sent back.
+    /// Its function or its arguments could not be sent, or its result could not be sent back.
     #[error("cannot hand over what belongs to the task: {reason}")]
     Encode {
         /// What could not be encoded, and why.
@@ -72,11 +78,23 @@ pub enum TaskError {
         reason: String,
     },
 
-    /// It was not run: the pool was closed already, or has no workers and cannot start any.
-    #[error("the task was not run: {reason}")]
-    NotRun {
-        /// Why not.
-        reason: String,
+    /// It was not run: the pool was closed already.
+    #[error("the pool is closed")]
+    Closed,
+
+    /// It was not run, or its outcome is not here: this process is a forked copy of the pool's.
+    #[error("this process is a forked copy of the one that has the pool in hand")]
+    ForkedCopy,
+
+    /// It was not run: the pool has no worker that works, and has given up starting others.
+    #[error("the pool is broken: the last {failures} workers could not be started")]
+    BrokenPool {
+        /// So many starts in a row have failed.
+        failures: u32,
+        /// What went wrong with the last one: an [`Initializer`](crate::ProcessError::Initializer) if the initializer returned an `Err`.
+        #[source]
+        #[serde(deserialize_with = "nested")]
+        source: Box<Error>,
     },
 }
 
@@ -117,12 +135,37 @@ impl From<TryNextError> for Error {
 }
 
 impl TaskError {
-    /// All texts that may be of any length.
+    /// What belongs to a task could not be sent.
+    pub(crate) fn encode(why: &Error) -> Self {
+        TaskError::Encode { reason: format!("{why:?}") }
+    }
+
+    /// What has come of it could not be understood.
+    pub(crate) fn decode(why: &Error) -> Self {
+        TaskError::Decode { reason: format!("{why:?}") }
+    }
+
+    /// The same, of the task of this number.
+    pub(crate) fn of(mut self, number: u64) -> Self {
+        if let TaskError::Panicked { task, .. } | TaskError::WorkerDied { task, .. } | TaskError::TimedOut { task } =
+            &mut self
+        {
+            *task = number;
+        }
+        self
+    }
+
+    /// All texts that may be of any length, of what a worker says.
     pub(crate) fn texts(&mut self) -> Vec<&mut String> {
         match self {
             TaskError::Panicked { message, backtrace, .. } => backtrace.iter_mut().chain([message]).collect(),
-            TaskError::Encode { reason } | TaskError::Decode { reason } | TaskError::NotRun { reason } => vec![reason],
-            TaskError::WorkerDied { .. } | TaskError::TimedOut | TaskError::Cancelled => Vec::new(),
+            TaskError::Encode { reason } | TaskError::Decode { reason } => vec![reason],
+            TaskError::WorkerDied { .. }
+            | TaskError::TimedOut { .. }
+            | TaskError::Cancelled
+            | TaskError::Closed
+            | TaskError::ForkedCopy
+            | TaskError::BrokenPool { .. } => Vec::new(),
         }
     }
 }

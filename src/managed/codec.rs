@@ -11,7 +11,7 @@ use crate::heap::bytes::{Buffer, Content, Seen};
 use crate::heap::object::Object;
 use crate::heap::{At, Heap, Transaction};
 use crate::message::codec;
-use crate::segment::handle::Alone;
+use crate::segment::transfer::Alone;
 
 const KEY: &str = "a key";
 const VALUE: &str = "a value";

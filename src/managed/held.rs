@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{Error, Result};
 use crate::heap::object::{Object, Shape};
 use crate::heap::{At, Heap, Transaction};
-use crate::segment::handle::{self, Wire};
+use crate::segment::handle::Wire;
+use crate::segment::transfer;
 use crate::sys::fork;
 
 /// What keeps an object as long as this process has a handle of it. In a forked copy of the process it keeps nothing: the hold is the
@@ -152,10 +153,10 @@ pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Resul
             Err(S::Error::custom("a handle of another manager cannot be kept in this one"))
         };
     }
-    handle::stow(|outgoing| {
+    transfer::stow(|outgoing| {
         let (segment, object) = (held.heap.segment(), held.object);
         let handle = outgoing.handle(segment, held.heap.offset())?;
-        if handle::lasts() {
+        if transfer::lasts() {
             outgoing.keep(Arc::clone(held) as _);
             return Ok(HeldWire { handle, object, place: 0, flight: 0 });
         }
@@ -185,7 +186,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         return held.and_then(|held| check(held, shape, of)).map_err(D::Error::custom);
     }
     let HeldWire { handle, object, place, flight } = HeldWire::deserialize(deserializer)?;
-    handle::take_out(|incoming| {
+    transfer::take_out(|incoming| {
         let segment = incoming.segment(&handle)?;
         let heap = Heap::attach(Arc::clone(&segment), handle.offset)?;
         if flight == 0 {

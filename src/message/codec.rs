@@ -12,7 +12,8 @@ use super::depth::{self, Shallow};
 use super::encoder::{self, encode};
 use crate::error::{Error, Result};
 use crate::segment::Segment;
-use crate::segment::handle::{self, Alone, Incoming, Outgoing, Parcel};
+use crate::segment::handle::{Incoming, Outgoing, Parcel};
+use crate::segment::transfer::{self, Alone};
 
 /// Encodes `message` into `buffer`: what it has filled of it, or `None` if it is too short. `what` names the message in
 /// errors.
@@ -50,10 +51,10 @@ pub(crate) fn encode_with<M: Serialize + ?Sized>(
 /// Encodes what travels with descriptors: `value`, and the segments of the handles in it.
 pub(crate) fn pack<V: Serialize + ?Sized>(what: &'static str, value: &V) -> Result<Parcel> {
     let encode = || encode(value, StdVec::new()).map_err(|error| unencoded(what, error, false));
-    handle::pack(encode).map(|(bytes, handles)| Parcel { bytes, handles })
+    transfer::pack(encode).map(|(bytes, handles)| Parcel { bytes, handles })
 }
 
-/// Encodes a value of what travels with descriptors behind others, inside a [`handle::pack`] that collects the segments of all.
+/// Encodes a value of what travels with descriptors behind others, inside a [`transfer::pack`] that collects the segments of all.
 #[inline]
 pub(crate) fn extend<V: Serialize + ?Sized>(what: &'static str, value: &V, bytes: &mut Vec<u8>) -> Result<()> {
     encode(value, Tail(bytes)).map_err(|error| unencoded(what, error, false))
@@ -66,7 +67,7 @@ pub(crate) fn append<V: Serialize + ?Sized>(
     value: &V,
     bytes: &mut Vec<u8>,
 ) -> Result<Option<Box<Outgoing>>> {
-    handle::pack(|| extend(what, value, bytes)).map(|((), handles)| handles)
+    transfer::pack(|| extend(what, value, bytes)).map(|((), handles)| handles)
 }
 
 /// Encoded values, one behind the other, and the segments of the handles in them.
@@ -96,8 +97,9 @@ impl<'a> Arguments<'a> {
             self.bytes = rest;
             return Ok(value);
         }
-        let (value, rest) =
-            handle::unpack(&mut self.incoming, || take_any(bytes).map_err(|error| undecoded(what, unreadable(error))))?;
+        let (value, rest) = transfer::unpack(&mut self.incoming, || {
+            take_any(bytes).map_err(|error| undecoded(what, unreadable(error)))
+        })?;
         self.bytes = rest;
         Ok(value)
     }
@@ -139,7 +141,7 @@ pub(crate) fn check<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Re
 
 /// Decodes what [`pack`] has encoded, with the descriptors that came with it.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &'static str, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T> {
-    handle::unpack(&mut Incoming::of_descriptors(descriptors), || whole(what, take_any(bytes)))
+    transfer::unpack(&mut Incoming::of_descriptors(descriptors), || whole(what, take_any(bytes)))
 }
 
 /// The value, if nothing comes behind it.

@@ -12,7 +12,7 @@ use super::outlet::{Outlet, OutletWire};
 use super::sender::WHAT;
 use crate::error::{RecvError, Result, TryRecvError};
 use crate::message::codec;
-use crate::segment::handle::{stow, take_out};
+use crate::segment::transfer::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
 
 /// The receiving end of a [`channel`](crate::channel()): messages of type `T` come out here, in the order in which they

@@ -8,7 +8,7 @@ use super::inlet::{FOR_EVER, Inlet, InletWire, Refusal};
 use super::stream::Writer;
 use crate::error::{Error, SendError, TrySendError};
 use crate::message::{Sends, codec};
-use crate::segment::handle::{stow, take_out};
+use crate::segment::transfer::{stow, take_out};
 use crate::segment::{Wait, type_stamp};
 
 /// The sending end of a [`channel`](crate::channel()): messages of type `T` go in here.

@@ -6,7 +6,8 @@ use super::core::{Core, Options};
 use super::handle::Pool;
 use crate::error::{Error, Result};
 use crate::process::{Encoded, Function, ProcessBuilder, cpu_count, offset_of_entry};
-use crate::segment::handle::{self, Parcel};
+use crate::segment::handle::Parcel;
+use crate::segment::transfer;
 
 /// More workers than that could not all be attached to what they share, beside the pool and those that are being replaced.
 const MOST: usize = 240;
@@ -127,7 +128,7 @@ impl PoolBuilder {
         F: Function<S, P>,
     {
         self.initializer = Some(offset_of_entry(f.entry(), type_name::<F>()).and_then(|offset| {
-            let Encoded(mut parcel) = handle::lasting(|| F::encode(&args))?;
+            let Encoded(mut parcel) = transfer::lasting(|| F::encode(&args))?;
             parcel.bytes.splice(0..0, offset);
             Ok(parcel)
         }));
@@ -139,7 +140,7 @@ impl PoolBuilder {
     ///
     /// [`start`](Self::start) fails then. Later, when the worker was to replace another, it is as if its initializer had failed:
     /// the next one is started in its place, after a pause that grows up to a second. A pool in which no worker works gives up after
-    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::NotRun`](crate::TaskError::NotRun).
+    /// enough failures in a row, eight at least, and its tasks end with [`TaskError::BrokenPool`](crate::TaskError::BrokenPool).
     ///
     /// # Examples
     ///
@@ -201,7 +202,7 @@ impl PoolBuilder {
     /// # fn main() -> crossproc::Result<()> {
     /// crossproc::init();
     /// let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(20)).start()?;
-    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut));
+    /// assert_eq!(pool.apply(std::thread::park, ()), Err(TaskError::TimedOut { task: 0 }));
     /// # Ok(())
     /// # }
     /// ```

@@ -142,11 +142,11 @@ impl Core {
     /// Why no task can be submitted, if so.
     pub(super) fn check_open(&self) -> Result<(), TaskError> {
         if self.is_copied() {
-            return Err(TaskError::NotRun { reason: "this process is a forked copy of the pool's".into() });
+            return Err(TaskError::ForkedCopy);
         }
         match &self.hub().phase {
             Phase::Open => Ok(()),
-            Phase::Closed => Err(TaskError::NotRun { reason: "the pool is closed".into() }),
+            Phase::Closed => Err(TaskError::Closed),
             Phase::Ended(error) => Err(error.clone()),
         }
     }

@@ -7,7 +7,8 @@
 //! D1. `PROGRESS` says how many bytes of results there are; it grows after they are there.
 //! D2. `FIRST` is the number of the call of the first result. Bytes that are there change only after `PROGRESS` has become zero, and
 //!     `FIRST` or `TASK` has changed; and it becomes zero only after what was here has been sent. So each result is in a record or
-//!     here, or in both: the pool knows by the number.
+//!     here, or in both: the pool knows by the number. What it finds here while results before it are on their way in a record, it
+//!     leaves for the next look.
 //!
 //! Orderings: the Release of `PROGRESS` publishes the bytes to who reads it with Acquire (D1). Who reads the desk of a worker that
 //! lives looks twice at all three words: a copy in which bytes of the next results are mixed sees them changed, by the fences
@@ -18,7 +19,7 @@
 //! | 0      | TASK     | the cell in bits 0-15, its generation above                      |
 //! | 1      | FIRST    | the number of the first call whose result is here                |
 //! | 2      | PROGRESS | bytes of results                                                 |
-//! | 8-     |          | each result: its length in four bytes, and the encoded result    |
+//! | 8-     |          | each result: its length, as in `results.rs`, and the result      |
 //!
 //! Source: Boehm, "Can Seqlocks Get Along with Programming Language Memory Models?" (MSPC 2012), for the second look.
 
@@ -31,6 +32,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::cell::RawArray;
 use crate::error::Result;
+use crate::fault::crash_point;
 use crate::segment::Region;
 
 /// Bytes of results. A guess: some thousand short ones.
@@ -95,13 +97,16 @@ impl<'a> Desk<'a> {
             return false;
         }
         self.bytes().part(used, result.len()).write(result);
+        crash_point!("pool.written");
         self.words[PROGRESS].store((used + result.len()) as u64, Release); // D1; pairs with `look`
+        crash_point!("pool.put");
         true
     }
 
     /// All has been sent; `first` is the next call.
     pub(super) fn clear(self, first: u64) {
         self.words[PROGRESS].store(0, Relaxed);
+        crash_point!("pool.cleared");
         self.words[FIRST].store(first, Relaxed);
         fence(Release); // pairs with the fence in `look`
     }

@@ -12,7 +12,8 @@ use super::results::Outcomes;
 use super::unit::{Calls, Unit};
 use crate::error::{Error, Result, TaskError};
 use crate::process::{Encoding, Function, offset_of_step};
-use crate::segment::handle::{self, Parcel};
+use crate::segment::handle::Parcel;
+use crate::segment::transfer;
 
 /// A chunk is no longer than that in bytes, but for its last item. A guess.
 const ENOUGH: usize = 56 << 10;
@@ -23,6 +24,9 @@ const SPELL: Duration = Duration::from_millis(2);
 
 /// The most items of a chunk whose size follows from that. A guess.
 const MOST_ADAPTED: u64 = 4_096;
+
+/// The most items that are pulled for a chunk, whatever its size; of items that take a byte each, half as many are [`ENOUGH`]. A guess.
+const MOST_PENDING: usize = 64 << 10;
 
 /// How many items make a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -126,15 +130,14 @@ where
                 Some(item) => self.pending.push_back(item),
                 None => self.input = None,
             }
-            // More than any chunk needs, whatever its items are.
-            if self.pending.len() >= 1 << 16 {
+            if self.pending.len() >= MOST_PENDING {
                 break;
             }
         }
         if self.pending.is_empty() {
             return false;
         }
-        if let Err(error) = self.function.clone().map_err(not_run).and(self.core.check_open()) {
+        if let Err(error) = self.function.as_ref().map_err(TaskError::encode).and(self.core.check_open()) {
             // One error for all that would have been.
             (self.input, self.next) = (None, self.next + 1);
             self.pending.clear();
@@ -148,7 +151,7 @@ where
         if let Some(error) = failed {
             self.pending.pop_front();
             self.next += 1;
-            self.refuse(TaskError::Encode { reason: format!("{error:?}") });
+            self.refuse(TaskError::encode(&error));
         }
         true
     }
@@ -200,10 +203,6 @@ impl<F, S, P, I> Drop for Feeder<F, S, P, I> {
     }
 }
 
-fn not_run(error: Error) -> TaskError {
-    TaskError::NotRun { reason: format!("{error:?}") }
-}
-
 fn too_large(bytes: usize) -> Error {
     let reason = format!("{bytes} bytes, and a task takes no more than {}", u32::MAX);
     Error::Encode { what: "the arguments".into(), reason }
@@ -214,23 +213,21 @@ fn encode<F: Function<S, P>, S, P>(items: &[S]) -> (Calls, Option<Error>) {
     let (mut count, mut failed) = (items.len(), None);
     loop {
         let (mut ends, mut at) = (Vec::with_capacity(count), 0);
-        let pack = || {
-            handle::pack(|| {
-                let mut bytes = Vec::new();
-                for (index, item) in items[..count].iter().enumerate() {
-                    at = index;
-                    F::append(item, &mut Encoding(&mut bytes))?;
-                    let end = u32::try_from(bytes.len());
-                    ends.push(end.map_err(|_| too_large(bytes.len()))?);
-                    if bytes.len() >= ENOUGH {
-                        break;
-                    }
-                }
-                Ok(bytes)
-            })
-        };
         // A chunk's arguments are kept until all its outcomes are there.
-        match handle::lasting(pack) {
+        let packed = transfer::pack_lasting(|| {
+            let mut bytes = Vec::new();
+            for (index, item) in items[..count].iter().enumerate() {
+                at = index;
+                F::append(item, &mut Encoding(&mut bytes))?;
+                let end = u32::try_from(bytes.len());
+                ends.push(end.map_err(|_| too_large(bytes.len()))?);
+                if bytes.len() >= ENOUGH {
+                    break;
+                }
+            }
+            Ok(bytes)
+        });
+        match packed {
             Ok((bytes, handles)) => return (Calls { ends, parcel: Parcel { bytes, handles } }, failed),
             Err(error) => (count, failed) = (at, Some(error)),
         }

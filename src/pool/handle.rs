@@ -1,7 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -10,10 +9,8 @@ use super::core::Core;
 use super::feeder::{ChunkSize, Feeder};
 use super::job::{Arrival, Job};
 use super::keeper::Keeper;
-use super::mapping::Mapping;
 use super::progress::Progress;
 use super::results::Outcomes;
-use super::stream::{Imap, ImapUnordered};
 use super::task::Task;
 use crate::error::{Error, Result, TaskError};
 use crate::process::{Child, Function};
@@ -57,14 +54,10 @@ use crate::sys::clock::Deadline;
 /// }
 /// ```
 pub struct Pool {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     /// The keeper and the attendant.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
 }
-
-/// How long the end of a pool waits for killed workers to be gone, which takes milliseconds unless the kernel is busy with them.
-/// A guess.
-const LAST_WAIT: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// A pool of so many workers, 1 to 240; returns when they are ready.
@@ -115,10 +108,6 @@ impl Pool {
         let thread = thread.map_err(|error| Error::os("start a thread of a pool", error))?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
-    }
-
-    pub(super) fn core(&self) -> &Arc<Core> {
-        &self.core
     }
 
     /// Runs `f` with the arguments in the tuple `args` in a worker, and waits for its result.
@@ -178,253 +167,6 @@ impl Pool {
         Task::new(&self.core, feeder.close(), open_one)
     }
 
-    /// Runs `f` on each item, and waits for all results, which are in the order of the items.
-    ///
-    /// Items travel in chunks: see [`chunk`](Self::chunk). The input is pulled as fast as the workers take it.
-    ///
-    /// # Errors
-    ///
-    /// The first, in the order of the items, that any of them has ended with; all have run nevertheless, and
-    /// [`try_map`](Self::try_map) has an outcome for each.
-    ///
-    /// # Panics
-    ///
-    /// If the input does; the chunks that were whole by then run, and the pool goes on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// assert_eq!(pool.map(|name: String| name.len(), ["a", "bc"])?, [1, 2]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn map<F, T, P, I>(&self, f: F, items: I) -> Result<Vec<F::Output>, TaskError>
-    where
-        F: Function<(T,), P>,
-        I: IntoIterator<Item = T>,
-    {
-        Mapping::new(self, None).map(f, items)
-    }
-
-    /// As [`map`](Self::map), for functions of several parameters: each item is a tuple of arguments.
-    ///
-    /// # Errors
-    ///
-    /// As for [`map`](Self::map).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, Value};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let (pool, sum) = (Pool::new(2)?, Value::new(0)?);
-    /// let add = |sum: Value<u64>, n: u64| drop(sum.update(|sum| sum + n));
-    /// pool.starmap(add, (1..=10).map(|n| (&sum, n)))?;
-    /// assert_eq!(sum.get(), 55);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn starmap<F, S, P, I>(&self, f: F, items: I) -> Result<Vec<F::Output>, TaskError>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        Mapping::new(self, None).starmap(f, items)
-    }
-
-    /// As [`map`](Self::map), with the outcomes of all items, so that one that fails hides none of the others. It waits, too.
-    ///
-    /// There is an outcome for each item, in their order: of those that a pool refuses which is closed or has ended,
-    /// [`TaskError::NotRun`] or [`TaskError::Cancelled`]. (`map` stops to pull its input then, this does not.)
-    ///
-    /// # Panics
-    ///
-    /// As for [`map`](Self::map).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, TaskError};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let divide = |n: u32| if n == 9 { std::process::abort() } else { 6 / n };
-    /// let outcomes = pool.try_map(divide, [3, 0, 9, 2]);
-    /// assert_eq!((&outcomes[0], &outcomes[3]), (&Ok(2), &Ok(3)));
-    /// assert!(matches!(&outcomes[1], Err(TaskError::Panicked { .. })));
-    /// assert!(matches!(&outcomes[2], Err(TaskError::WorkerDied { .. })));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "each item's error is in it"]
-    pub fn try_map<F, T, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
-    where
-        F: Function<(T,), P>,
-        I: IntoIterator<Item = T>,
-    {
-        Mapping::new(self, None).try_map(f, items)
-    }
-
-    /// As [`try_map`](Self::try_map), for functions of several parameters: each item is a tuple of arguments.
-    ///
-    /// # Panics
-    ///
-    /// As for [`map`](Self::map).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let outcomes = pool.try_starmap(|a: u32, b: u32| a / b, [(6, 2), (6, 0), (6, 3)]);
-    /// assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "each item's error is in it"]
-    pub fn try_starmap<F, S, P, I>(&self, f: F, items: I) -> Vec<Result<F::Output, TaskError>>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        Mapping::new(self, None).try_starmap(f, items)
-    }
-
-    /// As [`map`](Self::map), without waiting for the results; it returns when all of the input is pulled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let task = pool.map_async(|n: u64| n * n, 0..4);
-    /// assert_eq!(task.get()?, [0, 1, 4, 9]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
-    pub fn map_async<F, T, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
-    where
-        F: Function<(T,), P>,
-        I: IntoIterator<Item = T>,
-    {
-        Mapping::new(self, None).map_async(f, items)
-    }
-
-    /// As [`starmap`](Self::starmap), without waiting for the results; it returns when all of the input is pulled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// assert_eq!(pool.starmap_async(u64::pow, [(2, 3), (3, 2)]).get()?, [8, 9]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "a task's errors are heard of by who asks for its result, or by callbacks"]
-    pub fn starmap_async<F, S, P, I>(&self, f: F, items: I) -> Task<Vec<F::Output>>
-    where
-        F: Function<S, P>,
-        I: IntoIterator<Item = S>,
-    {
-        Mapping::new(self, None).starmap_async(f, items)
-    }
-
-    /// Runs `f` on each item, and gives the outcomes one by one, in the order of the items, as soon as they are there.
-    ///
-    /// It is lazy: the input, which may be infinite, is pulled by the thread that takes the outcomes, some chunks ahead, whatever
-    /// [`queue_bound`](PoolBuilder::queue_bound) says; so it must not wait for outcomes itself. An item whose call fails is an
-    /// `Err`, and the others go on. Dropping the iterator drops what no worker has begun. Outcomes within a chunk that takes long are
-    /// seen with a delay of up to 50 ms.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let outcomes: Vec<_> = pool.imap(|n: u32| 6 / n, [3, 0, 2]).collect();
-    /// assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(2), &Ok(3)));
-    /// assert!(outcomes[1].is_err());
-    /// assert_eq!(pool.imap(|n: u64| n * n, 0..).nth(100), Some(Ok(10_000)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn imap<F, T, P, I>(&self, f: F, items: I) -> Imap<F, T, P, I::IntoIter>
-    where
-        F: Function<(T,), P>,
-        I: IntoIterator<Item = T>,
-    {
-        Mapping::new(self, None).imap(f, items)
-    }
-
-    /// As [`imap`](Self::imap), in the order in which the outcomes come.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let sum: u64 = pool.imap_unordered(|n: u64| n * n, 0..100).map(Result::unwrap).sum();
-    /// assert_eq!(sum, 328_350);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn imap_unordered<F, T, P, I>(&self, f: F, items: I) -> ImapUnordered<F, T, P, I::IntoIter>
-    where
-        F: Function<(T,), P>,
-        I: IntoIterator<Item = T>,
-    {
-        Mapping::new(self, None).imap_unordered(f, items)
-    }
-
-    /// The maps of this pool with so many items to a chunk, at least 1.
-    ///
-    /// A worker takes a chunk at a time. Large ones cost little for each item; small ones are shared out evenly. By default the input of
-    /// a [`map`](Self::map), if its length is known, makes four chunks for each worker, as in Python; those of other inputs, and of
-    /// lazy maps, take some milliseconds each. A chunk
-    /// is no longer than 32 KiB of arguments and one item, whatever its size.
-    ///
-    /// # Examples
-    ///
-    /// See [`Mapping`].
-    pub fn chunk(&self, items: usize) -> Mapping<'_> {
-        Mapping::new(self, Some(items))
-    }
-
-    /// The maps of this pool with a bar that shows how far they have come; see [`Mapping::show_progress`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Mapping::show_progress`].
-    #[cfg(feature = "cli")]
-    pub fn show_progress(&self) -> Mapping<'_> {
-        Mapping::new(self, None).show_progress()
-    }
-
     /// How far it has come.
     ///
     /// # Examples
@@ -455,125 +197,6 @@ impl Pool {
             return Vec::new();
         }
         self.core.hub().workers.iter().flatten().map(|worker| worker.socket.process.child().clone()).collect()
-    }
-
-    /// No new tasks: whatever is submitted from now on ends as [`TaskError::NotRun`]. Workers end when there is nothing left to do.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, TaskError};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(1)?;
-    /// let task = pool.apply_async(|| 7, ());
-    /// pool.close();
-    /// assert!(matches!(pool.apply(|| 8, ()), Err(TaskError::NotRun { .. })));
-    /// assert_eq!(task.get()?, 7);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn close(&self) {
-        if !self.core.is_copied() {
-            self.core.close();
-        }
-    }
-
-    /// Closes it, and waits until all tasks are done, their callbacks have run, and the workers have ended, with all that belongs to
-    /// their exit. Results can be asked for later.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let task = pool.apply_async(|| 7, ());
-    /// pool.join();
-    /// assert_eq!(task.get()?, 7);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join(&self) {
-        self.join_until(Deadline::NEVER);
-    }
-
-    /// As [`join`](Self::join), for `timeout` at most (monotonic); whether all has ended. A worker that is stopped does not.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(1)?;
-    /// let task = pool.apply_async(std::thread::park, ());
-    /// assert!(!pool.join_timeout(Duration::from_millis(1)));
-    /// task.cancel();
-    /// assert!(pool.join_timeout(Duration::from_secs(60)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join_timeout(&self, timeout: Duration) -> bool {
-        self.join_until(Deadline::after(timeout))
-    }
-
-    fn join_until(&self, deadline: Deadline) -> bool {
-        if self.core.is_copied() {
-            return false;
-        }
-        self.core.close();
-        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
-        let has_ended = self.core.wait(deadline, || self.core.is_idle()) && self.core.wait(deadline, are_gone);
-        if has_ended {
-            self.core.callbacks.wait();
-        }
-        has_ended
-    }
-
-    /// Ends it at once: tasks that are not done end as [`Cancelled`](TaskError::Cancelled), and the workers are killed. Returns when
-    /// they are gone. A callback may do it, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, TaskError};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(1)?;
-    /// let task = pool.apply_async(std::thread::park, ());
-    /// pool.terminate();
-    /// assert_eq!(task.get(), Err(TaskError::Cancelled));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn terminate(&self) {
-        if self.core.is_copied() {
-            return;
-        }
-        self.core.end(&TaskError::Cancelled);
-        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
-        self.core.wait(Deadline::after(LAST_WAIT), are_gone);
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let threads = std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if self.core.is_copied() {
-            // They are not in this process, and their handles would be closed.
-            std::mem::forget(threads);
-            return;
-        }
-        self.terminate();
-        // They see the end for themselves; none of them is waited for, as the keeper may be.
-        drop(threads);
     }
 }
 

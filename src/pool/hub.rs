@@ -1,27 +1,25 @@
 //! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::board::{Board, CELLS};
 use super::desk::Found;
 use super::job::{Aftermath, Arrival, Job};
-use super::order::{Order, RECORD_HEAD, Tag};
+use super::numbers::Numbers;
+use super::order::{Head, Load, ORDER_HEAD, Order, Tag};
 use super::staff::Worker;
 use super::unit::Unit;
 use crate::error::{TaskError, TryPutError};
 use crate::queue::Queue;
 use crate::segment::Segment;
 
-/// The most bytes of arguments that go through the queue, and so what the slots of a busy queue come to. A guess.
-pub(super) const INLINE: usize = 64 << 10;
-
-/// The most handles in one chunk: what its list adds to a message.
-pub(super) const MOST_HANDLES: usize = 256;
+/// The most bytes of a load that go through the queue, and so what the slots of a busy queue come to. A guess.
+const INLINE: usize = 64 << 10;
 
 /// The longest message in the queue.
-pub(super) const MOST_MESSAGE: usize = INLINE + 16 * MOST_HANDLES;
+pub(super) const MOST_MESSAGE: usize = INLINE + ORDER_HEAD;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -51,37 +49,6 @@ struct Cell {
     unit: Option<Unit>,
     /// Who is being killed for the task that is or was here: the cell stays as it is until that is done.
     condemned: Option<u32>,
-}
-
-/// Segments, and functions' offsets, by the numbers that workers know them by.
-#[derive(Default)]
-struct Numbers {
-    by_number: BTreeMap<u64, Weak<Segment>>,
-    next: u64,
-    /// All that workers have been sent to: no more than the program has.
-    functions: Vec<u64>,
-}
-
-impl Numbers {
-    fn of_function(&mut self, offset: u64) -> u64 {
-        let found = self.functions.iter().position(|known| *known == offset).unwrap_or_else(|| {
-            self.functions.push(offset);
-            self.functions.len() - 1
-        });
-        found as u64
-    }
-
-    fn of(&mut self, segment: &Arc<Segment>) -> u64 {
-        let is_it = |known: &Weak<Segment>| known.as_ptr() == Arc::as_ptr(segment);
-        if let Some((&number, _)) = self.by_number.iter().find(|(_, known)| is_it(known)) {
-            return number;
-        }
-        // A weak reference keeps the address from being used again.
-        self.by_number.retain(|_, known| known.strong_count() > 0);
-        self.next += 1;
-        self.by_number.insert(self.next, Arc::downgrade(segment));
-        self.next
-    }
 }
 
 impl Hub {
@@ -133,7 +100,7 @@ impl Hub {
         {
             let cell = &mut self.cells[index];
             cell.generation += 1;
-            let order = self.numbers.order(index, cell.generation, &unit);
+            let order = order(&mut self.numbers, index, cell.generation, &unit);
             board.queue(index, cell.generation);
             match orders.try_put(&order) {
                 Ok(()) => {
@@ -145,10 +112,8 @@ impl Hub {
                     self.backlog.push_front(unit);
                     return;
                 }
-                Err(error) => {
-                    let reason = format!("{:?}", crate::Error::from(error));
-                    self.fail_all(unit, board, &TaskError::NotRun { reason });
-                }
+                Err(TryPutError::Closed(_)) => self.fail_all(unit, board, &TaskError::Closed),
+                Err(error) => self.fail_all(unit, board, &TaskError::encode(&error.into())),
             }
         }
     }
@@ -164,9 +129,10 @@ impl Hub {
             let Some(unit) = self.unit(head.cell, head.generation) else { continue };
             match (head.tag, apart) {
                 (Tag::Returned, _) => unit.note_returned(head.first, payload),
+                (Tag::Left, _) => {}
                 (_, Some(Ok((result, start)))) => unit.note(|outcomes| outcomes.push_received(result, start)),
                 (_, Some(Err(error))) => {
-                    unit.fail(TaskError::Decode { reason: format!("{error:?}") });
+                    unit.fail(TaskError::decode(&error));
                     board.count_failed(1);
                 }
                 (_, None) => {
@@ -176,7 +142,7 @@ impl Hub {
                 }
             }
             last = Some(head.cell);
-            if unit.is_whole() || head.tag == Tag::Stopped {
+            if unit.is_whole() || matches!(head.tag, Tag::Stopped | Tag::Left) {
                 self.retire(head.cell, board);
             }
         }
@@ -251,11 +217,8 @@ impl Hub {
                 continue;
             }
             if !unit.is_cancelled && !unit.may_retry(retries) {
-                let mut error = error.clone();
-                if let TaskError::Panicked { task, .. } = &mut error {
-                    *task = unit.calls().1;
-                }
-                unit.fail(error);
+                let (_, number) = unit.calls();
+                unit.fail(error.clone().of(number));
                 board.count_failed(1);
             }
             self.retire(index, board);
@@ -317,10 +280,11 @@ impl Hub {
         }
     }
 
-    /// The encoded arguments of a cell's task, for a worker that asks.
-    pub(super) fn arguments(&self, cell: u32) -> Vec<u8> {
+    /// The encoded load of a cell's task, for a worker that asks; nothing if there is no such task any more.
+    pub(super) fn load(&mut self, cell: u32) -> Vec<u8> {
         let unit = self.cells.get(cell as usize).and_then(|cell| cell.unit.as_ref());
-        unit.map_or(Vec::new(), |unit| unit.arguments().as_slice().to_vec())
+        // Of numbers and bytes: it encodes.
+        unit.and_then(|unit| postcard::to_stdvec(&load(&mut self.numbers, unit)).ok()).unwrap_or_default()
     }
 
     /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
@@ -335,30 +299,31 @@ impl Hub {
     }
 
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
-        self.numbers.by_number.get(&number)?.upgrade()
+        self.numbers.segment(number)
     }
 
     /// The offset of a function, for a worker that asks; nothing if it was never told of one.
     pub(super) fn function(&self, number: u64) -> Vec<u8> {
-        let offset = usize::try_from(number).ok().and_then(|number| self.numbers.functions.get(number));
-        offset.map_or(Vec::new(), |offset| offset.to_ne_bytes().to_vec())
+        self.numbers.function(number).map_or(Vec::new(), |offset| offset.to_ne_bytes().to_vec())
     }
 }
 
-impl Numbers {
-    fn order(&mut self, index: usize, generation: u64, unit: &Unit) -> Order {
-        let (calls, first) = unit.calls();
-        let arguments = unit.arguments();
-        Order {
-            cell: index as u32,
-            generation,
-            function: self.of_function(unit.function),
-            first,
-            calls,
-            segments: unit.parcel.segments().iter().map(|segment| self.of(segment)).collect(),
-            arguments: (arguments.as_slice().len() <= INLINE).then_some(arguments),
-        }
+fn order(numbers: &mut Numbers, index: usize, generation: u64, unit: &Unit) -> Order {
+    let (calls, first) = unit.calls();
+    let load = load(numbers, unit);
+    Order {
+        cell: index as u32,
+        generation,
+        function: numbers.of_function(unit.function),
+        first,
+        calls,
+        load: (load.size() <= INLINE).then_some(load),
     }
+}
+
+fn load(numbers: &mut Numbers, unit: &Unit) -> Load {
+    let segments = unit.parcel.segments().iter().map(|segment| numbers.of(segment)).collect();
+    Load { segments, arguments: unit.arguments() }
 }
 
 fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
@@ -371,29 +336,3 @@ fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
 fn count_dropped(unit: &Unit, board: &Board) {
     board.count_dropped(u64::from(unit.calls().0));
 }
-
-/// The beginning of a record.
-struct Head {
-    tag: Tag,
-    cell: usize,
-    generation: u64,
-    first: u64,
-}
-
-impl Head {
-    fn split(record: &[u8]) -> Option<(Head, &[u8])> {
-        let (tag, rest) = record.split_first()?;
-        let (cell, rest) = rest.split_first_chunk()?;
-        let (generation, rest) = rest.split_first_chunk()?;
-        let (first, payload) = rest.split_first_chunk()?;
-        let head = Head {
-            tag: Tag::of(*tag)?,
-            cell: u32::from_ne_bytes(*cell) as usize,
-            generation: u64::from_ne_bytes(*generation),
-            first: u64::from_ne_bytes(*first),
-        };
-        Some((head, payload))
-    }
-}
-
-const _: () = assert!(RECORD_HEAD == 1 + 4 + 8 + 8);

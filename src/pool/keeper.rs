@@ -104,9 +104,7 @@ impl Keeper {
         // Those that are left are being started, and may fail by turns for ever.
         let is_hopeless = left == 0 || ready == 0 && self.failures as usize >= core.options.workers;
         if self.failures >= MOST_FAILURES && is_hopeless {
-            let reason = format!("{} workers in a row could not be started; the last one: {error:?}", self.failures);
-            let error = TaskError::NotRun { reason };
-            core.end(&error);
+            core.end(&TaskError::BrokenPool { failures: self.failures, source: Box::new(error.clone()) });
         }
         self.last_failure = Some(error);
     }
@@ -150,7 +148,7 @@ impl Keeper {
                     // One that is not known any more belongs to a task that nobody wants.
                     Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
                     Question::Function(number) => Some(Parcel::of_bytes(hub.function(number))),
-                    Question::Arguments(cell) => Some(Parcel::of_bytes(hub.arguments(cell))),
+                    Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
                     Err(error) if !note::nobody_listens(&error) => worker.fail(&error),
@@ -222,7 +220,7 @@ impl Keeper {
                 if !left.is_zero() {
                     wake = wake.within(left);
                 } else {
-                    hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut);
+                    hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut { task: 0 });
                 }
             }
             wake

@@ -2,11 +2,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `environment`, `mapping`, `stream`, `task`, `try_task_error`, `progress` | what the program sees |
+//! | `handle`, `builder`, `environment`, `ends`, `progress` | a pool as the program sees it |
+//! | `maps`, `mapping`, `stream` | its maps |
+//! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
-//! | `hub`, `unit` | the books: which chunk is where |
+//! | `hub`, `unit`, `numbers` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff` | workers as the pool sees them |
 //! | `worker` | a worker's own life |
@@ -19,6 +21,7 @@ mod builder;
 mod callbacks;
 mod core;
 mod desk;
+mod ends;
 mod environment;
 mod feeder;
 mod gate;
@@ -27,12 +30,16 @@ mod hub;
 mod job;
 mod keeper;
 mod mapping;
+mod maps;
+mod numbers;
 mod order;
 mod progress;
 mod results;
+mod several;
 mod staff;
 mod stream;
 mod task;
+mod then;
 mod try_task_error;
 mod unit;
 mod whole;
@@ -42,6 +49,7 @@ pub use builder::PoolBuilder;
 pub use handle::Pool;
 pub use mapping::Mapping;
 pub use progress::Progress;
+pub use several::AsCompleted;
 pub use stream::{Imap, ImapUnordered};
-pub use task::{AsCompleted, Task};
+pub use task::Task;
 pub use try_task_error::TryTaskError;

@@ -27,10 +27,30 @@ pub(super) struct Order {
     /// The number of the first call.
     pub(super) first: u64,
     pub(super) calls: u32,
+    /// `None`: the worker has to ask for it, as it is too long for the queue.
+    pub(super) load: Option<Load>,
+}
+
+/// The most bytes of an encoded order without what its load holds: seven integers, none longer than [`INTEGER`], and a byte.
+pub(super) const ORDER_HEAD: usize = 7 * INTEGER + 1;
+
+/// The most bytes of an encoded integer of 64 bits.
+const INTEGER: usize = 10;
+
+/// What calls are made with.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Load {
     /// The segments of the handles in the arguments, as the pool numbers them.
     pub(super) segments: Vec<u64>,
-    /// The encoded arguments; `None`: the worker has to ask for them, as they are too many for the queue.
-    pub(super) arguments: Option<Bytes>,
+    /// The encoded arguments.
+    pub(super) arguments: Bytes,
+}
+
+impl Load {
+    /// The most bytes that what it holds is encoded in.
+    pub(super) fn size(&self) -> usize {
+        self.segments.len() * INTEGER + self.arguments.as_slice().len()
+    }
 }
 
 /// Bytes that are encoded as they are, from `start` on.
@@ -108,7 +128,7 @@ pub(super) struct Boot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
-    /// The encoded results of one or more calls, each behind its length in four bytes.
+    /// The encoded results of one or more calls, each behind its length: `results.rs`.
     Returned = 0,
     /// The encoded [`TaskError`](crate::TaskError) of a call.
     Failed = 1,
@@ -116,16 +136,44 @@ pub(super) enum Tag {
     Stopped = 2,
     /// The result of a call is in the socket, under the number in eight bytes here.
     InSocket = 3,
+    /// Nothing: the calls from that one on are for another worker, as this one has done as many as it may.
+    Left = 4,
 }
 
 impl Tag {
     pub(super) fn of(byte: u8) -> Option<Tag> {
-        [Tag::Returned, Tag::Failed, Tag::Stopped, Tag::InSocket].into_iter().find(|tag| *tag as u8 == byte)
+        [Tag::Returned, Tag::Failed, Tag::Stopped, Tag::InSocket, Tag::Left].into_iter().find(|tag| *tag as u8 == byte)
     }
 }
 
 /// A record's bytes before its payload.
-pub(super) const RECORD_HEAD: usize = 21;
+pub(super) const RECORD_HEAD: usize = 1 + 4 + 8 + 8;
+
+/// The beginning of a record.
+pub(super) struct Head {
+    pub(super) tag: Tag,
+    pub(super) cell: usize,
+    pub(super) generation: u64,
+    /// The number of the first call that it is about.
+    pub(super) first: u64,
+}
+
+impl Head {
+    /// What a worker has sent, as this and what it says.
+    pub(super) fn split(record: &[u8]) -> Option<(Head, &[u8])> {
+        let (tag, rest) = record.split_first()?;
+        let (cell, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (first, payload) = rest.split_first_chunk()?;
+        let head = Head {
+            tag: Tag::of(*tag)?,
+            cell: u32::from_ne_bytes(*cell) as usize,
+            generation: u64::from_ne_bytes(*generation),
+            first: u64::from_ne_bytes(*first),
+        };
+        Some((head, payload))
+    }
+}
 
 /// What a worker says through its socket.
 #[derive(Serialize, Deserialize)]
@@ -138,8 +186,8 @@ pub(super) enum Ask {
     Segment(u64),
     /// For a function's [`offset_of_step`](crate::process::offset_of_step). The answer has no bytes if there is none.
     Function(u64),
-    /// For the arguments of what this cell has.
-    Arguments(u32),
+    /// For the load of what this cell has.
+    Load(u32),
     /// The encoded result of a call follows; it has a number, which grows.
     Result(u64),
 }

@@ -129,7 +129,7 @@ impl Outcomes {
 
 #[cold]
 fn undecoded(error: Error) -> Box<TaskError> {
-    Box::new(TaskError::Decode { reason: format!("{error:?}") })
+    Box::new(TaskError::decode(&error))
 }
 
 impl Odd {
@@ -166,10 +166,10 @@ mod tests {
         let bytes = written(&results);
         assert_eq!(count(&bytes), Some(results.len()));
         let mut outcomes = Outcomes::default();
-        outcomes.push_failed(TaskError::TimedOut);
+        outcomes.push_failed(TaskError::TimedOut { task: 3 });
         outcomes.push(&bytes);
         outcomes.push_failed(TaskError::Cancelled);
-        assert_eq!(outcomes.next::<String>(), Some(Err(Box::new(TaskError::TimedOut))));
+        assert_eq!(outcomes.next::<String>(), Some(Err(Box::new(TaskError::TimedOut { task: 3 }))));
         for result in results {
             assert_eq!(outcomes.next::<String>(), Some(Ok(result)));
         }

@@ -46,7 +46,7 @@ pub(super) struct Socket {
 pub(super) enum Question {
     Segment(u64),
     Function(u64),
-    Arguments(u32),
+    Load(u32),
 }
 
 impl Worker {
@@ -82,7 +82,7 @@ impl Worker {
 
     /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
     pub(super) fn fail(&mut self, error: &Error) {
-        self.verdict.get_or_insert_with(|| TaskError::Encode { reason: format!("{error:?}") });
+        self.verdict.get_or_insert_with(|| TaskError::encode(error));
         let _ = self.socket.process.kill();
     }
 
@@ -112,7 +112,7 @@ impl Worker {
                 pid,
                 task: 0,
             },
-            _ => TaskError::WorkerDied { pid, exit },
+            _ => TaskError::WorkerDied { pid, exit, task: 0 },
         }
     }
 
@@ -181,7 +181,7 @@ impl Socket {
             Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
             Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
             Ok((Ask::Function(number), _)) => return Some(Question::Function(number)),
-            Ok((Ask::Arguments(cell), _)) => return Some(Question::Arguments(cell)),
+            Ok((Ask::Load(cell), _)) => return Some(Question::Load(cell)),
             Ok((Ask::Result(number), rest)) => {
                 let start = body.len() - rest.len();
                 self.results.push_back((number, received, start));

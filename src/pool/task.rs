@@ -1,11 +1,6 @@
-use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -41,14 +36,15 @@ use crate::sys::clock::Deadline;
 /// # }
 /// ```
 pub struct Task<R> {
-    core: Arc<Core>,
-    job: Arc<Job>,
-    open: Open<R>,
-    opened: Arc<Mutex<Option<Result<R, TaskError>>>>,
-    is_taken: bool,
+    pub(super) core: Arc<Core>,
+    pub(super) job: Arc<Job>,
+    pub(super) open: Open<R>,
+    pub(super) opened: Arc<Mutex<Option<Result<R, TaskError>>>>,
+    /// Whether it was given away as a future's output.
+    pub(super) is_taken: bool,
 }
 
-type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
+pub(super) type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
 
 impl<R: DeserializeOwned> Task<R> {
     pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, open: Open<R>) -> Self {
@@ -153,83 +149,9 @@ impl<R: DeserializeOwned> Task<R> {
         self.is_ready().then(|| open(&self.opened, &self.job, self.open).as_ref().is_some_and(Result::is_ok))
     }
 
-    /// Has `callback` called with the outcome: in this process, on one thread for all callbacks of the pool, one at a time, in the
-    /// order in which the tasks end. At once if the task is done.
-    ///
-    /// It may do what it likes, also submit to the pool, or terminate it; while it runs, others wait. A panic of it is printed,
-    /// and changes nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::mpsc;
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let (pool, (sender, results)) = (Pool::new(2)?, mpsc::channel());
-    /// for n in 1..=3_u32 {
-    ///     let sender = sender.clone();
-    ///     pool.apply_async(u32::pow, (n, 2)).on_done(move |result| sender.send(result.clone()).unwrap());
-    /// }
-    /// pool.join();
-    /// drop(sender);
-    /// assert_eq!(results.iter().map(Result::unwrap).sum::<u32>(), 14);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn on_done(self, callback: impl FnOnce(&Result<R, TaskError>) + Send + 'static) -> Self
-    where
-        R: Send + 'static,
-    {
+    pub(super) fn take(&self) -> Result<R, TaskError> {
         if self.core.is_copied() {
-            return self;
-        }
-        let (core, job, opened, how) =
-            (Arc::downgrade(&self.core), Arc::clone(&self.job), Arc::clone(&self.opened), self.open);
-        let call = Box::new(move || {
-            // Also after a panic.
-            let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.stir()) };
-            if let Some(outcome) = &*open(&opened, &job, how) {
-                callback(outcome);
-            }
-        });
-        if let Some(call) = self.job.call_at_end(call) {
-            self.core.callbacks.run(call);
-        }
-        self
-    }
-
-    /// As [`on_done`](Self::on_done), for tasks that end without a result.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::mpsc;
-    /// use crossproc::Pool;
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let (pool, (sender, errors)) = (Pool::new(1)?, mpsc::channel());
-    /// let task = pool.apply_async(|a: u32| 6 / a, (0,)).on_error(move |error| sender.send(error.clone()).unwrap());
-    /// assert_eq!(task.get().unwrap_err(), errors.recv().unwrap());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn on_error(self, callback: impl FnOnce(&TaskError) + Send + 'static) -> Self
-    where
-        R: Send + 'static,
-    {
-        self.on_done(move |outcome| {
-            if let Err(error) = outcome {
-                callback(error);
-            }
-        })
-    }
-
-    fn take(&self) -> Result<R, TaskError> {
-        if self.core.is_copied() {
-            return Err(TaskError::NotRun { reason: "this process is a forked copy of the pool's".into() });
+            return Err(TaskError::ForkedCopy);
         }
         open(&self.opened, &self.job, self.open).take().unwrap_or(Err(TaskError::Cancelled))
     }
@@ -308,104 +230,7 @@ impl<R> Task<R> {
     pub fn cancel(&self) -> bool {
         self.core.abandon(&self.job, true)
     }
-
-    /// The tasks, each when it is done.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Event, Pool, Task};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let (pool, go) = (Pool::new(2)?, Event::new()?);
-    /// let second = pool.apply_async(|go: Event| go.wait(), (&go,));
-    /// let first = pool.apply_async(|go: Event| go.set(), (&go,));
-    /// for task in Task::as_completed([second, first]) {
-    ///     task.get()?;
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn as_completed(tasks: impl IntoIterator<Item = Task<R>>) -> AsCompleted<R> {
-        AsCompleted { tasks: tasks.into_iter().collect(), ready: VecDeque::new() }
-    }
-
-    /// Waits until at least one is done, for `timeout` at most (monotonic; `None`: as long as it takes); the indices of all that
-    /// are. The tasks may be of several pools. An empty list when the time is up, or if there are none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, Task};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let tasks = [pool.apply_async(std::thread::park, ()), pool.apply_async(|| (), ())];
-    /// assert_eq!(Task::wait_any(&tasks, None), [1]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn wait_any(tasks: &[Task<R>], timeout: Option<Duration>) -> Vec<usize> {
-        let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        let waker = UNPARK.with(Waker::clone);
-        loop {
-            // First the wakers, then the look: what ends in between wakes us.
-            let has_ended = |task: &Task<R>| {
-                !task.core.is_copied() && (!task.job.wake_at_end(&waker) || task.core.is_over(&task.job))
-            };
-            let ready: Vec<_> = (0..tasks.len()).filter(|&index| has_ended(&tasks[index])).collect();
-            let is_copied = tasks.first().is_none_or(|task| task.core.is_copied());
-            if !ready.is_empty() || is_copied || deadline.has_passed() {
-                return ready;
-            }
-            match deadline.remaining() {
-                Some(left) => thread::park_timeout(left),
-                None => thread::park(),
-            }
-        }
-    }
-
-    /// Waits until all are done, for `timeout` at most (monotonic; `None`: as long as it takes); whether they are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::{Pool, Task};
-    ///
-    /// # fn main() -> crossproc::Result<()> {
-    /// crossproc::init();
-    /// let pool = Pool::new(2)?;
-    /// let tasks: Vec<_> = (0..4_u32).map(|n| pool.apply_async(u32::count_ones, (n,))).collect();
-    /// assert!(Task::wait_all(&tasks, None));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn wait_all(tasks: &[Task<R>], timeout: Option<Duration>) -> bool {
-        let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        tasks.iter().all(|task| task.core.wait(deadline, || task.core.is_over(&task.job)))
-    }
 }
-
-/// # Panics
-///
-/// If it is polled again after it was ready, as other futures do.
-impl<R: DeserializeOwned> Future for Task<R> {
-    type Output = Result<R, TaskError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        assert!(!self.is_taken, "a task was polled after it was ready");
-        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) && !self.core.is_over(&self.job) {
-            return Poll::Pending;
-        }
-        self.is_taken = true;
-        Poll::Ready(self.take())
-    }
-}
-
-// Nothing in it is pinned.
-impl<R> Unpin for Task<R> {}
 
 impl<R> fmt::Debug for Task<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -413,37 +238,8 @@ impl<R> fmt::Debug for Task<R> {
     }
 }
 
-/// The iterator that [`Task::as_completed`] returns.
-///
-/// # Examples
-///
-/// See [`Task::as_completed`].
-#[derive(Debug)]
-pub struct AsCompleted<R> {
-    tasks: Vec<Task<R>>,
-    ready: VecDeque<Task<R>>,
-}
-
-impl<R> Iterator for AsCompleted<R> {
-    type Item = Task<R>;
-
-    fn next(&mut self) -> Option<Task<R>> {
-        if self.ready.is_empty() {
-            for index in Task::wait_any(&self.tasks, None).into_iter().rev() {
-                self.ready.push_front(self.tasks.swap_remove(index));
-            }
-        }
-        self.ready.pop_front()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.tasks.len() + self.ready.len();
-        (left, Some(left))
-    }
-}
-
 /// The outcome, decoded by whoever comes first.
-fn open<'a, R>(
+pub(super) fn open<'a, R>(
     opened: &'a Mutex<Option<Result<R, TaskError>>>,
     job: &Job,
     open: Open<R>,
@@ -460,30 +256,4 @@ fn open<'a, R>(
         *opened = Some(outcome);
     }
     opened
-}
-
-/// A callback that runs.
-struct Called<'a> {
-    job: &'a Job,
-    wake: &'a dyn Fn(),
-}
-
-impl Drop for Called<'_> {
-    fn drop(&mut self) {
-        self.job.has_called().into_iter().for_each(|waker| callbacks::contain(|| waker.wake()));
-        (self.wake)();
-    }
-}
-
-thread_local! {
-    /// One for each thread: a job that it is told to wake by again knows it already.
-    static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }

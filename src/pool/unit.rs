@@ -67,9 +67,12 @@ impl Unit {
     }
 
     /// Notes what calls have returned, from call `first` on, as a worker has written it down; nothing that is not that, or too
-    /// many, or that is known already.
+    /// many, or that is known already; and nothing yet of what lies on the desk of one that has sent others since we looked there.
     pub(super) fn note_returned(&mut self, first: u64, mut results: &[u8]) {
         let (_, next) = self.calls();
+        if first > next {
+            return;
+        }
         for _ in first..next {
             let Some(rest) = results::skip(results) else { return };
             results = rest;
@@ -118,4 +121,31 @@ pub(super) struct Calls {
     /// Where each ends.
     pub(super) ends: Vec<u32>,
     pub(super) parcel: Parcel,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::job::Arrival;
+
+    fn result(byte: u8) -> Vec<u8> {
+        vec![1, byte]
+    }
+
+    #[test]
+    fn results_are_those_of_their_calls_in_whatever_portions_they_come() {
+        let calls = Calls { ends: vec![1, 2, 3, 4], parcel: Parcel::of_bytes(vec![0; 4]) };
+        let mut unit = Unit::new(Arc::new(Job::new(Arrival::AtOnce)), 0, 0, 10, calls);
+        let all: Vec<u8> = (0..4).flat_map(result).collect();
+        let from = |call: usize| &all[2 * call..];
+        let next_after =
+            [(12, from(2), 10), (10, &all[..4], 12), (11, &all[2..4], 12), (11, from(1), 14), (12, from(2), 14)];
+        for (first, results, next) in next_after {
+            unit.note_returned(first, results);
+            assert_eq!(unit.calls().1, next, "after those from {first} on");
+        }
+        let (mut outcomes, calls) = unit.take_outcomes();
+        assert_eq!(calls, 4);
+        assert!((0..4).all(|byte| outcomes.next::<u8>() == Some(Ok(byte))));
+    }
 }

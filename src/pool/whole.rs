@@ -71,7 +71,7 @@ impl<'a> Mapping<'a> {
     }
 
     pub(super) fn core(&self) -> &'a Arc<Core> {
-        self.pool.core()
+        &self.pool.core
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
-use super::order::{Ask, Boot, Bytes, Failure, Order, RECORD_HEAD, Tag};
+use super::order::{Ask, Boot, Failure, Load, Order, RECORD_HEAD, Tag};
 use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
@@ -94,7 +94,7 @@ fn initialize(boot: &Boot, socket: BorrowedFd<'_>) -> Result<(), Failure> {
 impl Worker {
     fn run(&mut self) {
         let orders = self.boot.orders.clone();
-        while self.boot.most_calls.is_none_or(|most| self.calls < most) {
+        while !self.has_done_all() {
             let task = if self.known.is_empty() {
                 orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
             } else {
@@ -126,20 +126,25 @@ impl Worker {
         }
     }
 
+    /// Whether it has done as many calls as it may.
+    fn has_done_all(&self) -> bool {
+        self.boot.most_calls.is_some_and(|most| self.calls >= most)
+    }
+
     fn execute(&mut self, order: &Order) {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
-        let arguments = order.arguments.clone().or_else(|| self.ask_for_arguments(order.cell));
+        let load = order.load.clone().or_else(|| self.ask_for_load(order.cell));
         let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
-        let taken = arguments.ok_or_else(missing).and_then(|arguments| {
-            let (segments, step) = (self.segments(&order.segments)?, self.function(order.function)?);
-            Ok((arguments, segments, step))
+        let taken = load.ok_or_else(missing).and_then(|load| {
+            let (segments, step) = (self.segments(&load.segments)?, self.function(order.function)?);
+            Ok((load.arguments, segments, step))
         });
         match taken {
             Ok((arguments, segments, step)) => {
                 self.call_all(order, step, &mut Arguments::new(arguments.as_slice(), segments));
             }
             Err(error) => {
-                let error = TaskError::Decode { reason: format!("{error:?}") };
+                let error = TaskError::decode(&error);
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
             }
         }
@@ -149,6 +154,12 @@ impl Worker {
     fn call_all(&mut self, order: &Order, step: Step, arguments: &mut Arguments<'_>) {
         self.begin(order);
         for call in 0..order.calls {
+            if self.has_done_all() {
+                self.flush(order, call);
+                let mut record = Vec::new();
+                head(&mut record, order, Tag::Left, order.first + u64::from(call));
+                return send(&mut self.boot, &record);
+            }
             self.calls += 1;
             let (before, at) = (arguments.rest().len(), self.results.len());
             self.results.push(0);
@@ -168,11 +179,11 @@ impl Worker {
             match called {
                 Ok(Ok(handles)) => self.send_apart(order, call, Parcel { bytes: result[1..].to_vec(), handles }),
                 Ok(Err(Fault::Result(error))) => {
-                    let error = TaskError::Encode { reason: format!("{error:?}") };
+                    let error = TaskError::encode(&error);
                     self.fail(order, call, Tag::Failed, error);
                 }
                 Ok(Err(Fault::Arguments(error))) => {
-                    let error = TaskError::Decode { reason: format!("{error:?}") };
+                    let error = TaskError::decode(&error);
                     return self.fail(order, call, if is_last { Tag::Failed } else { Tag::Stopped }, error);
                 }
                 Err(payload) => {
@@ -221,6 +232,7 @@ impl Worker {
     fn flush(&mut self, order: &Order, next: u32) {
         if self.count > 0 {
             send(&mut self.boot, &self.results);
+            crash_point!("pool.flushed");
             self.restart(order, next);
         }
     }
@@ -254,9 +266,10 @@ impl Worker {
     fn send_apart(&mut self, order: &Order, call: u32, parcel: Parcel) {
         self.apart += 1;
         if let Err(error) = self.say(&Ask::Result(self.apart), parcel) {
-            let error = TaskError::Encode { reason: format!("{error:?}") };
+            let error = TaskError::encode(&error);
             return self.fail(order, call, Tag::Failed, error);
         }
+        crash_point!("pool.apart");
         let mut record = Vec::new();
         head(&mut record, order, Tag::InSocket, order.first + u64::from(call));
         record.extend_from_slice(&self.apart.to_ne_bytes());
@@ -292,10 +305,10 @@ impl Worker {
         }
     }
 
-    /// `None` if the pool has no memory or no descriptor to send them.
-    fn ask_for_arguments(&self, cell: u32) -> Option<Bytes> {
-        self.ask(&Ask::Arguments(cell));
-        Some(self.answer().body().to_vec()).filter(|body| !body.is_empty()).map(Bytes::new)
+    /// `None` if the pool has no memory or no descriptor to send it.
+    fn ask_for_load(&self, cell: u32) -> Option<Load> {
+        self.ask(&Ask::Load(cell));
+        postcard::from_bytes(self.answer().body()).ok()
     }
 
     /// The function of this number; it is asked for once.

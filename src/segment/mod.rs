@@ -20,6 +20,7 @@ mod region;
 mod shared;
 #[cfg(feature = "compat-shared-memory")]
 mod shmem;
+pub(crate) mod transfer;
 mod unlink;
 
 use std::collections::BTreeMap;

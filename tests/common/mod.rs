@@ -10,6 +10,9 @@ pub(crate) mod naming;
 pub(crate) mod piping;
 pub(crate) mod processes;
 pub(crate) mod queueing;
+pub(crate) mod starting;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod stepped;
 pub(crate) mod system_calls;
 
 use std::fs;

@@ -3,8 +3,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::atomic::AtomicU32;
 
 use crossproc::{
-    Arena, Array, AttachError, Barrier, BoundedSemaphore, Condvar, Error, Event, Lock, Name, Process, Queue, RLock,
-    RawArray, RawValue, Ring, RwLock, Semaphore, ShareableList, SharedMemory, Value, abandoned, inspect, unlink,
+    Arena, Array, AttachError, Barrier, BoundedSemaphore, Condvar, Error, Event, Lock, Manager, Name, Process, Queue,
+    RLock, RawArray, RawValue, Ring, RwLock, Semaphore, ShareableList, SharedMemory, Value, abandoned, inspect, unlink,
     unlink_abandoned,
 };
 
@@ -215,7 +215,7 @@ fn what_is_no_object_is_refused_and_left_alone() {
 /// Whoever looks at an object from outside reads whatever anybody has written there.
 #[test]
 fn a_look_at_any_bytes_ends_in_facts_or_an_error() {
-    let makers: [fn(Name) -> Result<(), Error>; 17] = [
+    let makers: [fn(Name) -> Result<(), Error>; 18] = [
         |name| Arena::create(name, 1 << 10).map(drop),
         |name| Value::create(name, 5_u64).map(drop),
         |name| Array::<u16>::create(name, 3).map(drop),
@@ -233,6 +233,7 @@ fn a_look_at_any_bytes_ends_in_facts_or_an_error() {
         |name| Barrier::create(name, 3).map(drop),
         |name| Ring::<[u8; 5]>::create(name, 3).map(drop),
         |name| Queue::<String>::create(name, 3).map(drop),
+        |name| Manager::create(name)?.at("names").list::<u8>().map(drop),
     ];
     for make in makers {
         let _watchdog = watchdog();

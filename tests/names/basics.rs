@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use crossproc::{
-    Arena, Array, AttachError, Barrier, BarrierBuilder, Error, Kind, Lock, Name, Process, Queue, QueueBuilder,
+    Arena, Array, AttachError, Barrier, BarrierBuilder, Error, Kind, Lock, Manager, Name, Process, Queue, QueueBuilder,
     RawArray, RawValue, Result, Ring, Semaphore, SemaphoreBuilder, ShareableList, SharedMemory, Value, abandoned, gc,
     names, unlink, unlink_abandoned,
 };
@@ -63,6 +63,11 @@ fn each_kind_can_be_made_and_opened() {
     let long = "x".repeat(1000);
     made.put(&long).unwrap();
     assert_eq!(Queue::<String>::open(name).unwrap().get(), Ok(long));
+    drop(made);
+
+    let made = Manager::create(name).unwrap();
+    made.at("jobs").list().unwrap().push(7).unwrap();
+    assert_eq!(Manager::open(name).unwrap().at("jobs").list::<i32>().unwrap().get(0), Ok(7));
     drop(made);
 
     let made = Arena::create(name, 1 << 16).unwrap();

@@ -168,5 +168,5 @@ fn an_error_says_what_happened_where() {
     let said = format!("task 0 panicked at tests/pool/calls.rs:{LINE}:");
     assert!(error.to_string().starts_with(&said) && error.to_string().ends_with(&format!("in process {pid}: not 7")));
     let error = pool.apply(|| -> u32 { std::process::exit(3) }, ()).unwrap_err();
-    assert_eq!(error.to_string(), format!("process {pid} exited with code 3 before it had done the task"));
+    assert_eq!(error.to_string(), format!("process {pid} exited with code 3 before it had done task 0"));
 }

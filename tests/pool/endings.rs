@@ -65,7 +65,7 @@ impl Ending {
             matches!(outcome, Err(TaskError::Panicked { message, location, pid, task, .. })
                 if message == said && location.contains("tests/pool/endings.rs:") && *pid != std::process::id() && *task == number)
         };
-        let died = |of: Exit| matches!(outcome, Err(TaskError::WorkerDied { exit, .. }) if *exit == of);
+        let died = |of: Exit| matches!(outcome, Err(TaskError::WorkerDied { exit, task, .. }) if (*exit, *task) == (of, number));
         match self {
             Returns => matches!(outcome, Ok(answer) if answer.number == number),
             Panics => is_panic("on purpose"),
@@ -75,7 +75,7 @@ impl Ending {
             // The library's handler, which would abort, comes with a `main` that children of a test do not come to.
             Segfaults | OverflowsItsStack => died(Exit::Signal(libc::SIGSEGV)),
             IsKilled => died(Exit::Signal(libc::SIGKILL)),
-            Hangs => matches!(outcome, Err(TaskError::TimedOut)),
+            Hangs => matches!(outcome, Err(TaskError::TimedOut { task }) if *task == number),
             ArgumentIsNotEncoded | ResultIsNotEncoded => matches!(outcome, Err(TaskError::Encode { .. })),
             ArgumentIsNotDecoded | ResultIsNotDecoded => matches!(outcome, Err(TaskError::Decode { .. })),
             ArgumentPanics => is_panic("no argument"),

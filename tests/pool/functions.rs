@@ -32,7 +32,7 @@ fn length(bytes: Vec<u8>) -> usize {
     bytes.len()
 }
 
-/// An order ends with: the function's number, the first call's, how many calls, no segments, that arguments follow, how many
+/// An order ends with: the function's number, the first call's, how many calls, that arguments follow, no segments, how many
 /// bytes of them, and these; here a byte for each of the first six.
 #[test]
 fn a_number_that_nobody_handed_out_is_a_tasks_end() {
@@ -42,7 +42,7 @@ fn a_number_that_nobody_handed_out_is_a_tasks_end() {
         let busy = pool.apply_async(|stage: Stage| stage.wait_for(1), (&stage,));
         let marker: Vec<u8> = (0..40).map(|n| n ^ number).collect();
         let task = pool.apply_async(length, (&marker,));
-        let mut order = vec![1, 0, 1, 0, 1, 41, 40]; // the first is the second function that the pool was given
+        let mut order = vec![1, 0, 1, 1, 0, 41, 40]; // the first is the second function that the pool was given
         order.extend(&marker);
         let places = find_shared(&order);
         assert_eq!(places.len(), 1, "orders look different from what this test takes them for");

@@ -133,3 +133,23 @@ fn a_future_is_ready_when_its_callbacks_have_run() {
         assert_eq!(seen.load(SeqCst), 1);
     }
 }
+
+/// Its task is dropped and nobody polls it again: it is not kept beyond the task's end, nor beyond the pool's.
+#[test]
+fn the_waker_of_a_future_left_behind_is_let_go() {
+    let _watchdog = watchdog();
+    for ends_first in [true, false] {
+        let (pool, stage, waker) = (Pool::new(1).unwrap(), Stage::new(), Awakened::new());
+        let mut task = pool.apply_async(wait_for, (&stage,));
+        assert!(poll(&mut task, &waker).is_pending());
+        drop(task);
+        assert_eq!(waker.times.load(SeqCst), 0);
+        if ends_first {
+            stage.advance();
+            pool.join();
+        }
+        drop(pool);
+        assert_eq!(Arc::strong_count(&waker), 1);
+        assert!(waker.times.load(SeqCst) <= 1);
+    }
+}

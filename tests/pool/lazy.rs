@@ -174,5 +174,5 @@ fn one_of_a_closed_pool_says_so_once() {
     let pool = Pool::new(1).unwrap();
     pool.close();
     let outcomes: Vec<_> = pool.imap(square, 0..).collect();
-    assert!(matches!(&outcomes[..], [Err(TaskError::NotRun { .. })]), "{outcomes:?}");
+    assert_eq!(outcomes, [Err(TaskError::Closed)]);
 }

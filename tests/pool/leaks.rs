@@ -1,10 +1,12 @@
 //! What pools and workers leave behind in the process: nothing.
 
+use std::cell::Cell;
 use std::fs;
 use std::thread;
 
 use crossproc::{Pool, Process, TaskError, active_children};
 
+use crate::common::locking::Stage;
 use crate::common::watchdog;
 
 /// Open files and threads of this process.
@@ -13,26 +15,26 @@ fn counts() -> (usize, usize) {
     (entries("/proc/self/fd"), entries("/proc/self/task"))
 }
 
-/// Does `work` until nothing is new to it, then again and again; waits until there is no more than there was in between, as
-/// threads of pools end when they see to it.
+/// The names of this process's threads.
+fn threads() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok()).collect()
+}
+
+/// Does `work` until nothing is new to it, then again and again: there is no more than there was in between.
 fn leaves_nothing(times: u32, work: fn()) {
-    (0..3).for_each(|_| work());
-    let settled = || loop {
-        let before = counts();
-        (0..1_000).for_each(|_| thread::yield_now());
-        if counts() == before {
-            return before;
+    // Threads of pools end when they see to it. What stays, as it belongs to no pool, is the one that starts daemons.
+    let settled = || {
+        let is_pools = |name: &String| name.starts_with("crossproc-") && !name.starts_with("crossproc-spawn");
+        while threads().iter().any(is_pools) || !active_children().is_empty() {
+            thread::yield_now();
         }
+        counts()
     };
-    let (files, threads) = settled();
+    (0..3).for_each(|_| work());
+    let before = settled();
     (0..times).for_each(|_| work());
-    loop {
-        let (files_now, threads_now) = counts();
-        if files_now <= files && threads_now <= threads && active_children().is_empty() {
-            return;
-        }
-        thread::yield_now();
-    }
+    assert_eq!(settled(), before);
 }
 
 fn use_a_pool() {
@@ -64,13 +66,50 @@ fn replace_workers(times: u64) {
             assert!(is_right, "{n}");
         }
     };
+    // While each of two workers is at a task, none of them is missing; one before them may not be buried yet.
+    let while_both_work = |is_seen: &dyn Fn() -> bool| {
+        let stage = Stage::new();
+        let tasks = [0; 2].map(|_| pool.apply_async(hold, (&stage,)));
+        stage.wait_for(2);
+        while !is_seen() {
+            thread::yield_now();
+        }
+        stage.advance();
+        assert!(tasks.into_iter().all(|task| task.get() == Ok(())));
+    };
     round(20);
-    let (files, threads) = counts();
+    let before = Cell::new((0, 0));
+    while_both_work(&|| {
+        before.set(counts());
+        true
+    });
     round(times);
-    // A worker that has just been replaced may not be buried yet, nor the new one have said that it is ready.
-    while counts().0 > files || counts().1 > threads {
-        thread::yield_now();
-    }
+    while_both_work(&|| {
+        let ((files, threads), (files_now, threads_now)) = (before.get(), counts());
+        files_now <= files && threads_now <= threads
+    });
+}
+
+fn hold(stage: Stage) {
+    stage.advance();
+    stage.wait_for(3);
+}
+
+/// What a long result took of a worker's memory it does not keep.
+#[test]
+fn workers_keep_no_room_for_long_results() {
+    let _watchdog = watchdog();
+    const LONG: u64 = 64 << 20;
+    let used = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    };
+    let pool = Pool::new(1).unwrap();
+    let before = pool.apply(used, ()).unwrap();
+    assert_eq!(pool.apply(|| vec![7_u8; LONG as usize], ()).unwrap().len() as u64, LONG);
+    let grown = pool.apply(used, ()).unwrap().saturating_sub(before);
+    assert!(grown < LONG / 4, "{grown} bytes more than before");
 }
 
 #[test]

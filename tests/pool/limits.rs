@@ -2,12 +2,13 @@
 
 use std::process;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossproc::{Exit, Pool, Process, Progress, RawArray, RawValue, TaskError};
 
-use crate::common::locking::Stage;
+use crate::common::locking::{Stage, state_of};
 use crate::common::watchdog;
 
 fn square(n: u64) -> u64 {
@@ -31,7 +32,7 @@ fn a_task_is_never_out_of_time_early_and_is_not_tried_again() {
         park();
     };
     let start = Instant::now();
-    assert_eq!(pool.apply(hang, (&runs,)), Err(TaskError::TimedOut));
+    assert_eq!(pool.apply(hang, (&runs,)), Err(TaskError::TimedOut { task: 0 }));
     assert!(start.elapsed() >= limit);
     assert_eq!(runs.load(SeqCst), 1);
     assert_eq!((pool.progress().done(), pool.progress().failed()), (1, 1));
@@ -45,7 +46,7 @@ fn who_waits_does_not_run_out_of_time() {
     let pool = Pool::builder().workers(1).task_timeout(limit).start().unwrap();
     let hanging = [0; 2].map(|_| pool.apply_async(park, ()));
     let patient = pool.apply_async(square, (3,));
-    assert_eq!(hanging.map(|task| task.get()), [Err(TaskError::TimedOut), Err(TaskError::TimedOut)]);
+    assert_eq!(hanging.map(|task| task.get()), [0, 0].map(|task| Err(TaskError::TimedOut { task })));
     assert_eq!(patient.get(), Ok(9));
 }
 
@@ -69,7 +70,7 @@ fn each_task_has_as_many_tries_as_it_may() {
         let outcomes: Vec<_> = pool.chunk(chunk).imap(one, items).collect();
         for (n, outcome) in outcomes.iter().enumerate() {
             let is_right = match n {
-                2 => matches!(outcome, Err(TaskError::WorkerDied { exit: Exit::Signal(libc::SIGABRT), .. })),
+                2 => matches!(outcome, Err(TaskError::WorkerDied { exit: Exit::Signal(libc::SIGABRT), task: 2, .. })),
                 _ => *outcome == Ok(n),
             };
             assert!(is_right, "{n} by {chunk}: {outcome:?}");
@@ -110,8 +111,11 @@ fn whoever_submits_more_than_may_wait_waits() {
     let (pool, stage) = (Pool::builder().workers(1).queue_bound(BOUND as usize).start().unwrap(), Stage::new());
     let busy = pool.apply_async(|stage: Stage| stage.wait_for(1), (&stage,));
     let submitted = AtomicU64::new(1);
+    let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         let submitter = scope.spawn(|| {
+            // SAFETY: has no preconditions.
+            tell.send(unsafe { libc::gettid() }.cast_unsigned()).unwrap();
             let ask = |n| {
                 let task = pool.apply_async(square, (n,));
                 submitted.fetch_add(1, SeqCst);
@@ -119,11 +123,11 @@ fn whoever_submits_more_than_may_wait_waits() {
             };
             (0..1_000).map(ask).collect::<Vec<_>>()
         });
-        while submitted.load(SeqCst) < CELLS + BOUND {
+        // Where a bound does not hold, nothing makes it sleep until it is through, and gone.
+        let submitter_number = told.recv().unwrap();
+        while submitted.load(SeqCst) < CELLS + BOUND || !matches!(state_of(submitter_number), 'S' | '?') {
             thread::yield_now();
         }
-        // A bound that did not hold would be passed in no time.
-        (0..1_000).for_each(|_| thread::yield_now());
         assert_eq!(submitted.load(SeqCst), CELLS + BOUND);
         stage.advance();
         assert!((0..).zip(submitter.join().unwrap()).all(|(n, task)| task.get() == Ok(n * n)));

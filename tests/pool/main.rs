@@ -3,9 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "cli")]
+mod bar;
 mod callback_waits;
 mod callbacks;
 mod calls;
+mod condemned;
 mod copies;
 mod deaths;
 mod descriptors;
@@ -24,6 +27,7 @@ mod limits;
 mod maps;
 mod panics;
 mod passing;
+mod replacements;
 mod tasks;
 mod workers;
 

@@ -1,6 +1,6 @@
 //! Handles in arguments and results: they arrive, and what they refer to lives as long as it should.
 
-use crossproc::{Event, Lock, Pool, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink};
+use crossproc::{Event, Lock, Pool, Process, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink};
 use serde::{Deserialize, Serialize};
 
 use crate::common::naming::TestName;
@@ -31,7 +31,7 @@ fn handles_travel_in_arguments() {
     }
 }
 
-/// More than go into one message of the socket, and more than a chunk may have.
+/// More than go into one message of the socket.
 #[test]
 fn any_number_of_handles_travels() {
     let _watchdog = watchdog();
@@ -42,6 +42,29 @@ fn any_number_of_handles_travels() {
     }
     let sum = |values: Vec<Value<u32>>| values.iter().map(Value::get).sum::<u32>();
     assert_eq!(pool.apply(sum, (&values[..200],)), Ok((0..200).sum()));
+}
+
+/// The numbers of so many go through the queue only with arguments that leave room for them.
+#[test]
+fn thousands_of_handles_travel_with_arguments_of_any_length() {
+    let _watchdog = watchdog();
+    Process::spawn(pass_thousands, ()).unwrap().join().unwrap();
+}
+
+/// In a process of its own, which may have as many descriptors as it can.
+fn pass_thousands() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one struct, which outlives the call.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: reads one struct, which outlives the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+    let pool = Pool::new(1).unwrap();
+    let values: Vec<_> = (0..3_000_u32).map(|n| Value::new(n).unwrap()).collect();
+    let look = |values: Vec<Value<u32>>, text: String| (values.iter().map(Value::get).sum::<u32>(), text.len());
+    for length in (50_000..=55_000).step_by(1_000) {
+        assert_eq!(pool.apply(look, (&values, "x".repeat(length))), Ok(((0..3_000).sum(), length)));
+    }
 }
 
 #[test]

@@ -56,6 +56,17 @@ fn a_chunk_is_no_longer_than_the_tasks_of_a_worker() {
     assert_eq!(pids.len(), 10);
 }
 
+/// What a worker may not do any more of a chunk is done by the next one.
+#[test]
+fn a_worker_ends_in_the_midst_of_a_chunk() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).max_tasks_per_worker(3).start().unwrap();
+    let mut pids = pool.chunk(2).map(|_: u32| process::id(), 0..12).unwrap();
+    pids.sort_unstable();
+    assert!(pids.chunk_by(|a, b| a == b).all(|calls| calls.len() == 3), "{pids:?}");
+    assert_eq!((pool.progress().done(), pool.progress().failed()), (12, 0));
+}
+
 /// What is on its way when a worker ends arrives.
 #[test]
 fn nothing_is_lost_between_workers() {
@@ -143,7 +154,7 @@ fn a_pool_whose_initializer_fails_is_not_started() {
 }
 
 /// Fails from the third start on.
-fn fail_later(starts: RawValue<AtomicU32>, how: u32) -> Result<(), String> {
+fn fail_later(starts: RawValue<AtomicU32>, how: usize) -> Result<(), String> {
     if starts.fetch_add(1, SeqCst) >= 2 {
         match how {
             0 => panic!("worn out"),
@@ -158,7 +169,15 @@ fn fail_later(starts: RawValue<AtomicU32>, how: u32) -> Result<(), String> {
 /// However often it is tried, it ends.
 #[test]
 fn a_pool_that_cannot_replace_its_workers_gives_up_and_says_why() {
-    for (how, reason) in [(0, "worn out"), (1, "worn out"), (2, "code 9"), (3, "signal 6")] {
+    for how in 0..4 {
+        let is_why = |source: &Error| match source {
+            Error::Process(ProcessError::Panicked { message, .. }) => how == 0 && message == "worn out",
+            Error::Process(ProcessError::Initializer { reason, .. }) => how == 1 && reason == "worn out",
+            Error::Process(ProcessError::Ended { exit, .. }) => {
+                *exit == [Exit::Code(9), Exit::Signal(libc::SIGABRT)][how - 2]
+            }
+            _ => false,
+        };
         let _watchdog = watchdog();
         let starts = RawValue::new(AtomicU32::new(0)).unwrap();
         let pool = Pool::builder().workers(2).initializer(fail_later, (&starts, how)).start().unwrap();
@@ -167,8 +186,8 @@ fn a_pool_that_cannot_replace_its_workers_gives_up_and_says_why() {
         for task in tasks {
             match task.get() {
                 Err(TaskError::WorkerDied { .. }) => died += 1,
-                Err(TaskError::NotRun { reason: said }) => {
-                    assert!(said.contains(reason), "{said}");
+                Err(TaskError::BrokenPool { failures, source }) => {
+                    assert!(failures >= 8 && is_why(&source), "{failures}: {source:?}");
                     not_run += 1;
                 }
                 other => panic!("{other:?}"),
@@ -178,7 +197,7 @@ fn a_pool_that_cannot_replace_its_workers_gives_up_and_says_why() {
         let tried = starts.load(SeqCst);
         assert!(tried <= 2 + 20, "{tried} starts: that is a storm");
         let refused = pool.apply(|| 7, ());
-        assert!(matches!(&refused, Err(TaskError::NotRun { reason: said }) if said.contains(reason)), "{refused:?}");
+        assert!(matches!(&refused, Err(TaskError::BrokenPool { source, .. }) if is_why(source)), "{refused:?}");
         pool.join();
     }
 }

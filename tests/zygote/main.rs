@@ -29,14 +29,18 @@ const TESTS: &[(&str, fn())] = tests! {
         failures_come_back
         children_are_copies_with_descriptors_of_their_own
         a_child_has_what_the_thread_that_starts_it_has
+        a_child_has_its_parents_environment_with_changes
+        a_long_environment_is_the_childs_own
+        a_child_starts_in_the_directory_asked_for
+        a_start_that_fails_leaves_no_child
         streams_go_where_they_are_sent
+        null_streams_are_empty_and_swallow
         closed_streams_are_null
         a_child_ends_as_a_program_does
-        directory_and_environment_are_those_asked_for
         children_share_no_seeds
         the_c_library_knows_the_childs_thread
         a_copy_of_a_child_is_told_apart
-        a_child_knows_itself_and_its_parent;
+        a_process_knows_itself_and_its_parent;
     life:
         children_are_nobody_elses_to_wait_for
         a_killed_parent_takes_daemons_and_zygote_along

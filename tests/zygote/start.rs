@@ -1,18 +1,17 @@
 //! What a child starts with, and what comes back from it.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Write};
 use std::mem;
 use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::thread;
 
-use crossproc::{Exit, Process, ProcessError, Stdio, Value, current, parent};
+use crossproc::{Exit, ProcessError, Stdio, Value};
 
 use crate::common::processes::forked;
+use crate::common::starting;
 use crate::facts::{Facts, children_of, descriptors, exec_number, facts};
 use crate::zygotes::{exec_is_the_default, executed, from_zygote, own_zygote};
 
@@ -123,26 +122,6 @@ pub(crate) fn a_child_has_what_the_thread_that_starts_it_has() {
     assert_eq!(from_zygote().spawn(is_nowhere, ()).unwrap().join(), Ok(true));
 }
 
-pub(crate) fn streams_go_where_they_are_sent() {
-    let echo = || {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).unwrap();
-        print!("out {text}");
-        eprint!("err {text}");
-    };
-    let (input, mut to_child) = std::io::pipe().unwrap();
-    let (from_output, output) = std::io::pipe().unwrap();
-    let (from_errors, errors) = std::io::pipe().unwrap();
-    let process = from_zygote().stdin(input).stdout(output).stderr(errors).spawn(echo, ()).unwrap();
-    to_child.write_all(b"text").unwrap();
-    drop(to_child);
-    let texts = [from_output, from_errors].map(|pipe| std::io::read_to_string(pipe).unwrap());
-    assert_eq!(texts, ["out text", "err text"]);
-    process.join().unwrap();
-    let silent = from_zygote().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    silent.spawn(|| println!("unheard"), ()).unwrap().join().unwrap();
-}
-
 /// Those of this process, as they are now, are the child's: also one that it has closed.
 pub(crate) fn closed_streams_are_null() {
     let streams = || [0, 1, 2].map(|n| std::fs::read_link(format!("/proc/self/fd/{n}")).unwrap().display().to_string());
@@ -183,14 +162,8 @@ pub(crate) fn a_child_ends_as_a_program_does() {
     assert_eq!(process.wait(), Exit::Code(0));
 }
 
-pub(crate) fn directory_and_environment_are_those_asked_for() {
-    let look = || (env::current_dir().unwrap(), env::vars().collect::<BTreeMap<_, _>>());
-    let builder = || from_zygote().current_dir("/proc").env_clear().env("A", "1").env("B", "x=y");
-    let expected = [("A", "1"), ("B", "x=y")].map(|(name, value)| (name.to_string(), value.to_string()));
-    let process = builder().spawn(look, ()).unwrap();
-    assert_eq!(process.join().unwrap(), ("/proc".into(), BTreeMap::from(expected)));
-    assert_eq!(builder().env_clear().spawn(|| env::vars().count(), ()).unwrap().join(), Ok(0));
-    // More than a packet holds; and the child may change it.
+/// More than a packet holds; and the child may change it.
+pub(crate) fn a_long_environment_is_the_childs_own() {
     let long = "x".repeat(100_000);
     let change = || {
         // SAFETY: this process has one thread.
@@ -199,14 +172,32 @@ pub(crate) fn directory_and_environment_are_those_asked_for() {
         unsafe { env::remove_var("B") };
         env::vars().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     };
-    assert_eq!(builder().env("A", &long).spawn(change, ()).unwrap().join(), Ok(100_001 + 2));
-    for directory in ["/no/where", "/dev/null", "", "nul\0"] {
-        let errors = [from_zygote(), executed(), Process::builder()]
-            .map(|builder| builder.current_dir(directory).spawn(|| (), ()).unwrap_err());
-        assert_eq!(errors[0], errors[1]);
-        assert_eq!(errors[1], errors[2]);
-    }
+    let process = from_zygote().env_clear().env("A", &long).env("B", "x=y").spawn(change, ()).unwrap();
+    assert_eq!(process.join().unwrap(), 100_001 + 2);
+}
+
+pub(crate) fn a_start_that_fails_leaves_no_child() {
+    starting::a_directory_that_cannot_be_entered_is_an_error_that_names_it(from_zygote);
     assert_eq!(children_of(std::process::id()), [own_zygote()]);
+}
+
+/// What holds for every start method.
+macro_rules! as_started_by_the_zygote {
+    ($($test:ident)*) => {
+        $(
+            pub(crate) fn $test() {
+                starting::$test(from_zygote);
+            }
+        )*
+    };
+}
+
+as_started_by_the_zygote! {
+    a_child_has_its_parents_environment_with_changes
+    a_child_starts_in_the_directory_asked_for
+    streams_go_where_they_are_sent
+    null_streams_are_empty_and_swallow
+    a_process_knows_itself_and_its_parent
 }
 
 pub(crate) fn children_share_no_seeds() {
@@ -256,19 +247,4 @@ pub(crate) fn a_copy_of_a_child_is_told_apart() {
     let value = Value::new(0).unwrap();
     assert_eq!(from_zygote().spawn(fork, (&value,)).unwrap().join(), Ok(true));
     assert_eq!(value.get(), 2);
-}
-
-pub(crate) fn a_child_knows_itself_and_its_parent() {
-    let look = || {
-        let (current, parent) = (current(), parent().unwrap());
-        (current.name().to_string(), current.pid(), current.is_daemon(), parent.pid(), parent.is_alive())
-    };
-    let process = from_zygote().name("child").daemon(true).spawn(look, ()).unwrap();
-    let pid = process.pid();
-    assert_eq!((process.name(), process.is_daemon()), ("child", true));
-    assert_eq!(process.join().unwrap(), ("child".to_string(), pid, true, std::process::id(), true));
-    let plain = from_zygote().spawn(look, ()).unwrap();
-    let expected = ("Process-2".to_string(), plain.pid(), false, std::process::id(), true);
-    assert_eq!(plain.join().unwrap(), expected);
-    assert_eq!(parent(), None);
 }

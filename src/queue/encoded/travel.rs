@@ -12,8 +12,9 @@ use super::body::{QueueBody, ledger};
 use super::ledger::{Role, Side};
 use crate::error::Result;
 use crate::segment::Segment;
-use crate::segment::handle::{self, Wire};
+use crate::segment::handle::Wire;
 use crate::segment::place::Placed;
+use crate::segment::transfer;
 use crate::sys::fork;
 
 /// With whom a queue ends.
@@ -127,7 +128,7 @@ struct QueueWire {
 impl<T: Serialize + DeserializeOwned> Serialize for Queue<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let role = self.presence.role;
-        let stowed = handle::stow(|outgoing| {
+        let stowed = transfer::stow(|outgoing| {
             let wire = outgoing.handle(self.placed.segment(), self.placed.offset())?;
             let mut flight = None;
             if self.presence.is_entered() {
@@ -145,7 +146,7 @@ impl<T: Serialize + DeserializeOwned> Serialize for Queue<T> {
 impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for Queue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let QueueWire { wire, role, flight } = QueueWire::deserialize(deserializer)?;
-        handle::take_out(|incoming| {
+        transfer::take_out(|incoming| {
             let segment = incoming.segment(&wire)?;
             let queue = Self::place(Arc::clone(&segment), wire.offset, role)?.entered()?;
             if let Some(flight) = flight {

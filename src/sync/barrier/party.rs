@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Barrier;
 use crate::error::Result;
-use crate::segment::handle::{self, Wire};
+use crate::segment::handle::Wire;
+use crate::segment::transfer;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::fork;
 use crate::word::PeerId;
@@ -89,7 +90,7 @@ struct BarrierWire {
 /// Only within a transfer to another process.
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let stowed = handle::stow(|outgoing| {
+        let stowed = transfer::stow(|outgoing| {
             let wire = outgoing.handle(self.placed.segment(), self.placed.offset())?;
             let flight = outgoing.flight(self.placed.segment())?;
             self.meeting().enter(flight, &fork::exclude());
@@ -103,7 +104,7 @@ impl Serialize for Barrier {
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let BarrierWire { wire, flight } = BarrierWire::deserialize(deserializer)?;
-        handle::take_out(|incoming| {
+        transfer::take_out(|incoming| {
             let segment = incoming.segment(&wire)?;
             // Entered for us when that for the message ends (`word/parties.rs`, P2).
             let barrier = Barrier::attach(Arc::clone(&segment), wire.offset)?;

@@ -1,0 +1,133 @@
+//! The ends of a pool: all is done, or nothing more is.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::handle::Pool;
+use crate::error::TaskError;
+use crate::sys::clock::Deadline;
+
+/// How long the end of a pool waits for killed workers to be gone, which takes milliseconds unless the kernel is busy with them.
+/// A guess.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+impl Pool {
+    /// No new tasks: whatever is submitted from now on ends as [`TaskError::Closed`]. Workers end when there is nothing left to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Pool, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(1)?;
+    /// let task = pool.apply_async(|| 7, ());
+    /// pool.close();
+    /// assert_eq!(pool.apply(|| 8, ()), Err(TaskError::Closed));
+    /// assert_eq!(task.get()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        if !self.core.is_copied() {
+            self.core.close();
+        }
+    }
+
+    /// Closes it, and waits until all tasks are done, their callbacks have run, and the workers have ended, with all that belongs to
+    /// their exit. Results can be asked for later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let task = pool.apply_async(|| 7, ());
+    /// pool.join();
+    /// assert_eq!(task.get()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join(&self) {
+        self.join_until(Deadline::NEVER);
+    }
+
+    /// As [`join`](Self::join), for `timeout` at most (monotonic); whether all has ended. A worker that is stopped does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(1)?;
+    /// let task = pool.apply_async(std::thread::park, ());
+    /// assert!(!pool.join_timeout(Duration::from_millis(1)));
+    /// task.cancel();
+    /// assert!(pool.join_timeout(Duration::from_secs(60)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.join_until(Deadline::after(timeout))
+    }
+
+    fn join_until(&self, deadline: Deadline) -> bool {
+        if self.core.is_copied() {
+            return false;
+        }
+        self.core.close();
+        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
+        let has_ended = self.core.wait(deadline, || self.core.is_idle()) && self.core.wait(deadline, are_gone);
+        if has_ended {
+            self.core.callbacks.wait();
+        }
+        has_ended
+    }
+
+    /// Ends it at once: tasks that are not done end as [`Cancelled`](TaskError::Cancelled), and the workers are killed. Returns when
+    /// they are gone. A callback may do it, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Pool, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(1)?;
+    /// let task = pool.apply_async(std::thread::park, ());
+    /// pool.terminate();
+    /// assert_eq!(task.get(), Err(TaskError::Cancelled));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn terminate(&self) {
+        if self.core.is_copied() {
+            return;
+        }
+        self.core.end(&TaskError::Cancelled);
+        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
+        self.core.wait(Deadline::after(LAST_WAIT), are_gone);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let threads = std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if self.core.is_copied() {
+            // They are not in this process, and their handles would be closed.
+            std::mem::forget(threads);
+            return;
+        }
+        self.terminate();
+        // They see the end for themselves; none of them is waited for, as the keeper may be.
+        drop(threads);
+    }
+}
