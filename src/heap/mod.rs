@@ -11,6 +11,7 @@
 pub(crate) mod body;
 mod buddy;
 pub(crate) mod bytes;
+mod late;
 pub(crate) mod object;
 pub(crate) mod row;
 pub(crate) mod sweep;
