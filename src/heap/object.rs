@@ -268,6 +268,11 @@ impl Transaction<'_> {
         self.throw_away(at)
     }
 
+    /// Empties an object that has been taken apart.
+    pub(super) fn forget_words(&mut self, object: Object) -> Result<()> {
+        (OWN..WORDS as u64).try_for_each(|word| self.store(object.at + word, 0))
+    }
+
     /// The first piece of garbage is nothing but its own words any more.
     pub(super) fn bury(&mut self, at: At) -> Result<()> {
         let next = self.load(at.wrapping_add(NEXT))?;

@@ -256,7 +256,14 @@ impl Transaction<'_> {
     pub(crate) fn clear_row(&mut self, row: Object) -> Result<()> {
         self.use_reserve();
         self.check(row, Shape::Row)?;
-        self.throw_away_words(row, Shape::Row)
+        match self.throw_away_words(row, Shape::Row) {
+            // No room for what would be taken apart later: it is done here, as far as one step can.
+            Err(Error::NoSpace { .. }) => {
+                while !take_apart(self, row)? {}
+                self.forget_words(row)
+            }
+            thrown => thrown,
+        }
     }
 }
 

@@ -331,7 +331,14 @@ impl Transaction<'_> {
     pub(crate) fn clear_table(&mut self, table: Object) -> Result<()> {
         self.use_reserve();
         self.check(table, Shape::Table)?;
-        self.throw_away_words(table, Shape::Table)
+        match self.throw_away_words(table, Shape::Table) {
+            // No room for what would be taken apart later: it is done here, as far as one step can.
+            Err(Error::NoSpace { .. }) => {
+                while !take_apart(self, table)? {}
+                self.forget_words(table)
+            }
+            thrown => thrown,
+        }
     }
 }
 

@@ -351,6 +351,50 @@ fn who_is_killed_clearing_has_cleared_or_not() {
     );
 }
 
+/// T4: whoever is killed while it puts back what a killed one was at leaves the same to do.
+#[test]
+fn who_is_killed_recovering_leaves_the_same_to_do() {
+    let change = |heap: &Heap, table: Object, row: Object| {
+        heap.transact(|transaction| {
+            transaction.insert(table, &[3], &content(&[9; 100]))?;
+            transaction.remove(table, &[1])?;
+            transaction.insert_items(row, 1, &[content(b"new")])
+        })
+    };
+    let start = || {
+        let heap = heap();
+        let (table, row) = (made(&heap, Shape::Table), made(&heap, Shape::Row));
+        for number in 0..4_u8 {
+            heap.transact(|transaction| transaction.insert(table, &[number], &content(&[number; 9]))).unwrap();
+            heap.transact(|transaction| transaction.insert_items(row, 0, &[content(&[number])])).unwrap();
+        }
+        (heap, table, row)
+    };
+    let (heap, table, row) = start();
+    let before = (all(&heap, table, row), free_words(&heap));
+    change(&heap, table, row).unwrap();
+    let after = all(&heap, table, row);
+    let mut deaths = 0;
+    for stores in 0.. {
+        for again in 0.. {
+            let (heap, table, row) = start();
+            if killed_after(stores, || change(&heap, table, row)) {
+                assert!(deaths > 1_000, "only {deaths} deaths while recovering");
+                return;
+            }
+            let has_recovered = killed_after(again, || heap.transact(|_| Ok(())));
+            deaths += u64::from(!has_recovered);
+            // The next one dies, too.
+            killed_after(again / 2, || heap.transact(|_| Ok(())));
+            let found = (all(&heap, table, row), free_words(&heap));
+            assert!(found == before || found.0 == after, "killed after {stores} stores, and after {again}: {found:?}");
+            if has_recovered {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn whatever_is_scribbled_over_a_heap_is_an_error_at_worst() {
     for seed in 0..200 {

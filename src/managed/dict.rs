@@ -25,10 +25,11 @@ use crate::message::Sends;
 ///
 /// # Concurrency
 ///
-/// Each call is one step: others see all of it or nothing. Reading takes no lock, and waits for nobody but a writer that overtakes it
-/// again and again, or has been stopped. [`update`](Self::update), [`entry`](Self::entry), [`fetch_add`](Self::fetch_add) and
-/// [`compare_exchange`](Self::compare_exchange) are single steps, too; [`with`](Self::with) makes one of several. A value is encoded and
-/// decoded outside of the lock.
+/// Each call is one step: others see all of it or nothing. Reading takes no lock, unless somebody changes something of the manager just
+/// then: after a few attempts it waits for its turn, as writers do; so does reading values with handles in them, which are held.
+/// [`update`](Self::update), [`entry`](Self::entry), [`fetch_add`](Self::fetch_add) and [`compare_exchange`](Self::compare_exchange) are
+/// single steps, too; [`with`](Self::with) makes one of several. A value is encoded and decoded outside of the lock. A process that is
+/// *stopped* in the midst of a change is waited for.
 ///
 /// # Death
 ///

@@ -19,7 +19,7 @@ use crate::message::Sends;
 ///
 /// # Concurrency, death, errors
 ///
-/// As of a [`Dict`](super::Dict): each call is one step, reading takes no lock, and what a killed process was at is undone.
+/// As of a [`Dict`](super::Dict): each call is one step, and what a killed process was at is undone.
 ///
 /// # Examples
 ///

@@ -83,17 +83,26 @@ fn what_killed_processes_held_is_room_in_a_full_manager() {
     assert_eq!(list.len(), Ok(items + 20));
 }
 
-/// What has been cleared is taken apart little by little, but not too late.
+/// What has been cleared is taken apart little by little, but not too late; and to clear takes no room.
 #[test]
 fn what_was_cleared_is_room_at_once() {
     let _watchdog = watchdog();
-    let manager = Manager::with_capacity(1 << 20).unwrap();
-    let (list, other) = (manager.list::<u64>([]).unwrap(), manager.list::<Vec<u8>>([]).unwrap());
-    while list.push(7).is_ok() {}
-    list.clear().unwrap();
-    other.push(vec![1; 100_000]).unwrap();
-    other.clear().unwrap();
-    other.push(vec![1; 100_000]).unwrap();
+    let manager = Manager::with_capacity(1 << 17).unwrap();
+    let (list, dict) = (manager.list::<u64>([]).unwrap(), manager.dict::<u64, u64>().unwrap());
+    let other = manager.list::<Vec<u8>>([]).unwrap();
+    for _ in 0..2 {
+        while list.push(7).is_ok() {}
+        while dict.insert(dict.len().unwrap() as u64, 7).is_ok() {}
+        while other.push(vec![]).is_ok() {}
+        list.clear().unwrap();
+        dict.clear().unwrap();
+        other.clear().unwrap();
+        assert_eq!((list.len(), dict.len(), other.len()), (Ok(0), Ok(0), Ok(0)));
+        other.push(vec![1; 20_000]).unwrap();
+        list.push(1).unwrap();
+        dict.insert(1, 1).unwrap();
+        other.clear().unwrap();
+    }
 }
 
 #[test]
