@@ -107,7 +107,7 @@ impl Heap {
         let placed = Placed::<HeapBody>::attach(segment, offset, &type_stamp::<()>(), |_| Self::notes_layout())?;
         let (start, length) = (placed.segment().solid(), placed.segment().length());
         let bytes = (placed.length() as u64).saturating_mul(8);
-        if start.checked_add(bytes).is_none_or(|end| end > length) {
+        if start.checked_add(bytes).is_none_or(|end| end > length) || !start.is_multiple_of(8) {
             return Err(AttachError::OutOfBounds { offset: start, bytes, segment: length }.into());
         }
         Ok(Self::of(placed))
@@ -165,7 +165,7 @@ impl Heap {
     pub(super) fn word(&self, at: At) -> Result<&AtomicU64> {
         let place = (at as usize).wrapping_sub(CONTROL);
         if place < self.known() {
-            return self.blocks.all().get(place).ok_or_else(|| self.corrupted(at, 0));
+            return self.blocks.all().get(place).ok_or_else(|| corrupted(at, 0));
         }
         match self.placed.body().control.get((at as usize).wrapping_sub(1)) {
             Some(word) => Ok(word),
@@ -183,7 +183,7 @@ impl Heap {
         let end = first.and_then(|first| first.checked_add(count));
         match (first, end) {
             (Some(first), Some(end)) if end <= self.known() || self.reaches(end)? => Ok(&self.blocks.all()[first..end]),
-            _ => Err(self.corrupted(at, count as u64)),
+            _ => Err(corrupted(at, count as u64)),
         }
     }
 
@@ -215,12 +215,6 @@ impl Heap {
         self.known.fetch_max(end as usize, Relaxed);
         Ok(())
     }
-
-    /// What is there cannot be.
-    #[cold]
-    pub(crate) fn corrupted(&self, position: At, found: u64) -> Error {
-        Error::Corrupted { object: Kind::Manager, position, found }
-    }
 }
 
 /// Who changes it, and how large it is.
@@ -232,4 +226,10 @@ pub(crate) fn describe(facts: &mut Facts<'_>) -> Result<()> {
     facts.say("bytes used", bytes);
     facts.say("objects so far", objects);
     Ok(())
+}
+
+/// What is there cannot be.
+#[cold]
+pub(super) fn corrupted(position: At, found: u64) -> Error {
+    Error::Corrupted { object: Kind::Manager, position, found }
 }

@@ -12,7 +12,7 @@
 //!
 //! Source: Knowlton, "A Fast Storage Allocator" (1965).
 
-use super::body::{CONTROL, RESERVE, control};
+use super::body::{CONTROL, RESERVE, control, corrupted};
 use super::view::View;
 use super::{At, Transaction};
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ fn used_order(view: &View<'_>, payload: At) -> Result<u32> {
     let order = (head ^ USED) as u32;
     let is_block = head ^ USED == u64::from(order) && (LEAST..=MOST).contains(&order);
     let is_place = block.checked_sub(CONTROL as u64).is_some_and(|place| place.is_multiple_of(1 << order.min(MOST)));
-    if is_block && is_place { Ok(order) } else { Err(view.heap().corrupted(block, head)) }
+    if is_block && is_place { Ok(order) } else { Err(corrupted(block, head)) }
 }
 
 impl Transaction<'_> {
@@ -139,7 +139,7 @@ impl Transaction<'_> {
     fn unlink(&mut self, block: At, order: u32) -> Result<()> {
         let head = self.load(block)?;
         if head != FREE | u64::from(order) {
-            return Err(self.heap().corrupted(block, head));
+            return Err(corrupted(block, head));
         }
         let (next, before) = (self.load(block + 1)?, self.load(block + 2)?);
         if next != 0 {

@@ -1,6 +1,6 @@
 //! Bytes in words, and the objects that they refer to.
 
-use super::body::{Heap, control};
+use super::body::{Heap, control, corrupted};
 use super::object::Object;
 use super::view::View;
 use super::{At, Transaction};
@@ -100,7 +100,7 @@ impl View<'_> {
         }
         let count = self.load(list)?;
         let words = usize::try_from(count).ok().and_then(|count| count.checked_mul(2));
-        let words = self.words(list + 1, words.ok_or_else(|| self.heap().corrupted(list, count))?)?;
+        let words = self.words(list + 1, words.ok_or_else(|| corrupted(list, count))?)?;
         let mut objects = Vec::new();
         for pair in words.as_chunks::<2>().0 {
             self.step(2)?;

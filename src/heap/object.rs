@@ -179,12 +179,7 @@ impl Transaction<'_> {
             return Ok(false);
         }
         let before = self.load(place.wrapping_add(holder::BEFORE))?;
-        Ok(self.load(self.link_to(object, before))? == place)
-    }
-
-    /// Where the holder behind this one, or the first one, is noted.
-    fn link_to(&self, object: Object, before: At) -> At {
-        if before == 0 { object.at.wrapping_add(HOLDERS) } else { before.wrapping_add(holder::NEXT) }
+        Ok(self.load(link_to(object, before))? == place)
     }
 
     /// Has another peer hold what this one held; false if it does not.
@@ -206,7 +201,7 @@ impl Transaction<'_> {
         if next != 0 {
             self.store(next.wrapping_add(holder::BEFORE), before)?;
         }
-        self.store(self.link_to(hold.object, before), next)?;
+        self.store(link_to(hold.object, before), next)?;
         self.free(place);
         self.discard(hold.object.at)
     }
@@ -280,4 +275,9 @@ impl Transaction<'_> {
         self.free(at);
         Ok(())
     }
+}
+
+/// Where the holder behind this one, or the first one, is noted.
+fn link_to(object: Object, before: At) -> At {
+    if before == 0 { object.at.wrapping_add(HOLDERS) } else { before.wrapping_add(holder::NEXT) }
 }

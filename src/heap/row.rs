@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::body::Heap;
+use super::body::{Heap, corrupted};
 use super::bytes::{Buffer, Content, Seen, words_of};
 use super::object::{Object, Shape};
 use super::view::View;
@@ -50,7 +50,7 @@ fn places(view: &View<'_>, row: Object) -> Result<(At, u64)> {
 #[inline]
 fn see(view: &View<'_>, item: At, buffer: &mut Buffer) -> Result<Seen> {
     let length = view.load(item.wrapping_add(item::LENGTH))?;
-    let length = usize::try_from(length).map_err(|_| view.heap().corrupted(item, length))?;
+    let length = usize::try_from(length).map_err(|_| corrupted(item, length))?;
     view.seen(item.wrapping_add(item::BYTES), length, view.load(item.wrapping_add(item::OBJECTS))?, buffer)
 }
 

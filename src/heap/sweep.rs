@@ -1,6 +1,6 @@
 //! What is left of objects that nobody needs, and of holders that died.
 
-use super::body::{Heap, control};
+use super::body::{Heap, control, corrupted};
 use super::object::{Hold, Shape, holder};
 use super::view::View;
 use super::{Transaction, row, table};
@@ -24,7 +24,7 @@ impl Transaction<'_> {
         } else if shape == Shape::Row as u64 {
             row::take_apart(self, object)?
         } else {
-            return Err(self.heap().corrupted(object.at, shape));
+            return Err(corrupted(object.at, shape));
         };
         if is_empty { self.bury(object.at) } else { Ok(()) }
     }

@@ -12,7 +12,7 @@
 //! that the value refers to, then key and value. A slot: 0 empty, 1 was an entry, otherwise the entry's address, and above that the upper
 //! bits of its hash. An entry is in the first slot from that of its hash on that was free when it came.
 
-use super::body::Heap;
+use super::body::{Heap, corrupted};
 use super::bytes::{Buffer, Content, Seen, words_of};
 use super::object::{Object, Shape};
 use super::view::View;
@@ -233,14 +233,14 @@ impl Transaction<'_> {
             }
             index = if index + 1 == count { 0 } else { index + 1 };
         }
-        Err(self.heap().corrupted(table.at, count))
+        Err(corrupted(table.at, count))
     }
 
     /// Makes slots anew, for twice as many entries as there are.
     fn rebuild(&mut self, table: Object) -> Result<()> {
         let (old, entries) = (self.load(table.own(own::SLOTS))?, self.load(table.own(own::ENTRIES))?);
         if entries > self.heap().known() as u64 {
-            return Err(self.heap().corrupted(table.own(own::ENTRIES), entries));
+            return Err(corrupted(table.own(own::ENTRIES), entries));
         }
         let slots = self.allocate(usize::try_from(entries).unwrap_or(usize::MAX).saturating_mul(2).max(7))?;
         let count = buddy::room(self, slots)? as u64;

@@ -290,7 +290,9 @@ fn everywhere<S: PartialEq + std::fmt::Debug>(
     }
 }
 
-fn all(heap: &Heap, table: Object, row: Object) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<Vec<u8>>) {
+type All = (Vec<(Vec<u8>, Vec<u8>)>, Vec<Vec<u8>>);
+
+fn all(heap: &Heap, table: Object, row: Object) -> All {
     (entries(heap, table), items(heap, row))
 }
 
@@ -316,10 +318,7 @@ fn a_killed_replacement_is_done_or_not() {
 
 #[test]
 fn a_killed_removal_is_done_or_not() {
-    everywhere(
-        |heap, table, _| heap.transact(|transaction| transaction.remove(table, &[7])).map(drop),
-        |heap, table, row| all(heap, table, row),
-    );
+    everywhere(|heap, table, _| heap.transact(|transaction| transaction.remove(table, &[7])).map(drop), all);
 }
 
 #[test]
@@ -401,7 +400,7 @@ fn whatever_is_scribbled_over_a_heap_is_an_error_at_worst() {
         let (heap, mut random) = (heap(), Random(seed));
         let (table, row) = (made(&heap, Shape::Table), made(&heap, Shape::Row));
         for number in 0..30_u8 {
-            let value = content(&vec![number; 8]);
+            let value = content(&[number; 8]);
             heap.transact(|transaction| transaction.insert(table, &[number], &value)).unwrap();
             heap.transact(|transaction| transaction.insert_items(row, 0, std::slice::from_ref(&value))).unwrap();
         }

@@ -95,20 +95,20 @@ impl Heap {
         for note in self.notes()[..2 * noted].rchunks(2) {
             // An address where nothing is, is nothing that was changed.
             if let (Ok(word), old) = (self.word(note[0].load(Relaxed)), note[1].load(Relaxed)) {
-                self.put(word, old);
+                put(word, old);
             }
         }
-        self.put(self.control(control::NOTED), 0);
+        put(self.control(control::NOTED), 0);
     }
+}
 
-    /// Every change of shared memory by a transaction.
-    #[inline]
-    fn put(&self, word: &AtomicU64, value: u64) {
-        #[cfg(test)]
-        super::tests::count_down();
-        word.store(value, Relaxed);
-        fence(Release);
-    }
+/// Every change of shared memory by a transaction.
+#[inline]
+fn put(word: &AtomicU64, value: u64) {
+    #[cfg(test)]
+    super::tests::count_down();
+    word.store(value, Relaxed);
+    fence(Release);
 }
 
 impl<'h> Transaction<'h> {
@@ -135,7 +135,7 @@ impl<'h> Transaction<'h> {
             Some(noted) => Ok(noted),
             None => {
                 let sequence = self.heap.control(control::SEQUENCE);
-                self.heap.put(sequence, sequence.load(Relaxed).wrapping_add(1));
+                put(sequence, sequence.load(Relaxed).wrapping_add(1));
                 crash_point!("heap.begun");
                 self.noted = Some(0);
                 Ok(0)
@@ -150,19 +150,19 @@ impl<'h> Transaction<'h> {
         let Some(note) = heap.notes().get(2 * noted..2 * noted + 2) else {
             return Err(Error::NoSpace { needed: NOTES as u64 + 1, available: NOTES as u64 });
         };
-        heap.put(&note[0], at);
-        heap.put(&note[1], word.load(Relaxed));
-        heap.put(heap.control(control::NOTED), noted as u64 + 1); // T2
+        put(&note[0], at);
+        put(&note[1], word.load(Relaxed));
+        put(heap.control(control::NOTED), noted as u64 + 1); // T2
         self.noted = Some(noted + 1);
         crash_point!("heap.noted");
-        heap.put(word, value);
+        put(word, value);
         Ok(())
     }
 
     /// Fills a word of a block that this transaction has allocated.
     pub(crate) fn fill(&mut self, at: At, value: u64) -> Result<()> {
         self.begin()?;
-        self.heap.put(self.heap.word(at)?, value);
+        put(self.heap.word(at)?, value);
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl<'h> Transaction<'h> {
             self.noted = None;
             crash_point!("heap.ending");
             let heap = self.heap;
-            heap.put(heap.control(control::NOTED), 0);
+            put(heap.control(control::NOTED), 0);
             crash_point!("heap.ended");
             self.make_even();
         }

@@ -11,7 +11,7 @@
 use std::cell::Cell;
 
 use super::At;
-use super::body::{Heap, control};
+use super::body::{Heap, control, corrupted};
 use crate::error::{Error, Kind, Result};
 use crate::sys::atomic::{
     AtomicU64,
@@ -68,7 +68,7 @@ impl<'h> View<'h> {
         }
         // Nothing is looked at twice, but for heads of what is copied.
         if after > 2 * self.heap.known() as u64 {
-            return Err(self.heap.corrupted(0, after));
+            return Err(corrupted(0, after));
         }
         if self.is_whole() { Ok(()) } else { Err(Error::Held { object: Kind::Manager }) }
     }
@@ -76,7 +76,7 @@ impl<'h> View<'h> {
     /// Whether all that was copied so far was there at once (V1).
     #[inline]
     fn is_whole(&self) -> bool {
-        fence(Acquire); // pairs with the fence in `Heap::put`
+        fence(Acquire); // pairs with the fence in `put`
         self.sequence.is_none_or(|sequence| self.heap.control(control::SEQUENCE).load(Relaxed) == sequence)
     }
 }

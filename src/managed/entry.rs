@@ -4,6 +4,8 @@ use serde::de::DeserializeOwned;
 use super::Dict;
 use crate::error::Result;
 
+type Modify<'d, V> = Box<dyn FnMut(&mut V) + 'd>;
+
 /// The place of a key in a [`Dict`], from [`Dict::entry`].
 ///
 /// What is said of it happens in one step, by [`or_insert`](Self::or_insert) and its kind.
@@ -11,7 +13,7 @@ use crate::error::Result;
 pub struct Entry<'d, K, V> {
     dict: &'d Dict<K, V>,
     key: Vec<u8>,
-    modify: Option<Box<dyn FnMut(&mut V) + 'd>>,
+    modify: Option<Modify<'d, V>>,
 }
 
 impl<'d, K, V> Entry<'d, K, V>

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod breaks;
 mod counting;
 mod handles;
 mod kills;
