@@ -14,11 +14,11 @@ use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::spin::Spin;
 use crate::word::lock::LockWord;
 
-/// | offset | size | field   | meaning                                                                   |
-/// |--------|------|---------|---------------------------------------------------------------------------|
-/// | 0      | 8    | lock    | whose turn it is to change anything: `word/lock.rs`                       |
-/// | 8      | 1016 | control | 0-2: see [`control`]; 3-: the first free block of each order, `buddy.rs`  |
-/// | 1024   |      |         | the old values of words that are being changed: `transaction.rs`          |
+/// | offset | size | field   | meaning                                                                       |
+/// |--------|------|---------|-------------------------------------------------------------------------------|
+/// | 0      | 8    | lock    | whose turn it is to change anything: `word/lock.rs`                           |
+/// | 8      | 1016 | control | 1-9: see [`control`]; 16-: the first free block of each order, `buddy.rs`     |
+/// | 1024   |      |         | the old values of words that are being changed: `transaction.rs`              |
 ///
 /// Behind the object, in memory on demand: the blocks.
 #[repr(C, align(64))]
@@ -52,6 +52,8 @@ pub(super) mod control {
     pub(in crate::heap) const ROOT: At = 7;
     /// What keys are hashed with.
     pub(in crate::heap) const SEED: At = 8;
+    /// With how many objects made somebody looks for holders that have died.
+    pub(in crate::heap) const NEXT_SWEEP: At = 9;
     /// The first free block of order 0; those of the others behind it.
     pub(in crate::heap) const FREE: At = 16;
 }
@@ -64,6 +66,9 @@ unsafe impl Body for HeapBody {
     const KIND: Kind = Kind::Manager;
     const STAMP: u64 = stamp(&[size_of::<HeapBody>(), offset_of!(HeapBody, control), NOTES, FORMAT]);
 }
+
+/// Words that are kept back for emptying what is full. A guess: room for thousands of holds.
+pub(super) const RESERVE: u64 = 1 << 14;
 
 /// To be raised when blocks, objects, tables or rows are laid out otherwise.
 const FORMAT: usize = 1;
@@ -82,7 +87,7 @@ impl Heap {
     pub(crate) fn make(home: Home<'_>, capacity: u64) -> Result<Arc<Self>> {
         let too_much = || Error::NoSpace { needed: capacity, available: isize::MAX as u64 };
         let words = usize::try_from(capacity / 8).ok().filter(|&words| words <= isize::MAX as usize / 8);
-        let words = words.ok_or_else(too_much)?;
+        let words = words.and_then(|words| words.checked_add(RESERVE as usize)).ok_or_else(too_much)?;
         let bytes = 8 * words as u64;
         let placed = Placed::<HeapBody>::create_with(
             bytes,
@@ -128,7 +133,7 @@ impl Heap {
 
     /// Bytes that it may grow to.
     pub(crate) fn capacity(&self) -> u64 {
-        8 * self.blocks.all().len() as u64
+        8 * (self.blocks.all().len() as u64).saturating_sub(RESERVE)
     }
 
     /// Bytes that blocks have been made of.

@@ -12,7 +12,7 @@
 //!
 //! Source: Knowlton, "A Fast Storage Allocator" (1965).
 
-use super::body::{CONTROL, control};
+use super::body::{CONTROL, RESERVE, control};
 use super::view::View;
 use super::{At, Transaction};
 use crate::error::{Error, Result};
@@ -43,6 +43,11 @@ fn order_of(words: usize) -> Option<u32> {
 pub(super) fn room(view: &View<'_>, payload: At) -> Result<usize> {
     let order = used_order(view, payload)?;
     Ok((1 << order) - 1)
+}
+
+/// Whether so many words should stay in a block with this room, rather than go to one of their own.
+pub(super) fn fits(words: usize, room: usize) -> bool {
+    words <= room && room <= 4 * words.max(1 << LEAST)
 }
 
 fn used_order(view: &View<'_>, payload: At) -> Result<u32> {
@@ -81,9 +86,12 @@ impl Transaction<'_> {
     fn grow(&mut self, order: u32) -> Result<()> {
         let old = self.load(control::END)?;
         let end = |order: u32| old.checked_next_multiple_of(1 << order)?.checked_add(1 << order);
-        let is_possible = |end: &u64| end.saturating_mul(8) <= self.heap().capacity();
-        let end = end(order.max(GROWTH)).filter(is_possible).or_else(|| end(order));
-        let end = end.ok_or(Error::NoSpace { needed: u64::MAX, available: self.heap().capacity() })?;
+        let most = self.heap().capacity() / 8 + if self.uses_reserve() { RESERVE } else { 0 };
+        let is_possible = |end: &u64| *end <= most;
+        let end = end(order.max(GROWTH)).filter(is_possible).or_else(|| end(order).filter(is_possible));
+        let no_space =
+            || Error::NoSpace { needed: 8 * (old.saturating_add(1 << order)), available: self.heap().capacity() };
+        let end = end.ok_or_else(no_space)?;
         self.heap().back(old, end)?;
         // What lies before it is blocks, too: each the largest that may begin there (B1).
         let mut place = old;

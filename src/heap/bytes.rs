@@ -47,6 +47,9 @@ impl Buffer {
     }
 }
 
+/// The most objects that a value refers to: they are held, and dropped, in one transaction. A guess.
+const MOST_OBJECTS: usize = 1_000;
+
 /// How many words so many bytes take.
 pub(super) fn words_of(bytes: usize) -> usize {
     bytes.div_ceil(8)
@@ -128,6 +131,11 @@ impl Transaction<'_> {
     pub(super) fn keep_objects(&mut self, objects: &[Object]) -> Result<At> {
         if objects.is_empty() {
             return Ok(0);
+        }
+        if objects.len() > MOST_OBJECTS {
+            let reason =
+                format!("it has {} handles in it, and a value takes no more than {MOST_OBJECTS}", objects.len());
+            return Err(Error::Encode { what: "a value".into(), reason });
         }
         let list = self.allocate(1 + 2 * objects.len())?;
         self.fill(list, objects.len() as u64)?;

@@ -2,7 +2,7 @@
 //!
 //! A heap is a segment of words. Whoever wants to change it takes its lock, and notes the old value of each word before it stores
 //! the new one (`transaction.rs`): so what a killed process was at is put back by the next to come, and every transaction happens as a
-//! whole or not at all. Readers take no lock: a number that every transaction makes odd and then even again tells them whether what
+//! whole or not at all. Readers take no lock, unless writers keep coming between: a number that every transaction makes odd and then even again tells them whether what
 //! they have copied was whole (`view.rs`).
 //!
 //! Above that lie blocks (`buddy.rs`), objects with those who hold them (`object.rs`), and what objects are: a table of entries
@@ -11,6 +11,7 @@
 pub(crate) mod body;
 mod buddy;
 pub(crate) mod bytes;
+mod late;
 pub(crate) mod object;
 pub(crate) mod row;
 pub(crate) mod sweep;

@@ -38,6 +38,15 @@ pub(crate) struct Object {
     pub(crate) number: u64,
 }
 
+/// Who has an object held: a process, or a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    pub(crate) object: Object,
+    pub(crate) peer: PeerId,
+    /// The holder.
+    pub(crate) place: At,
+}
+
 const NUMBER: u64 = 1;
 const TYPE: u64 = 2;
 const REFERENCES: u64 = 3;
@@ -143,47 +152,63 @@ impl Transaction<'_> {
         Ok(root)
     }
 
-    /// Has `peer` hold an object; the address of the holder.
-    pub(crate) fn hold(&mut self, object: Object, peer: PeerId) -> Result<At> {
+    /// Has `peer` hold an object. This may be on the way to emptying something, and so uses what is kept back for that.
+    pub(crate) fn hold(&mut self, object: Object, peer: PeerId) -> Result<Hold> {
+        self.use_reserve();
         if self.load(object.at.wrapping_add(NUMBER))? != object.number {
             return Err(gone());
         }
         let (place, next) = (self.allocate(holder::WORDS)?, self.first_holder(object.at)?);
-        for (word, value) in [object.at, peer.get().into(), next, 0].into_iter().enumerate() {
-            self.fill(place + word as u64, value)?;
+        for (word, value) in (0..).zip([object.at, peer.get().into(), next, 0]) {
+            self.fill(place + word, value)?;
         }
         if next != 0 {
             self.store(next.wrapping_add(holder::BEFORE), place)?;
         }
         self.store(object.at + HOLDERS, place)?;
-        Ok(place)
+        Ok(Hold { object, peer, place })
+    }
+
+    /// Whether there is such a hold: what the holder says, and what its neighbour says of it.
+    fn is_held(&self, hold: Hold) -> Result<bool> {
+        let Hold { object, peer, place } = hold;
+        if self.load(place.wrapping_add(holder::OBJECT))? != object.at
+            || self.load(place.wrapping_add(holder::PEER))? != u64::from(peer.get())
+            || self.load(object.at.wrapping_add(NUMBER))? != object.number
+        {
+            return Ok(false);
+        }
+        let before = self.load(place.wrapping_add(holder::BEFORE))?;
+        Ok(self.load(self.link_to(object, before))? == place)
+    }
+
+    /// Where the holder behind this one, or the first one, is noted.
+    fn link_to(&self, object: Object, before: At) -> At {
+        if before == 0 { object.at.wrapping_add(HOLDERS) } else { before.wrapping_add(holder::NEXT) }
     }
 
     /// Has another peer hold what this one held; false if it does not.
-    pub(crate) fn pass(&mut self, place: At, object: Object, from: PeerId, to: PeerId) -> Result<bool> {
-        let held = self.load(place.wrapping_add(holder::OBJECT))? == object.at
-            && self.load(place.wrapping_add(holder::PEER))? == u64::from(from.get())
-            && self.load(object.at.wrapping_add(NUMBER))? == object.number;
-        if held {
-            self.store(place + holder::PEER, to.get().into())?;
+    pub(crate) fn pass(&mut self, hold: Hold, to: PeerId) -> Result<bool> {
+        let is_held = self.is_held(hold)?;
+        if is_held {
+            self.store(hold.place + holder::PEER, to.get().into())?;
         }
-        Ok(held)
+        Ok(is_held)
     }
 
-    /// A holder holds no more.
-    pub(crate) fn let_go(&mut self, place: At) -> Result<()> {
-        let object = self.load(place.wrapping_add(holder::OBJECT))?;
+    /// Ends a hold, if there is one.
+    pub(crate) fn let_go(&mut self, hold: Hold) -> Result<()> {
+        if !self.is_held(hold)? {
+            return Ok(());
+        }
+        let place = hold.place;
         let (next, before) = (self.load(place + holder::NEXT)?, self.load(place + holder::BEFORE)?);
         if next != 0 {
             self.store(next.wrapping_add(holder::BEFORE), before)?;
         }
-        let word = if before == 0 { object.wrapping_add(HOLDERS) } else { before.wrapping_add(holder::NEXT) };
-        if self.load(word)? != place {
-            return Err(self.heap().corrupted(word, place));
-        }
-        self.store(word, next)?;
+        self.store(self.link_to(hold.object, before), next)?;
         self.free(place);
-        self.discard(object)
+        self.discard(hold.object.at)
     }
 
     /// One value more refers to the object.

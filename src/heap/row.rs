@@ -126,7 +126,7 @@ impl Transaction<'_> {
         let place = first.wrapping_add(index);
         let item = self.load(place)?;
         let words = words_of(content.bytes.len());
-        if words <= SHORT && item::BYTES as usize + words <= buddy::room(self, item)? {
+        if words <= SHORT && buddy::fits(item::BYTES as usize + words, buddy::room(self, item)?) {
             let old = self.load(item + item::OBJECTS)?;
             let objects = self.keep_objects(&content.objects)?;
             if objects != old {
@@ -203,6 +203,7 @@ impl Transaction<'_> {
 
     /// Takes out the item at a place; the caller has to hold its objects if it wants them.
     pub(crate) fn remove_item(&mut self, row: Object, index: u64) -> Result<Content> {
+        self.use_reserve();
         let (first, count) = places(self, row)?;
         if index >= count {
             return Err(out_of_range(index, count));
@@ -253,6 +254,7 @@ impl Transaction<'_> {
 
     /// Takes all items out.
     pub(crate) fn clear_row(&mut self, row: Object) -> Result<()> {
+        self.use_reserve();
         self.check(row, Shape::Row)?;
         match self.throw_away_words(row, Shape::Row) {
             // No room for what would be taken apart later: it is done here, as far as one step can.

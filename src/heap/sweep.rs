@@ -1,13 +1,18 @@
 //! What is left of objects that nobody needs, and of holders that died.
 
 use super::body::{Heap, control};
-use super::object::{Shape, holder};
-use super::{At, Transaction, row, table};
+use super::object::{Hold, Shape, holder};
+use super::view::View;
+use super::{Transaction, row, table};
 use crate::error::Result;
+use crate::segment::Segment;
 use crate::sys::atomic::Ordering::Relaxed;
 
-/// After so many new objects somebody looks for holders that have died. A guess.
+/// After no fewer new objects somebody looks for holders that have died. A guess.
 const INTERVAL: u64 = 64;
+
+/// How many holds are let go at once. A guess.
+const SOME: usize = 64;
 
 impl Transaction<'_> {
     /// Takes the next piece off the first object that is garbage.
@@ -26,64 +31,52 @@ impl Transaction<'_> {
 }
 
 impl Heap {
-    /// Lets go what dead processes and lost messages held, if it is time to look.
+    /// Lets go what dead processes and lost messages held, if it is time to look: when twice as many objects may be there as the last
+    /// time, so that an object costs a look at a few.
     pub(crate) fn sweep_now_and_then(&self) -> Result<()> {
-        if self.control(control::OBJECTS).load(Relaxed).is_multiple_of(INTERVAL) { self.sweep() } else { Ok(()) }
+        let made = self.control(control::OBJECTS).load(Relaxed);
+        if made < self.control(control::NEXT_SWEEP).load(Relaxed) { Ok(()) } else { self.sweep() }
     }
 
     /// Lets go what dead processes and lost messages held.
     pub(crate) fn sweep(&self) -> Result<()> {
-        let liveness = self.segment().liveness();
-        let holders = self.read(|view| {
-            view.begin_search();
-            let mut holders: Vec<(u32, At)> = Vec::new();
-            let mut object = view.load(control::FIRST)?;
-            while object != 0 {
-                view.step(1)?;
-                let mut place = view.first_holder(object)?;
-                while place != 0 {
-                    view.step(1)?;
-                    holders.push((view.load(place.wrapping_add(holder::PEER))? as u32, place));
-                    place = view.load(place.wrapping_add(holder::NEXT))?;
-                }
-                object = view.next_of(object)?;
-            }
-            Ok(holders)
-        })?;
-        let mut peers: Vec<u32> = holders.iter().map(|(peer, _)| *peer).collect();
+        let (objects, mut holds) = self.read(|view| view.holds(self.segment()))?;
+        let mut peers: Vec<_> = holds.iter().map(|hold| hold.peer.get()).collect();
         peers.sort_unstable();
         peers.dedup();
-        peers.retain(|peer| self.segment().identity_of(*peer).is_some() && liveness.is_dead(*peer));
-        for (peer, place) in holders.into_iter().filter(|(peer, _)| peers.contains(peer)) {
-            self.transact(|transaction| {
-                // Another may have been faster; what is there now is somebody else's.
-                let is_there =
-                    transaction.is_holder(place)? && transaction.load(place + holder::PEER)? == u64::from(peer);
-                if is_there { transaction.let_go(place) } else { Ok(()) }
-            })?;
+        peers.retain(|peer| self.segment().liveness().is_dead(*peer));
+        holds.retain(|hold| peers.contains(&hold.peer.get()));
+        for some in holds.chunks(SOME) {
+            self.transact_once(|transaction| some.iter().try_for_each(|hold| transaction.let_go(*hold)))?;
         }
-        Ok(())
+        self.transact_once(|transaction| {
+            let made = transaction.load(control::OBJECTS)?;
+            transaction.store(control::NEXT_SWEEP, made.saturating_add(INTERVAL.max(objects)))
+        })
     }
 }
 
-impl Transaction<'_> {
-    /// Whether a holder is there: its object has it in its list.
-    fn is_holder(&self, place: At) -> Result<bool> {
-        let Ok(object) = self.load(place.wrapping_add(holder::OBJECT)) else { return Ok(false) };
+impl View<'_> {
+    /// How many objects are in use, and who holds them.
+    fn holds(&self, segment: &Segment) -> Result<(u64, Vec<Hold>)> {
         self.begin_search();
-        let mut object_at = self.load(control::FIRST)?;
-        while object_at != 0 && object_at != object {
-            self.step(1)?;
-            object_at = self.next_of(object_at)?;
+        let (mut objects, mut holds) = (0, Vec::new());
+        let mut at = self.load(control::FIRST)?;
+        while at != 0 {
+            self.step(2)?;
+            objects += 1;
+            let object = self.object_at(at)?;
+            let mut place = self.first_holder(at)?;
+            while place != 0 {
+                self.step(2)?;
+                let peer = self.load(place.wrapping_add(holder::PEER))?;
+                if let Some(peer) = u32::try_from(peer).ok().and_then(|peer| segment.identity_of(peer)) {
+                    holds.push(Hold { object, peer, place });
+                }
+                place = self.load(place.wrapping_add(holder::NEXT))?;
+            }
+            at = self.next_of(at)?;
         }
-        if object_at == 0 {
-            return Ok(false);
-        }
-        let mut found = self.first_holder(object)?;
-        while found != 0 && found != place {
-            self.step(1)?;
-            found = self.load(found.wrapping_add(holder::NEXT))?;
-        }
-        Ok(found == place)
+        Ok((objects, holds))
     }
 }

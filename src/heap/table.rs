@@ -273,7 +273,7 @@ impl Transaction<'_> {
         let (words, room) = (words_of(value.bytes.len()), buddy::room(self, entry)?);
         let start = entry::KEY as usize + words_of(key.len());
         let old = self.load(entry + entry::OBJECTS)?;
-        if words <= SHORT && start + words <= room {
+        if words <= SHORT && buddy::fits(start + words, room) {
             let objects = self.keep_objects(&value.objects)?;
             if objects != old {
                 self.store(entry + entry::OBJECTS, objects)?;
@@ -304,6 +304,7 @@ impl Transaction<'_> {
 
     /// Takes an entry out; its value, whose objects the caller has to hold if it wants them.
     pub(crate) fn remove(&mut self, table: Object, key: &[u8]) -> Result<Option<Content>> {
+        self.use_reserve();
         self.check(table, Shape::Table)?;
         let hash = self.heap().hash(key);
         let Some(Found { slot, entry }) = find(self, table, hash, key)? else { return Ok(None) };
@@ -328,6 +329,7 @@ impl Transaction<'_> {
 
     /// Takes all entries out.
     pub(crate) fn clear_table(&mut self, table: Object) -> Result<()> {
+        self.use_reserve();
         self.check(table, Shape::Table)?;
         match self.throw_away_words(table, Shape::Table) {
             // No room for what would be taken apart later: it is done here, as far as one step can.

@@ -197,16 +197,17 @@ fn an_object_lives_as_long_as_somebody_refers_to_it() {
     let heap = heap();
     let me = heap.segment().me().unwrap();
     let outer = made(&heap, Shape::Table);
-    let (inner, holder) = heap
+    let hold = heap
         .transact(|transaction| {
             let inner = transaction.make(Shape::Table, 7)?;
-            Ok((inner, transaction.hold(inner, me)?))
+            transaction.hold(inner, me)
         })
         .unwrap();
+    let inner = hold.object;
     let value = Content { bytes: b"inner".to_vec(), objects: vec![inner] };
     heap.transact(|transaction| transaction.insert(outer, b"a", &value)).unwrap();
     heap.transact(|transaction| transaction.insert(outer, b"b", &value)).unwrap();
-    heap.transact(|transaction| transaction.let_go(holder)).unwrap();
+    heap.transact(|transaction| transaction.let_go(hold)).unwrap();
     heap.transact(|transaction| transaction.insert(inner, b"key", &content(b"value"))).unwrap();
     heap.transact(|transaction| transaction.remove(outer, b"a")).unwrap();
     assert_eq!(get(&heap, inner, b"key"), Some(content(b"value")));

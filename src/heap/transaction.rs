@@ -33,6 +33,10 @@ pub(crate) struct Transaction<'h> {
     noted: Option<usize>,
     /// Blocks that are free at the end.
     freed: Vec<At>,
+    /// What makes room may use what is kept back for that.
+    uses_reserve: bool,
+    /// Why it cannot come to its end: something was done by halves.
+    failed: Option<Error>,
 }
 
 /// How much is done towards taking garbage apart behind each transaction that leaves some. A guess.
@@ -111,7 +115,15 @@ impl<'h> Transaction<'h> {
     fn new(heap: &'h Heap) -> Result<Self> {
         let turn = heap.acquire()?;
         heap.recover();
-        Ok(Transaction { heap, view: View::locked(heap), turn, noted: None, freed: Vec::new() })
+        Ok(Transaction {
+            heap,
+            view: View::locked(heap),
+            turn,
+            noted: None,
+            freed: Vec::new(),
+            uses_reserve: false,
+            failed: None,
+        })
     }
 
     /// Says that there will be changes (V1); how many words have been noted.
@@ -154,13 +166,34 @@ impl<'h> Transaction<'h> {
         Ok(())
     }
 
+    /// From now on it may use what is kept back for making room.
+    pub(super) fn use_reserve(&mut self) {
+        self.uses_reserve = true;
+    }
+
+    pub(super) fn uses_reserve(&self) -> bool {
+        self.uses_reserve
+    }
+
+    /// Does one of several things. One that fails may have been done by halves: then nothing of all comes to its end.
+    pub(crate) fn one_of_several<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let result = work(self);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
     /// Has the block of this payload free at the end (T5).
     pub(crate) fn free(&mut self, payload: At) {
         self.freed.push(payload);
     }
 
     /// Makes what was changed so far final (T3). What follows is another transaction.
-    fn end(&mut self) -> Result<()> {
+    pub(super) fn end(&mut self) -> Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         while let Some(payload) = self.freed.pop() {
             self.release(payload)?;
         }
@@ -192,7 +225,7 @@ impl<'h> Transaction<'h> {
     }
 
     /// Puts back what was changed since the last end. In a forked copy of the process that changed it, nothing.
-    fn undo(&mut self) {
+    pub(super) fn undo(&mut self) {
         self.freed.clear();
         if let Some(noted) = self.noted.take()
             && self.turn.is_ours()
@@ -223,5 +256,6 @@ impl Drop for Transaction<'_> {
             return;
         }
         self.undo();
+        self.let_go_late();
     }
 }

@@ -1,5 +1,6 @@
 //! Keys and values as bytes.
 
+use std::mem;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::held::{hold_all, loading, storing};
 use crate::error::{Error, Result};
 use crate::heap::bytes::{Buffer, Content, Seen};
-use crate::heap::object::Object;
-use crate::heap::{At, Heap, Transaction};
+use crate::heap::object::Hold;
+use crate::heap::{Heap, Transaction};
 use crate::message::codec;
 use crate::segment::transfer::Alone;
 
@@ -45,10 +46,17 @@ pub(super) fn decode_key<K: DeserializeOwned>(bytes: &[u8]) -> Result<K> {
     codec::decode(KEY, bytes)
 }
 
-/// A value, and what holds the objects that it refers to until it is decoded.
+/// A value, and what holds the objects that it refers to until it is decoded. Within a transaction, which may not come to its end:
+/// then there are no holds, and nothing is to be let go.
 pub(super) struct Taken {
     content: Content,
-    holds: Vec<(Object, At)>,
+    holds: Vec<Hold>,
+}
+
+/// The same behind the transaction: what is not decoded is let go.
+pub(super) struct Kept<'h> {
+    heap: &'h Arc<Heap>,
+    taken: Taken,
 }
 
 impl Taken {
@@ -62,6 +70,11 @@ impl Taken {
         content.objects.is_empty().then(|| Taken { content, holds: Vec::new() })
     }
 
+    /// The transaction has come to its end.
+    pub(super) fn keep(self, heap: &Arc<Heap>) -> Kept<'_> {
+        Kept { heap, taken: self }
+    }
+
     /// What was seen, if it refers to nothing.
     #[inline]
     pub(super) fn decode_seen<V: DeserializeOwned>(seen: &Seen, buffer: &Buffer) -> Option<Result<V>> {
@@ -71,21 +84,32 @@ impl Taken {
         }
     }
 
-    /// In the midst of a transaction, where nothing can be held: it may not come to its end.
-    pub(super) fn in_midst(content: Content) -> Self {
-        Taken { content, holds: Vec::new() }
+    /// In the midst of a transaction, where nothing can be held.
+    pub(super) fn decode_in_midst<V: DeserializeOwned>(heap: &Arc<Heap>, content: &Content) -> Result<V> {
+        if content.objects.is_empty() {
+            return codec::decode(VALUE, &content.bytes);
+        }
+        loading(heap, Vec::new(), || codec::decode(VALUE, &content.bytes))
     }
+}
 
+impl Kept<'_> {
     /// What stands before the rest of it, and refers to nothing.
     pub(super) fn head<H: DeserializeOwned>(&self) -> Result<H> {
-        codec::decode_front(VALUE, &self.content.bytes)
+        codec::decode_front(VALUE, &self.taken.content.bytes)
     }
 
-    pub(super) fn decode<V: DeserializeOwned>(self, heap: &Arc<Heap>) -> Result<V> {
-        let bytes = &self.content.bytes;
-        if self.content.objects.is_empty() {
+    pub(super) fn decode<V: DeserializeOwned>(mut self) -> Result<V> {
+        let bytes = &self.taken.content.bytes;
+        if self.taken.content.objects.is_empty() {
             return codec::decode(VALUE, bytes);
         }
-        loading(heap, self.holds, || codec::decode(VALUE, bytes))
+        loading(self.heap, mem::take(&mut self.taken.holds), || codec::decode(VALUE, bytes))
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.taken.holds.drain(..).for_each(|hold| self.heap.give_up(hold));
     }
 }

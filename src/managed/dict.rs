@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{self, Taken};
+use super::STEP;
+use super::codec::{self, Kept, Taken};
 use super::entry::Entry;
 use super::held::Held;
 use super::impls::impl_managed;
@@ -24,10 +25,11 @@ use crate::message::Sends;
 ///
 /// # Concurrency
 ///
-/// Each call is one step: others see all of it or nothing. Reading takes no lock, and waits for nobody but a writer that overtakes it
-/// again and again, or has been stopped. [`update`](Self::update), [`entry`](Self::entry), [`fetch_add`](Self::fetch_add) and
-/// [`compare_exchange`](Self::compare_exchange) are single steps, too; [`with`](Self::with) makes one of several. A value is encoded and
-/// decoded outside of the lock.
+/// Each call is one step: others see all of it or nothing. Reading takes no lock, unless somebody changes something of the manager just
+/// then: after a few attempts it waits for its turn, as writers do; so does reading values with handles in them, which are held.
+/// [`update`](Self::update), [`entry`](Self::entry), [`fetch_add`](Self::fetch_add) and [`compare_exchange`](Self::compare_exchange) are
+/// single steps, too; [`with`](Self::with) makes one of several. A value is encoded and decoded outside of the lock. A process that is
+/// *stopped* in the midst of a change is waited for.
 ///
 /// # Death
 ///
@@ -159,7 +161,8 @@ where
             dict.transaction.remove(dict.object, &key)?;
             Ok(value.map(|value| (key, value)))
         })?;
-        taken.map(|(key, value)| Ok((codec::decode_key(&key)?, value.decode(self.heap())?))).transpose()
+        let kept = taken.map(|(key, value)| (key, value.keep(self.heap())));
+        kept.map(|(key, value)| Ok((codec::decode_key(&key)?, value.decode()?))).transpose()
     }
 
     /// Whether there is an entry for a key.
@@ -254,8 +257,8 @@ where
                     .collect::<Result<_>>()
             })?
         };
-        let decode = |(key, value): (Vec<u8>, Taken)| Ok((codec::decode_key(&key)?, value.decode(self.heap())?));
-        taken.into_iter().map(decode).collect()
+        let kept: Vec<_> = taken.into_iter().map(|(key, value): (_, Taken)| (key, value.keep(self.heap()))).collect();
+        kept.into_iter().map(|(key, value)| Ok((codec::decode_key(&key)?, value.decode()?))).collect()
     }
 
     /// A copy of everything.
@@ -290,11 +293,7 @@ where
         self.heap().transact(|transaction| transaction.clear_table(self.object()))
     }
 
-    /// Gives many keys their values, in one step.
-    ///
-    /// # Errors
-    ///
-    /// [`NoSpace`](Error::NoSpace) also for more than some thousand entries: in several steps, then.
+    /// Gives many keys their values: a thousand in one step.
     ///
     /// # Examples
     ///
@@ -309,8 +308,10 @@ where
         let given: Vec<_> = entries.into_iter().collect();
         let encode = |(key, value): &(P, S)| Ok((codec::key(key)?, codec::value(self.heap(), value)?));
         let entries: Vec<_> = given.iter().map(encode).collect::<Result<_>>()?;
-        self.heap().transact(|transaction| {
-            entries.iter().try_for_each(|(key, value)| transaction.insert(self.object(), key, value).map(drop))
+        entries.chunks(STEP).try_for_each(|entries| {
+            self.heap().transact(|transaction| {
+                entries.iter().try_for_each(|(key, value)| transaction.insert(self.object(), key, value).map(drop))
+            })
         })
     }
 
@@ -353,19 +354,19 @@ where
     /// The value that was seen; `None` if it refers to something that may be no more.
     fn decode_if_same(&self, key: &[u8], seen: &Content) -> Result<Option<V>> {
         if let Some(plain) = Taken::plain(seen.clone()) {
-            return plain.decode(self.heap()).map(Some);
+            return plain.keep(self.heap()).decode().map(Some);
         }
         let held = self.heap().transact(|transaction| {
             let found = transaction.look_up(self.object(), key)?.filter(|found| found == seen);
             found.map(|found| Taken::hold(transaction, found)).transpose()
         })?;
-        held.map(|taken| taken.decode(self.heap())).transpose()
+        held.map(|taken| taken.keep(self.heap()).decode()).transpose()
     }
 
     /// Puts `new` where the encoded `current` is; what is there instead, if that is something else.
-    fn exchange(&self, key: &[u8], current: Option<&[u8]>, new: Option<&V>) -> Result<Result<(), Option<Taken>>> {
+    fn exchange(&self, key: &[u8], current: Option<&[u8]>, new: Option<&V>) -> Result<Result<(), Option<Kept<'_>>>> {
         let new = new.map(|new| codec::value(self.heap(), new)).transpose()?;
-        self.heap().transact(|transaction| {
+        let exchanged = self.heap().transact(|transaction| {
             let found = transaction.look_up(self.object(), key)?;
             if found.as_ref().map(|found| &found.bytes[..]) != current {
                 return Ok(Err(found.map(|found| Taken::hold(transaction, found)).transpose()?));
@@ -375,7 +376,8 @@ where
                 None => transaction.remove(self.object(), key).map(drop)?,
             }
             Ok(Ok(()))
-        })
+        })?;
+        Ok(exchanged.map_err(|found| found.map(|found| found.keep(self.heap()))))
     }
 
     /// Gives a key the value `new`, or none, if it has the value `current`, or none; otherwise what it has.
@@ -401,7 +403,7 @@ where
         let current = current.map(|current| codec::value(self.heap(), current)).transpose()?;
         match self.exchange(&key, current.as_ref().map(|current| &current.bytes[..]), new)? {
             Ok(()) => Ok(Ok(())),
-            Err(found) => Ok(Err(found.map(|found| found.decode(self.heap())).transpose()?)),
+            Err(found) => Ok(Err(found.map(Kept::decode).transpose()?)),
         }
     }
 
@@ -497,7 +499,7 @@ where
         mut work: impl FnMut(&mut Raw<'_, '_>) -> Result<Option<Taken>>,
     ) -> Result<Option<R>> {
         let taken = self.heap().transact(|transaction| work(&mut Raw { transaction, object: self.object() }))?;
-        taken.map(|taken| taken.decode(self.heap())).transpose()
+        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
     }
 }
 
@@ -533,7 +535,7 @@ where
     /// See [`Dict::with`].
     pub fn get(&mut self, key: impl Sends<K>) -> Result<Option<V>> {
         let found = self.raw.transaction.look_up(self.raw.object, &codec::key(&key)?)?;
-        found.map(|found| Taken::in_midst(found).decode(self.heap)).transpose()
+        found.map(|found| Taken::decode_in_midst(self.heap, &found)).transpose()
     }
 
     /// Gives a key a value; whether it had one.
@@ -543,7 +545,8 @@ where
     /// See [`Dict::with`].
     pub fn insert(&mut self, key: impl Sends<K>, value: impl Sends<V>) -> Result<bool> {
         let (key, value) = (codec::key(&key)?, codec::value(self.heap, &value)?);
-        self.raw.transaction.insert(self.raw.object, &key, &value)
+        let object = self.raw.object;
+        self.raw.transaction.one_of_several(|transaction| transaction.insert(object, &key, &value))
     }
 
     /// Takes an entry out; whether there was one.
@@ -557,7 +560,9 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&mut self, key: impl Sends<K>) -> Result<bool> {
-        Ok(self.raw.transaction.remove(self.raw.object, &codec::key(&key)?)?.is_some())
+        let (key, object) = (codec::key(&key)?, self.raw.object);
+        let removed = self.raw.transaction.one_of_several(|transaction| transaction.remove(object, &key))?;
+        Ok(removed.is_some())
     }
 
     /// As [`Dict::keys`].

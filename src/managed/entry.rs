@@ -28,8 +28,18 @@ where
     /// # Examples
     ///
     /// See [`Dict::entry`].
-    pub fn and_modify(self, modify: impl FnMut(&mut V) + 'd) -> Self {
-        Entry { modify: Some(Box::new(modify)), ..self }
+    pub fn and_modify(self, modify: impl FnMut(&mut V) + 'd) -> Self
+    where
+        V: 'd,
+    {
+        let (mut first, mut then) = (self.modify, modify);
+        let both = move |value: &mut V| {
+            if let Some(first) = &mut first {
+                first(value);
+            }
+            then(value);
+        };
+        Entry { dict: self.dict, key: self.key, modify: Some(Box::new(both)) }
     }
 
     /// The value, which is `value` if there was none.

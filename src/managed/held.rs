@@ -1,15 +1,14 @@
 //! A handle's hold on its object, and its ways: to another process, and into another object.
 
 use std::cell::Cell;
-use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::heap::object::{Object, Shape};
+use crate::heap::object::{Hold, Object, Shape};
 use crate::heap::{At, Heap, Transaction};
 use crate::segment::handle::Wire;
 use crate::segment::transfer;
@@ -20,55 +19,39 @@ use crate::sys::fork;
 pub(super) struct Held {
     pub(super) heap: Arc<Heap>,
     pub(super) object: Object,
-    place: At,
+    hold: Hold,
     generation: u32,
 }
-
-/// Holds that could not be given up, as this thread was in the midst of a transaction; and whose they are.
-static LATE: Mutex<Vec<(Arc<Heap>, At, u32)>> = Mutex::new(Vec::new());
 
 impl Held {
     /// A new object, of a type whose hash is `of`.
     pub(super) fn make(heap: &Arc<Heap>, shape: Shape, of: u64) -> Result<Arc<Self>> {
-        give_up_late();
         heap.sweep_now_and_then()?;
         let me = heap.segment().me()?;
-        let (object, place) = heap.transact(|transaction| {
+        let hold = heap.transact(|transaction| {
             let object = transaction.make(shape, of)?;
-            Ok((object, transaction.hold(object, me)?))
+            transaction.hold(object, me)
         })?;
-        Ok(Self::of(heap, object, place))
+        Ok(Self::of(heap, hold))
     }
 
     /// An object that is there.
     pub(super) fn take(heap: &Arc<Heap>, object: Object) -> Result<Arc<Self>> {
         let me = heap.segment().me()?;
-        let place = heap.transact(|transaction| transaction.hold(object, me))?;
-        Ok(Self::of(heap, object, place))
+        let hold = heap.transact(|transaction| transaction.hold(object, me))?;
+        Ok(Self::of(heap, hold))
     }
 
-    /// An object that `place` holds.
-    pub(super) fn of(heap: &Arc<Heap>, object: Object, place: At) -> Arc<Self> {
-        Arc::new(Held { heap: Arc::clone(heap), object, place, generation: fork::generation() })
-    }
-}
-
-fn give_up_late() {
-    let late = mem::take(&mut *LATE.lock().unwrap_or_else(PoisonError::into_inner));
-    let ours = late.into_iter().filter(|(.., generation)| *generation == fork::generation());
-    ours.for_each(|(heap, place, _)| give_up(&heap, place));
-}
-
-fn give_up(heap: &Arc<Heap>, place: At) {
-    if let Err(Error::AlreadyHeld { .. }) = heap.transact(|transaction| transaction.let_go(place)) {
-        LATE.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(heap), place, fork::generation()));
+    /// An object that this process holds.
+    pub(super) fn of(heap: &Arc<Heap>, hold: Hold) -> Arc<Self> {
+        Arc::new(Held { heap: Arc::clone(heap), object: hold.object, hold, generation: fork::generation() })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if self.generation == fork::generation() {
-            give_up(&self.heap, self.place);
+            self.heap.give_up(self.hold);
         }
     }
 }
@@ -97,7 +80,7 @@ struct Storing {
 
 struct Loading {
     heap: Arc<Heap>,
-    holds: Vec<(Object, At)>,
+    holds: Vec<Hold>,
 }
 
 /// Has a thread-local have a value while `work` runs; what it has then.
@@ -124,19 +107,22 @@ pub(super) fn storing<R>(heap: &Arc<Heap>, encode: impl FnOnce() -> R) -> (R, Ve
     (result, storing.map_or_else(Vec::new, |storing| storing.objects))
 }
 
-/// Runs `decode`, in which handles of this heap's objects may be deserialised; `holds` hold these for it.
-pub(super) fn loading<R>(heap: &Arc<Heap>, holds: Vec<(Object, At)>, decode: impl FnOnce() -> R) -> R {
-    let (result, loading) = within(&LOADING, Loading { heap: Arc::clone(heap), holds }, decode);
-    for (_, place) in loading.map_or_else(Vec::new, |loading| loading.holds) {
-        give_up(heap, place);
+/// Runs `decode`, in which handles of this heap's objects may be deserialised; `holds` hold these for it, and what it does not take is
+/// let go.
+pub(super) fn loading<R>(heap: &Arc<Heap>, holds: Vec<Hold>, decode: impl FnOnce() -> R) -> R {
+    within(&LOADING, Loading { heap: Arc::clone(heap), holds }, decode).0
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        self.holds.drain(..).for_each(|hold| self.heap.give_up(hold));
     }
-    result
 }
 
 /// Has this process hold the objects, before they are taken out of the value that refers to them.
-pub(super) fn hold_all(transaction: &mut Transaction<'_>, objects: &[Object]) -> Result<Vec<(Object, At)>> {
+pub(super) fn hold_all(transaction: &mut Transaction<'_>, objects: &[Object]) -> Result<Vec<Hold>> {
     let me = transaction.heap().segment().me()?;
-    objects.iter().map(|object| Ok((*object, transaction.hold(*object, me)?))).collect()
+    objects.iter().map(|object| transaction.hold(*object, me)).collect()
 }
 
 /// What a managed handle's `Serialize` does.
@@ -161,8 +147,8 @@ pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Resul
             return Ok(HeldWire { handle, object, place: 0, flight: 0 });
         }
         let flight = outgoing.flight(segment)?;
-        let place = held.heap.transact(|transaction| transaction.hold(object, flight))?;
-        Ok(HeldWire { handle, object, place, flight: flight.get() })
+        let hold = held.heap.transact(|transaction| transaction.hold(object, flight))?;
+        Ok(HeldWire { handle, object, place: hold.place, flight: flight.get() })
     })?
     .serialize(serializer)
 }
@@ -176,13 +162,13 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     if let Some(mut loading) = LOADING.take() {
         let heap = Arc::clone(&loading.heap);
         let object = Object::deserialize(deserializer);
-        let place = object.as_ref().ok().and_then(|object| {
-            let index = loading.holds.iter().position(|(held, _)| held == object)?;
-            Some(loading.holds.swap_remove(index).1)
+        let hold = object.as_ref().ok().and_then(|object| {
+            let index = loading.holds.iter().position(|hold| hold.object == *object)?;
+            Some(loading.holds.swap_remove(index))
         });
         LOADING.set(Some(loading));
         let object = object?;
-        let held = place.map_or_else(|| Held::take(&heap, object), |place| Ok(Held::of(&heap, object, place)));
+        let held = hold.map_or_else(|| Held::take(&heap, object), |hold| Ok(Held::of(&heap, hold)));
         return held.and_then(|held| check(held, shape, of)).map_err(D::Error::custom);
     }
     let HeldWire { handle, object, place, flight } = HeldWire::deserialize(deserializer)?;
@@ -192,9 +178,12 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         if flight == 0 {
             return check(Held::take(&heap, object)?, shape, of);
         }
-        let pass = |from, to| heap.transact(|transaction| transaction.pass(place, object, from, to)).unwrap_or(false);
-        incoming.land(&segment, flight, pass)?;
-        check(Held::of(&heap, object, place), shape, of)
+        let pass = |peer, to| {
+            let hold = Hold { object, peer, place };
+            heap.transact(|transaction| transaction.pass(hold, to)).unwrap_or(false)
+        };
+        let peer = incoming.land(&segment, flight, pass)?;
+        check(Held::of(&heap, Hold { object, peer, place }), shape, of)
     })
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{self, Taken};
+use super::STEP;
+use super::codec::{self, Kept, Taken};
 use super::held::Held;
 use super::impls::impl_managed;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::message::Sends;
 ///
 /// # Concurrency, death, errors
 ///
-/// As of a [`Dict`](super::Dict): each call is one step, reading takes no lock, and what a killed process was at is undone. An index that
+/// As of a [`Dict`](super::Dict): each call is one step, and what a killed process was at is undone. An index that
 /// is too large is [`OutOfRange`](Error::OutOfRange).
 ///
 /// # Examples
@@ -110,11 +111,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         self.add(Some(index as u64), &[item])
     }
 
-    /// Puts many items behind the others, in one step.
-    ///
-    /// # Errors
-    ///
-    /// [`NoSpace`](Error::NoSpace) also for more than some thousand items: in several steps, then.
+    /// Puts many items behind the others: a thousand in one step.
     ///
     /// # Examples
     ///
@@ -128,7 +125,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         // Handles among them have to live until their objects are referred to.
         let given: Vec<_> = items.into_iter().collect();
         let items = given.iter().map(|item| codec::value(self.heap(), item)).collect::<Result<Vec<_>>>()?;
-        self.add(None, &items)
+        items.chunks(STEP).try_for_each(|items| self.add(None, items))
     }
 
     fn add(&self, index: Option<u64>, items: &[Content]) -> Result<()> {
@@ -152,7 +149,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
             0 => Ok(None),
             count => self.take_out(transaction, count - 1).map(Some),
         })?;
-        taken.map(|taken| taken.decode(self.heap())).transpose()
+        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
     }
 
     /// Takes an item out; those behind it move up.
@@ -166,7 +163,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, index: usize) -> Result<T> {
-        self.heap().transact(|transaction| self.take_out(transaction, index as u64))?.decode(self.heap())
+        self.heap().transact(|transaction| self.take_out(transaction, index as u64))?.keep(self.heap()).decode()
     }
 
     fn take_out(&self, transaction: &mut Transaction<'_>, index: u64) -> Result<Taken> {
@@ -226,7 +223,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
                 items.into_iter().map(|item| Taken::hold(transaction, item)).collect::<Result<_>>()
             })?
         };
-        taken.into_iter().map(|item| item.decode(self.heap())).collect()
+        let kept: Vec<_> = taken.into_iter().map(|item: Taken| item.keep(self.heap())).collect();
+        kept.into_iter().map(Kept::decode).collect()
     }
 
     /// Copies of all items, some at a time: those of each time are of one instant.
@@ -287,7 +285,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
                 _ => Ok(None),
             })?;
             let Some(old) = old else { continue };
-            let new = f(old.decode(self.heap())?);
+            let new = f(old.keep(self.heap()).decode()?);
             let content = codec::value(self.heap(), &new)?;
             let is_done = self.heap().transact(|transaction| {
                 if transaction.item(self.object(), index)? != seen {
@@ -348,7 +346,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         loop {
             let seen = self.heap().read(|view| view.items(self.object(), 0..u64::MAX))?;
             let plain = seen.iter().map(|item| Taken::plain(item.clone()).ok_or(Error::HandleOutsideTransfer));
-            let items = plain.map(|item| item?.decode(self.heap())).collect::<Result<Vec<T>>>()?;
+            let items = plain.map(|item| item?.keep(self.heap()).decode()).collect::<Result<Vec<T>>>()?;
             let mut order: Vec<u64> = (0..items.len() as u64).collect();
             order.sort_by(|a, b| items[*a as usize].cmp(&items[*b as usize]));
             if self.reorder(&order, Some(&seen))? {
@@ -393,6 +391,6 @@ impl<T: Serialize + DeserializeOwned> List<T> {
             let content = look(transaction)?;
             Taken::hold(transaction, content)
         })?;
-        taken.decode(self.heap())
+        taken.keep(self.heap()).decode()
     }
 }

@@ -17,7 +17,8 @@ use crate::segment::place::Home;
 ///
 /// # Concurrency
 ///
-/// Whoever changes a container takes the manager's lock, for as long as it takes to write; who reads takes none.
+/// Whoever changes a container takes the manager's lock, for as long as it takes to write. Who reads takes none, unless somebody is at it
+/// just then: after a few attempts it waits for its turn, as writers do.
 ///
 /// # Death
 ///

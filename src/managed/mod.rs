@@ -22,3 +22,6 @@ pub use names::Place;
 pub use namespace::Namespace;
 pub use set::Set;
 pub use value::Value;
+
+/// So many things are added in one transaction, which has notes for more. A guess.
+const STEP: usize = 1_000;

@@ -174,8 +174,9 @@ impl Place<'_> {
     /// The object of this name, which is an `H`, or a new one; `start`: its first item.
     fn find<H>(self, shape: Shape, start: Option<&Content>) -> Result<Arc<Held>> {
         let (heap, expected) = (&self.manager.placed, type_stamp::<H>());
+        heap.sweep_now_and_then()?;
         let (key, me) = (codec::key(self.name)?, heap.segment().me()?);
-        let (object, place) = heap.transact(|transaction| {
+        let hold = heap.transact(|transaction| {
             let root = transaction.root_or_new()?;
             if let Some(content) = transaction.look_up(root, &key)? {
                 let (name, hash, object): Known = codec::plain(&content.bytes)?;
@@ -184,7 +185,7 @@ impl Place<'_> {
                     return Err(AttachError::WrongType { found, expected: expected.clone() }.into());
                 }
                 transaction.check(object, shape)?;
-                return Ok((object, transaction.hold(object, me)?));
+                return transaction.hold(object, me);
             }
             let object = transaction.make(shape, expected.hash)?;
             if let Some(start) = start {
@@ -193,9 +194,9 @@ impl Place<'_> {
             let known: Known = (expected.name.clone(), expected.hash, object);
             let content = Content { bytes: codec::key(&known)?, objects: vec![object] };
             transaction.insert(root, &key, &content)?;
-            Ok((object, transaction.hold(object, me)?))
+            transaction.hold(object, me)
         })?;
-        Ok(Held::of(heap, object, place))
+        Ok(Held::of(heap, hold))
     }
 }
 

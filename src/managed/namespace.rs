@@ -53,14 +53,14 @@ impl Namespace {
                 found.map(|found| Taken::hold(transaction, found)).transpose()
             })?,
         };
-        let Some(taken) = taken else { return Ok(None) };
+        let Some(taken) = taken.map(|taken| taken.keep(self.heap())) else { return Ok(None) };
         let expected = type_stamp::<T>();
         let found: (String, u64) = taken.head()?;
         if found.1 != expected.hash {
             let reason = format!("it is a {}, not a {}", found.0, expected.name);
             return Err(Error::Decode { what: format!("{name:?} in a namespace").into(), reason });
         }
-        taken.decode::<((String, u64), T)>(self.heap()).map(|(_, value)| Some(value))
+        taken.decode::<((String, u64), T)>().map(|(_, value)| Some(value))
     }
 
     /// Gives a name a value.

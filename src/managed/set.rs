@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::STEP;
 use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
@@ -49,7 +50,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         })
     }
 
-    /// Adds many, in one step.
+    /// Adds many: a thousand in one step.
     ///
     /// # Examples
     ///
@@ -61,10 +62,12 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// ```
     pub fn extend<S: Sends<T>>(&self, members: impl IntoIterator<Item = S>) -> Result<()> {
         let members = members.into_iter().map(|member| codec::key(&member)).collect::<Result<Vec<_>>>()?;
-        self.heap().transact(|transaction| {
-            members
-                .iter()
-                .try_for_each(|member| transaction.insert(self.object(), member, &Content::default()).map(drop))
+        members.chunks(STEP).try_for_each(|members| {
+            self.heap().transact(|transaction| {
+                let insert =
+                    |member: &Vec<u8>| transaction.insert(self.object(), member, &Content::default()).map(drop);
+                members.iter().try_for_each(insert)
+            })
         })
     }
 

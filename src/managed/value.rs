@@ -19,7 +19,7 @@ use crate::message::Sends;
 ///
 /// # Concurrency, death, errors
 ///
-/// As of a [`Dict`](super::Dict): each call is one step, reading takes no lock, and what a killed process was at is undone.
+/// As of a [`Dict`](super::Dict): each call is one step, and what a killed process was at is undone.
 ///
 /// # Examples
 ///
@@ -63,13 +63,13 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
 
     fn decode(&self, seen: Content) -> Result<T> {
         match Taken::plain(seen) {
-            Some(plain) => plain.decode(self.heap()),
+            Some(plain) => plain.keep(self.heap()).decode(),
             None => {
                 let taken = self.heap().transact(|transaction| {
                     let content = transaction.item(self.object(), 0)?;
                     Taken::hold(transaction, content)
                 })?;
-                taken.decode(self.heap())
+                taken.keep(self.heap()).decode()
             }
         }
     }
@@ -157,13 +157,13 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// The value that was seen; `None` if it refers to something that may be no more.
     fn decode_if_same(&self, seen: &Content) -> Result<Option<T>> {
         if let Some(plain) = Taken::plain(seen.clone()) {
-            return plain.decode(self.heap()).map(Some);
+            return plain.keep(self.heap()).decode().map(Some);
         }
         let taken = self.heap().transact(|transaction| match transaction.item(self.object(), 0)? {
             found if found == *seen => Taken::hold(transaction, found).map(Some),
             _ => Ok(None),
         })?;
-        taken.map(|taken| taken.decode(self.heap())).transpose()
+        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
     }
 
     fn exchange(&self, seen: &Content, new: &T) -> Result<bool> {
