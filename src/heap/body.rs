@@ -106,7 +106,7 @@ impl Heap {
     pub(crate) fn attach(segment: Arc<Segment>, offset: u64) -> Result<Arc<Self>> {
         let placed = Placed::<HeapBody>::attach(segment, offset, &type_stamp::<()>(), |_| Self::notes_layout())?;
         let (start, length) = (placed.segment().solid(), placed.segment().length());
-        let bytes = 8 * placed.length() as u64;
+        let bytes = (placed.length() as u64).saturating_mul(8);
         if start.checked_add(bytes).is_none_or(|end| end > length) {
             return Err(AttachError::OutOfBounds { offset: start, bytes, segment: length }.into());
         }

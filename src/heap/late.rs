@@ -1,14 +1,12 @@
 //! Holds that are given up in the midst of a transaction of the same thread: they are let go at its end.
 
-use std::mem;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Weak};
 
 use super::object::Hold;
 use super::{Heap, Transaction};
 use crate::error::Error;
 use crate::segment::Segment;
-use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::fork;
 
 struct Late {
@@ -19,13 +17,11 @@ struct Late {
     hold: Hold,
 }
 
-static LATE: Mutex<Vec<Late>> = Mutex::new(Vec::new());
-
-/// How many there are: cheaper to ask for, at the end of each transaction.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-fn late() -> MutexGuard<'static, Vec<Late>> {
-    LATE.lock().unwrap_or_else(PoisonError::into_inner)
+thread_local! {
+    /// Of this thread: it is the one that has the lock.
+    static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };
+    /// Whether there are any: cheaper to ask for, at the end of each transaction.
+    static IS_LATE: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Heap {
@@ -33,8 +29,11 @@ impl Heap {
     pub(crate) fn give_up(&self, hold: Hold) {
         if let Err(Error::AlreadyHeld { .. }) = self.transact_once(|transaction| transaction.let_go(hold)) {
             let segment = Arc::downgrade(self.segment());
-            late().push(Late { segment, generation: fork::generation(), hold });
-            COUNT.fetch_add(1, Relaxed);
+            let late = Late { segment, generation: fork::generation(), hold };
+            // A thread that ends has nothing left to keep it in: then the hold ends with the process.
+            if LATE.try_with(|all| all.borrow_mut().push(late)).is_ok() {
+                IS_LATE.set(true);
+            }
         }
     }
 }
@@ -42,13 +41,16 @@ impl Heap {
 impl Transaction<'_> {
     /// Lets go what was given up in its midst; each in a transaction of its own.
     pub(super) fn let_go_late(&mut self) {
-        if COUNT.load(Relaxed) == 0 {
+        if !IS_LATE.replace(false) {
             return;
         }
         let ours = |late: &Late| late.segment.as_ptr() == Arc::as_ptr(self.heap().segment());
-        let (mine, others): (Vec<_>, Vec<_>) = mem::take(&mut *late()).into_iter().partition(ours);
-        COUNT.fetch_sub(mine.len(), Relaxed);
-        late().extend(others);
+        let all = LATE.try_with(RefCell::take).unwrap_or_default();
+        let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(ours);
+        if !others.is_empty() {
+            IS_LATE.set(true);
+            let _ = LATE.try_with(|all| all.borrow_mut().extend(others));
+        }
         for Late { hold, .. } in mine.into_iter().filter(|late| late.generation == fork::generation()) {
             if self.let_go(hold).and_then(|()| self.end()).is_err() {
                 self.undo();

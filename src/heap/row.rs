@@ -41,7 +41,10 @@ const FEW: u64 = 64;
 fn places(view: &View<'_>, row: Object) -> Result<(At, u64)> {
     view.check(row, Shape::Row)?;
     let (places, start) = (view.load(row.own(own::PLACES))?, view.load(row.own(own::START))?);
-    Ok((places.wrapping_add(start), view.load(row.own(own::ITEMS))?))
+    let (first, count) = (places.wrapping_add(start), view.load(row.own(own::ITEMS))?);
+    // No more than there are words for, whatever is done with so many.
+    view.words(first, usize::try_from(count).unwrap_or(usize::MAX))?;
+    Ok((first, count))
 }
 
 #[inline]

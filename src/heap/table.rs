@@ -239,6 +239,9 @@ impl Transaction<'_> {
     /// Makes slots anew, for twice as many entries as there are.
     fn rebuild(&mut self, table: Object) -> Result<()> {
         let (old, entries) = (self.load(table.own(own::SLOTS))?, self.load(table.own(own::ENTRIES))?);
+        if entries > self.heap().known() as u64 {
+            return Err(self.heap().corrupted(table.own(own::ENTRIES), entries));
+        }
         let slots = self.allocate(usize::try_from(entries).unwrap_or(usize::MAX).saturating_mul(2).max(7))?;
         let count = buddy::room(self, slots)? as u64;
         for place in 0..count {

@@ -19,11 +19,10 @@ const VALUE: &str = "a value";
 
 /// A key, encoded. No handle can be one.
 pub(super) fn key<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>> {
-    alone(KEY, key)
+    encode(Alone::enter(), KEY, key)
 }
 
-fn alone<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Vec<u8>> {
-    let alone = Alone::enter();
+fn encode<T: Serialize + ?Sized>(alone: Alone, what: &'static str, value: &T) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match codec::extend(what, value, &mut bytes) {
         Err(_) if alone.has_refused() => Err(Error::HandleOutsideTransfer),
@@ -33,7 +32,7 @@ fn alone<T: Serialize + ?Sized>(what: &'static str, value: &T) -> Result<Vec<u8>
 
 /// A value for this heap, encoded, and the objects that it refers to.
 pub(super) fn value<V: Serialize + ?Sized>(heap: &Arc<Heap>, value: &V) -> Result<Content> {
-    let (bytes, objects) = storing(heap, || alone(VALUE, value));
+    let (bytes, objects) = storing(heap, || encode(Alone::kept(), VALUE, value));
     Ok(Content { bytes: bytes?, objects })
 }
 
@@ -89,7 +88,7 @@ impl Taken {
         if content.objects.is_empty() {
             return codec::decode(VALUE, &content.bytes);
         }
-        loading(heap, Vec::new(), || codec::decode(VALUE, &content.bytes))
+        loading(heap, Vec::new(), || codec::decode_kept(VALUE, &content.bytes))
     }
 }
 
@@ -104,7 +103,7 @@ impl Kept<'_> {
         if self.taken.content.objects.is_empty() {
             return codec::decode(VALUE, bytes);
         }
-        loading(self.heap, mem::take(&mut self.taken.holds), || codec::decode(VALUE, bytes))
+        loading(self.heap, mem::take(&mut self.taken.holds), || codec::decode_kept(VALUE, bytes))
     }
 }
 

@@ -38,7 +38,8 @@ use crate::message::Sends;
 ///
 /// # Errors
 ///
-/// Of all methods: [`Encode`](Error::Encode) and [`Decode`](Error::Decode); [`NoSpace`](Error::NoSpace) when the manager is full, which
+/// Of all methods: [`Encode`](Error::Encode), and [`Decode`](Error::Decode), which does not undo what was done: what
+/// [`remove`](Self::remove) takes out, and [`insert`](Self::insert) replaces, is gone even if it does not decode; [`NoSpace`](Error::NoSpace) when the manager is full, which
 /// changes nothing; [`Corrupted`](Error::Corrupted) if somebody has written there who does not keep to the protocol;
 /// [`AlreadyHeld`](Error::AlreadyHeld) inside [`with`](Self::with) of the same manager.
 ///

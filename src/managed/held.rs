@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::heap::object::{Hold, Object, Shape};
 use crate::heap::{At, Heap, Transaction};
 use crate::segment::handle::Wire;
-use crate::segment::transfer;
+use crate::segment::transfer::{self, Alone};
 use crate::sys::fork;
 
 /// What keeps an object as long as this process has a handle of it. In a forked copy of the process it keeps nothing: the hold is the
@@ -127,7 +127,9 @@ pub(super) fn hold_all(transaction: &mut Transaction<'_>, objects: &[Object]) ->
 
 /// What a managed handle's `Serialize` does.
 pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Result<S::Ok, S::Error> {
-    if let Some(mut storing) = STORING.take() {
+    if Alone::is_kept()
+        && let Some(mut storing) = STORING.take()
+    {
         let is_same = Arc::ptr_eq(storing.heap.segment(), held.heap.segment());
         if is_same {
             storing.objects.push(held.object);
@@ -159,7 +161,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     shape: Shape,
     of: u64,
 ) -> Result<Arc<Held>, D::Error> {
-    if let Some(mut loading) = LOADING.take() {
+    if Alone::is_kept()
+        && let Some(mut loading) = LOADING.take()
+    {
         let heap = Arc::clone(&loading.heap);
         let object = Object::deserialize(deserializer);
         let hold = object.as_ref().ok().and_then(|object| {

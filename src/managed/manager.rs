@@ -20,6 +20,9 @@ use crate::segment::place::Home;
 /// Whoever changes a container takes the manager's lock, for as long as it takes to write. Who reads takes none, unless somebody is at it
 /// just then: after a few attempts it waits for its turn, as writers do.
 ///
+/// In a forked copy of a process, handles work on as long as the parent has them, or some value refers to their objects: the copy holds
+/// nothing.
+///
 /// # Death
 ///
 /// Every call happens as a whole or not at all, whenever a process is killed. What only a killed process referred to is freed when the

@@ -113,7 +113,16 @@ impl<'a> Arguments<'a> {
 /// Decodes a value from exactly `bytes`, which must be private: nobody may write them meanwhile.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    let alone = Alone::enter();
+    decode_in(Alone::enter(), what, bytes)
+}
+
+/// The same for what is kept in a heap.
+pub(crate) fn decode_kept<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
+    decode_in(Alone::kept(), what, bytes)
+}
+
+#[inline]
+fn decode_in<T: DeserializeOwned>(alone: Alone, what: &'static str, bytes: &[u8]) -> Result<T> {
     match take_any(bytes) {
         Ok((value, [])) => Ok(value),
         Err(_) if alone.has_refused() => Err(Error::HandleOutsideTransfer),

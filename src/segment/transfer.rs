@@ -19,7 +19,9 @@ enum Scope {
     Unpacking,
     /// A message that travels without descriptors, maybe inside one that travels with them.
     Alone,
-    /// Such a one, and a handle in it has been refused.
+    /// A value that is kept in a heap, whose objects may be named in it.
+    Kept,
+    /// What travels alone or is kept, and a handle in it has been refused.
     Refused,
 }
 
@@ -136,6 +138,16 @@ impl Alone {
         Alone { _within: Within::enter(Scope::Alone) }
     }
 
+    /// The same for what is kept in a heap: handles of its objects get in and out.
+    pub(crate) fn kept() -> Self {
+        Alone { _within: Within::enter(Scope::Kept) }
+    }
+
+    /// Whether this thread is in the midst of that, and of nothing inside it.
+    pub(crate) fn is_kept() -> bool {
+        SCOPE.get() == Scope::Kept
+    }
+
     /// Ends it; whether a handle tried to get in or out.
     #[inline]
     pub(crate) fn has_refused(self) -> bool {
@@ -192,7 +204,7 @@ pub(crate) fn unpack<T>(incoming: &mut Option<Box<Incoming>>, decode: impl FnOnc
 /// Whether this thread is in `scope`. If it encodes or decodes what travels alone, that is noted.
 fn is_in(scope: Scope) -> bool {
     let found = SCOPE.get();
-    if found == Scope::Alone {
+    if matches!(found, Scope::Alone | Scope::Kept) {
         SCOPE.set(Scope::Refused);
     }
     found == scope
