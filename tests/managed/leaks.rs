@@ -100,7 +100,7 @@ fn what_was_cleared_is_room_at_once() {
         assert_eq!((list.len(), dict.len(), other.len()), (Ok(0), Ok(0), Ok(0)));
         other.push(vec![1; 20_000]).unwrap();
         list.push(1).unwrap();
-        dict.insert(1, 1).unwrap();
+        dict.insert(0, 1).unwrap();
         other.clear().unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Processes that are stopped in the midst of something.
 
-use crossproc::managed::{Dict, List};
+use crossproc::managed::Dict;
 use crossproc::{Manager, Process};
 
 use crate::common::locking::{Stage, wait_for_state};
@@ -138,29 +138,4 @@ fn readers_go_on_while_a_transaction_is_stopped_before_its_first_change() {
     signal(process.pid(), libc::SIGCONT);
     process.join().unwrap();
     assert_eq!(dict.get("a"), Ok(Some(2)));
-}
-
-/// Readers that are stopped hold nobody up, and find something whole when they go on.
-#[test]
-fn a_stopped_reader_holds_nobody_up() {
-    let _watchdog = watchdog();
-    let list = Manager::start().unwrap().list(vec![0_u64; 200]).unwrap();
-    let over = Stage::new();
-    let read = |list: List<u64>, over: Stage| {
-        while !over.has_reached(1) {
-            let items = list.to_vec().unwrap();
-            assert!(items.iter().all(|item| *item == items[0]), "torn");
-        }
-    };
-    let reader = Process::spawn(read, (&list, &over)).unwrap();
-    for round in 1..200 {
-        signal(reader.pid(), libc::SIGSTOP);
-        wait_for_state(reader.pid(), 'T');
-        list.clear().unwrap();
-        signal(reader.pid(), libc::SIGCONT);
-        // An empty list has no first item to compare with: what is seen between the two is nothing.
-        list.extend(vec![round; 200]).unwrap();
-    }
-    over.advance();
-    reader.join().unwrap();
 }
