@@ -31,8 +31,8 @@ impl Transaction<'_> {
 }
 
 impl Heap {
-    /// Lets go what dead processes and lost messages held, if it is time to look: when twice as many objects may be there as the last
-    /// time, so that an object costs a look at a few.
+    /// Lets go what dead processes and lost messages held, if it is time to look: when as many objects have been made as there were holds
+    /// of the living the last time, so that each costs a look at a few.
     pub(crate) fn sweep_now_and_then(&self) -> Result<()> {
         let made = self.control(control::OBJECTS).load(Relaxed);
         if made < self.control(control::NEXT_SWEEP).load(Relaxed) { Ok(()) } else { self.sweep() }
@@ -40,31 +40,32 @@ impl Heap {
 
     /// Lets go what dead processes and lost messages held.
     pub(crate) fn sweep(&self) -> Result<()> {
-        let (objects, mut holds) = self.read(|view| view.holds(self.segment()))?;
+        let mut holds = self.read(|view| view.holds(self.segment()))?;
+        let all = holds.len();
         let mut peers: Vec<_> = holds.iter().map(|hold| hold.peer.get()).collect();
         peers.sort_unstable();
         peers.dedup();
         peers.retain(|peer| self.segment().liveness().is_dead(*peer));
         holds.retain(|hold| peers.contains(&hold.peer.get()));
+        let living = (all - holds.len()) as u64;
         for some in holds.chunks(SOME) {
             self.transact_once(|transaction| some.iter().try_for_each(|hold| transaction.let_go(*hold)))?;
         }
         self.transact_once(|transaction| {
             let made = transaction.load(control::OBJECTS)?;
-            transaction.store(control::NEXT_SWEEP, made.saturating_add(INTERVAL.max(objects)))
+            transaction.store(control::NEXT_SWEEP, made.saturating_add(INTERVAL.max(living)))
         })
     }
 }
 
 impl View<'_> {
-    /// How many objects are in use, and who holds them.
-    fn holds(&self, segment: &Segment) -> Result<(u64, Vec<Hold>)> {
+    /// Who holds what.
+    fn holds(&self, segment: &Segment) -> Result<Vec<Hold>> {
         self.begin_search();
-        let (mut objects, mut holds) = (0, Vec::new());
+        let mut holds = Vec::new();
         let mut at = self.load(control::FIRST)?;
         while at != 0 {
             self.step(2)?;
-            objects += 1;
             let object = self.object_at(at)?;
             let mut place = self.first_holder(at)?;
             while place != 0 {
@@ -77,6 +78,6 @@ impl View<'_> {
             }
             at = self.next_of(at)?;
         }
-        Ok((objects, holds))
+        Ok(holds)
     }
 }
