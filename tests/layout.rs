@@ -490,14 +490,16 @@ fn a_manager_is_laid_out_as_ever() {
     const BLOCKS: usize = NOTES.end.next_multiple_of(4096);
     let used = |order| text("\0\0\0\0used") | order;
     let free = |order| text("\0\0\0\0free") | order;
-    let mut golden = header_of(BLOCKS as u64 + (1 << 16), BLOCKS as u64, NOTES.end);
+    const RESERVE: u64 = 1 << 17;
+    let mut golden = header_of(BLOCKS as u64 + (1 << 16) + RESERVE, BLOCKS as u64, NOTES.end);
     golden.extend(arena_or_lock(19, 0x5889_bedb_30a9_60ea, 128 + 1024 + (1 << 20)));
     golden.extend([
-        (OBJECT + 32, (1 << 16) / 8), // length: words of blocks
-        (CONTROL + 8, 6),             // sequence: three transactions
-        (CONTROL + 3 * 8, 1 << 13),   // end: 64 KiB
-        (CONTROL + 4 * 8, 1),         // objects
-        (CONTROL + 5 * 8, 129),       // the first: behind the head of the first block
+        (OBJECT + 32, ((1 << 16) + RESERVE) / 8), // length: words of blocks
+        (CONTROL + 8, 8),                         // sequence: four transactions
+        (CONTROL + 3 * 8, 1 << 13),               // end: 64 KiB
+        (CONTROL + 4 * 8, 1),                     // objects
+        (CONTROL + 5 * 8, 129),                   // the first: behind the head of the first block
+        (CONTROL + 9 * 8, 64),                    // with so many, somebody looks for the dead again
     ]);
     // The first free block of each order.
     let frees = [(3, 168), (4, 176), (6, 192), (7, 256), (8, 384), (9, 640), (10, 1152), (11, 2176), (12, 4224)];

@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use super::{Array, Dict, List, Namespace, Set, Value};
 use crate::error::Result;
 use crate::heap::Heap;
-use crate::segment::Segment;
-use crate::segment::impls::{impl_create, impl_handle};
+use crate::segment::impls::impl_handle;
+use crate::segment::named;
 use crate::segment::place::Home;
+use crate::segment::{Name, Segment};
 
 /// Memory in which processes keep containers together: dictionaries, lists and sets of any values that serde knows.
 ///
@@ -89,6 +90,45 @@ impl Manager {
     /// ```
     pub fn with_capacity(bytes: u64) -> Result<Self> {
         Ok(Manager { placed: Heap::make(Home::Own, bytes)? })
+    }
+
+    /// As [`start`](Self::start), under a name, by which other processes of the same user can [open](Self::open) it.
+    ///
+    /// # Errors
+    ///
+    /// [`NameTaken`](crate::Error::NameTaken) if there is such an object already; [`InvalidName`](crate::Error::InvalidName); and those of
+    /// [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// See [`Place`](super::Place).
+    pub fn create(name: impl Into<Name>) -> Result<Self> {
+        named::create(name.into(), Self::make)
+    }
+
+    /// The manager of this name, or a new one if there is none.
+    ///
+    /// Of any number of processes that call it at once, one makes it and the others find it. Whichever makes it, the name goes with that
+    /// one's last handle, unless it is to [persist](Name::persist).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) and [`create`](Self::create), but that there is none, or one already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Manager;
+    ///
+    /// # let unique = format!("example/manager-either-{}", std::process::id());
+    /// # let name = unique.as_str();
+    /// let manager = Manager::open_or_create(name)?; // or "app/state"
+    /// assert_eq!(manager.at("runs").value(0)?.fetch_add(1)?, 0);
+    /// assert_eq!(Manager::open_or_create(name)?.at("runs").value(0)?.get()?, 1);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn open_or_create(name: impl Into<Name>) -> Result<Self> {
+        named::open_or_create(name.into(), Self::make, |_| Ok(()))
     }
 
     fn make(home: Home<'_>) -> Result<Self> {
@@ -189,4 +229,3 @@ impl Manager {
 }
 
 impl_handle!(Manager, "Manager");
-impl_create!(Manager, (), []);

@@ -158,7 +158,7 @@ fn what_is_sent_while_a_value_is_encoded_is_no_part_of_it() {
     let dict: Dict<u8, Sends> = manager.dict().unwrap();
     dict.insert(1, Sends(manager.list([7]).unwrap())).unwrap();
     let sent = SENT.take().unwrap();
-    assert!(sent.as_ref().is_err_and(|error| error.contains("HandleOutsideTransfer")), "{sent:?}");
+    assert!(sent.as_ref().is_err_and(|error| error.contains("a handle travels only")), "{sent:?}");
     assert_eq!(dict.get(1).unwrap().map(|sends| sends.0.to_vec().unwrap()), Some(vec![7]));
 }
 
