@@ -233,7 +233,8 @@ where
         Ok(self.items()?.into_iter().map(|(_, value)| value).collect())
     }
 
-    /// Copies of all entries, of one instant, in the order of the keys.
+    /// Copies of all entries, of one instant, in the order of the keys. Handles in them are held in one step, of which some thousand
+    /// are too many ([`NoSpace`](crate::Error::NoSpace)): then [`keys`](Self::keys) and [`get`](Self::get).
     ///
     /// # Examples
     ///

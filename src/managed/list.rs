@@ -194,7 +194,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         self.len().map(|length| length == 0)
     }
 
-    /// Copies of all items, of one instant.
+    /// Copies of all items, of one instant. Handles in them are held in one step, of which some thousand are too many
+    /// ([`NoSpace`](Error::NoSpace)): then [`iter`](Self::iter).
     ///
     /// # Examples
     ///
