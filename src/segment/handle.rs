@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Segment;
-use super::transfer::{stow, take_out};
+use super::transfer::{lasts, stow, take_out};
 use crate::error::{Error, Result};
 use crate::word::PeerId;
 
@@ -101,9 +101,10 @@ pub(crate) struct Wire {
 }
 
 impl Outgoing {
-    /// A handle to what lies at `offset`. What has a name is in use as long as this message is.
+    /// A handle to what lies at `offset`. What has a name is in use as long as this message is: by the message, or by this process, if
+    /// it keeps the message until it is unpacked.
     pub(crate) fn handle(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<Wire> {
-        if segment.can_have_name() {
+        if segment.can_have_name() && !lasts() {
             self.flight(segment)?;
         }
         let known = self.segments.iter().position(|known| Arc::ptr_eq(known, segment));
