@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::thread;
@@ -237,7 +238,10 @@ fn a_signal_handler_may_set_it() {
     }
     // The last ones may have come together: a signal that is pending already is not counted again.
     while process.exit().is_none() {
-        signal(process.pid(), libc::SIGUSR1);
+        // It may end in between, and be collected by a thread that starts another one: then the signal goes to nobody.
+        let (pidfd, none) = (process.as_fd().as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: no siginfo is given.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGUSR1, none, 0) };
     }
     assert!(process.join().unwrap());
 }
