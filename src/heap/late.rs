@@ -7,13 +7,10 @@ use super::object::Hold;
 use super::{Heap, Transaction};
 use crate::error::Error;
 use crate::segment::Segment;
-use crate::sys::fork;
 
 struct Late {
     /// When that is gone, so is the peer that held anything in it.
     segment: Weak<Segment>,
-    /// A forked copy has given up nothing.
-    generation: u32,
     hold: Hold,
 }
 
@@ -25,11 +22,15 @@ thread_local! {
 }
 
 impl Heap {
-    /// Lets go what this process has held; now, or at the end of the transaction that this thread is in the midst of.
+    /// Lets go what this process has held; now, or at the end of the transaction that this thread is in the midst of. A forked copy of
+    /// the process gives up nothing.
     pub(crate) fn give_up(&self, hold: Hold) {
+        if !hold.is_ours() {
+            return;
+        }
         if let Err(Error::AlreadyHeld { .. }) = self.transact_once(|transaction| transaction.let_go(hold)) {
             let segment = Arc::downgrade(self.segment());
-            let late = Late { segment, generation: fork::generation(), hold };
+            let late = Late { segment, hold };
             // A thread that ends has nothing left to keep it in: then the hold ends with the process.
             if LATE.try_with(|all| all.borrow_mut().push(late)).is_ok() {
                 IS_LATE.set(true);
@@ -51,7 +52,7 @@ impl Transaction<'_> {
             IS_LATE.set(true);
             let _ = LATE.try_with(|all| all.borrow_mut().extend(others));
         }
-        for Late { hold, .. } in mine.into_iter().filter(|late| late.generation == fork::generation()) {
+        for Late { hold, .. } in mine.into_iter().filter(|late| late.hold.is_ours()) {
             if self.let_go(hold).and_then(|()| self.end()).is_err() {
                 self.undo();
             }

@@ -20,6 +20,7 @@ use super::body::control;
 use super::view::View;
 use super::{At, Transaction};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fork;
 use crate::word::PeerId;
 
 /// What an object is built like.
@@ -38,13 +39,14 @@ pub(crate) struct Object {
     pub(crate) number: u64,
 }
 
-/// Who has an object held: a process, or a message.
+/// Who has an object held: a process, or a message. In a forked copy of the process that has made it, it holds nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
     pub(crate) object: Object,
-    pub(crate) peer: PeerId,
+    peer: PeerId,
     /// The holder.
     pub(crate) place: At,
+    generation: u32,
 }
 
 const NUMBER: u64 = 1;
@@ -63,6 +65,21 @@ pub(super) mod holder {
     pub(in crate::heap) const NEXT: u64 = 2;
     pub(in crate::heap) const BEFORE: u64 = 3;
     pub(super) const WORDS: usize = 4;
+}
+
+impl Hold {
+    pub(crate) fn new(object: Object, peer: PeerId, place: At) -> Self {
+        Hold { object, peer, place, generation: fork::generation() }
+    }
+
+    pub(super) fn peer(self) -> u32 {
+        self.peer.get()
+    }
+
+    /// Whether it is this process's, and not that of one which this is a copy of.
+    pub(super) fn is_ours(self) -> bool {
+        self.generation == fork::generation()
+    }
 }
 
 impl Object {
@@ -166,14 +183,14 @@ impl Transaction<'_> {
             self.store(next.wrapping_add(holder::BEFORE), place)?;
         }
         self.store(object.at + HOLDERS, place)?;
-        Ok(Hold { object, peer, place })
+        Ok(Hold::new(object, peer, place))
     }
 
     /// Whether there is such a hold: what the holder says, and what its neighbour says of it.
     fn is_held(&self, hold: Hold) -> Result<bool> {
-        let Hold { object, peer, place } = hold;
+        let Hold { object, place, .. } = hold;
         if self.load(place.wrapping_add(holder::OBJECT))? != object.at
-            || self.load(place.wrapping_add(holder::PEER))? != u64::from(peer.get())
+            || self.load(place.wrapping_add(holder::PEER))? != u64::from(hold.peer())
             || self.load(object.at.wrapping_add(NUMBER))? != object.number
         {
             return Ok(false);

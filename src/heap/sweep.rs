@@ -42,11 +42,11 @@ impl Heap {
     pub(crate) fn sweep(&self) -> Result<()> {
         let mut holds = self.read(|view| view.holds(self.segment()))?;
         let all = holds.len();
-        let mut peers: Vec<_> = holds.iter().map(|hold| hold.peer.get()).collect();
+        let mut peers: Vec<_> = holds.iter().map(|hold| hold.peer()).collect();
         peers.sort_unstable();
         peers.dedup();
         peers.retain(|peer| self.segment().liveness().is_dead(*peer));
-        holds.retain(|hold| peers.contains(&hold.peer.get()));
+        holds.retain(|hold| peers.contains(&hold.peer()));
         let living = (all - holds.len()) as u64;
         for some in holds.chunks(SOME) {
             self.transact_once(|transaction| some.iter().try_for_each(|hold| transaction.let_go(*hold)))?;
@@ -72,7 +72,7 @@ impl View<'_> {
                 self.step(2)?;
                 let peer = self.load(place.wrapping_add(holder::PEER))?;
                 if let Some(peer) = u32::try_from(peer).ok().and_then(|peer| segment.identity_of(peer)) {
-                    holds.push(Hold { object, peer, place });
+                    holds.push(Hold::new(object, peer, place));
                 }
                 place = self.load(place.wrapping_add(holder::NEXT))?;
             }

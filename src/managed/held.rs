@@ -12,7 +12,6 @@ use crate::heap::object::{Hold, Object, Shape};
 use crate::heap::{At, Heap, Transaction};
 use crate::segment::handle::Wire;
 use crate::segment::transfer::{self, Alone};
-use crate::sys::fork;
 
 /// What keeps an object as long as this process has a handle of it. In a forked copy of the process it keeps nothing: the hold is the
 /// parent's.
@@ -20,7 +19,6 @@ pub(super) struct Held {
     pub(super) heap: Arc<Heap>,
     pub(super) object: Object,
     hold: Hold,
-    generation: u32,
 }
 
 impl Held {
@@ -44,15 +42,13 @@ impl Held {
 
     /// An object that this process holds.
     pub(super) fn of(heap: &Arc<Heap>, hold: Hold) -> Arc<Self> {
-        Arc::new(Held { heap: Arc::clone(heap), object: hold.object, hold, generation: fork::generation() })
+        Arc::new(Held { heap: Arc::clone(heap), object: hold.object, hold })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.generation == fork::generation() {
-            self.heap.give_up(self.hold);
-        }
+        self.heap.give_up(self.hold);
     }
 }
 
@@ -183,11 +179,11 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
             return check(Held::take(&heap, object)?, shape, of);
         }
         let pass = |peer, to| {
-            let hold = Hold { object, peer, place };
+            let hold = Hold::new(object, peer, place);
             heap.transact(|transaction| transaction.pass(hold, to)).unwrap_or(false)
         };
         let peer = incoming.land(&segment, flight, pass)?;
-        check(Held::of(&heap, Hold { object, peer, place }), shape, of)
+        check(Held::of(&heap, Hold::new(object, peer, place)), shape, of)
     })
 }
 

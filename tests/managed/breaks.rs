@@ -5,6 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crossproc::managed::{Dict, List};
 use crossproc::{Error, Manager, channel};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::common::watchdog;
@@ -179,4 +180,42 @@ fn lost_races_of_values_with_handles_hold_nothing() {
     })
     .unwrap();
     assert!(manager.list([1]).is_ok());
+}
+
+/// While one is decoded, a forked copy of the process is made, which fails to decode it.
+#[derive(Serialize)]
+struct Forks(List<u8>);
+
+thread_local! {
+    static COPY: Cell<libc::pid_t> = const { Cell::new(-1) };
+}
+
+impl<'de> Deserialize<'de> for Forks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
+        COPY.set(unsafe { libc::fork() });
+        if COPY.get() == 0 {
+            return Err(D::Error::custom("this is the copy"));
+        }
+        let mut status = -1;
+        // SAFETY: our child; `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(COPY.get(), &mut status, 0) }, COPY.get());
+        assert_eq!(status, 0);
+        List::deserialize(deserializer).map(Forks)
+    }
+}
+
+#[test]
+fn a_copy_forked_while_a_value_is_decoded_lets_nothing_go() {
+    let _watchdog = watchdog();
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict::<u8, Forks>().unwrap();
+    dict.insert(1, Forks(manager.list([7]).unwrap())).unwrap();
+    // Nothing but the hold for what is decoded keeps the list.
+    let removed = dict.remove(1);
+    if COPY.get() == 0 {
+        // SAFETY: ends the copy at once, without destructors.
+        unsafe { libc::_exit(i32::from(removed.is_ok())) }
+    }
+    assert_eq!(removed.unwrap().unwrap().0.to_vec(), Ok(vec![7]));
 }
