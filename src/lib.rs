@@ -174,6 +174,8 @@ mod queue;
 mod pipe;
 #[cfg(not(all(test, loom)))]
 mod process;
+#[cfg(all(feature = "redis", not(all(test, loom))))]
+mod remote;
 #[cfg(not(all(test, loom)))]
 mod pool;
 #[cfg(not(all(test, loom)))]

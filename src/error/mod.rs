@@ -391,6 +391,55 @@ pub enum Error {
         what: Cow<'static, str>,
     },
 
+    /// What should have been the address of a manager or of a server is none.
+    #[error("{address:?} is no address: {reason}")]
+    InvalidAddress {
+        /// The address, without its password.
+        address: String,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
+    /// No server has answered at an address for as long as it is tried. Nothing has happened there.
+    #[error("cannot reach {address}: {reason}")]
+    Unreachable {
+        /// The address, without its password.
+        address: String,
+        /// What the last attempt said.
+        reason: String,
+    },
+
+    /// A server was asked to do something, and its answer has not come: it has happened, or it has not.
+    #[error("no answer from {address}, which may have carried out {what} or not: {reason}")]
+    Unanswered {
+        /// The address, without its password.
+        address: String,
+        /// What it was asked for.
+        what: Cow<'static, str>,
+        /// Why there is no answer.
+        reason: String,
+    },
+
+    /// A server has no memory left for what was to be kept there. Nothing has happened.
+    #[error("{address} has no memory left: {reason}")]
+    ServerFull {
+        /// The address, without its password.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+
+    /// A server has refused what it was asked to do.
+    #[error("{address} refuses {what}: {reason}")]
+    Refused {
+        /// The address, without its password.
+        address: String,
+        /// What it was asked for.
+        what: Cow<'static, str>,
+        /// What it said.
+        reason: String,
+    },
+
     /// A system call failed.
     #[error("cannot {attempt}")]
     Os {

@@ -1,0 +1,281 @@
+//! Requests to a server, over connections that come back.
+//!
+//! Each thread has a connection of its own, so that none waits for another's answer, and a forked copy of the process finds no lock
+//! taken. What is done when an answer does not come depends on what asking again would do: [`Effect`].
+
+use std::cell::RefCell;
+use std::thread;
+use std::time::Duration;
+
+use redis::{Cmd, ConnectionInfo, Value};
+
+use super::address::Address;
+use super::link::{Broken, Link, Seat};
+use super::lua::Lua;
+use crate::error::{Error, Result};
+use crate::sys::clock::{self, Deadline};
+
+/// What a request does at the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing, so that it may be asked again.
+    Nothing,
+    /// The same however often it is carried out in a row: it may be asked again once nobody can carry out the first one.
+    Repeatable,
+    /// Something each time.
+    Once,
+}
+
+/// A server, as this process talks to it.
+pub(crate) struct Client {
+    pub(crate) address: Address,
+    info: ConnectionInfo,
+    /// Under which its connections are kept.
+    number: u64,
+}
+
+/// What has become of a request that was answered.
+pub(crate) enum Failed {
+    /// What it is about is no more.
+    Gone,
+    /// The session in whose name it was asked has ended.
+    Lost,
+    Other(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Other(error)
+    }
+}
+
+/// A connection that its thread does not use just now.
+struct Idle {
+    server: u64,
+    link: Link,
+    since: u64,
+}
+
+thread_local! {
+    static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
+    /// Connections over which something was asked that is given up, by their servers: it must not be carried out any more.
+    static DOUBTS: RefCell<Vec<(u64, Seat)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A connection that nobody has used for so long may have been closed meanwhile; in milliseconds. A guess.
+const FRESH: u64 = 20;
+
+/// The shortest and the longest wait before a server is tried again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(320));
+
+impl Client {
+    pub(crate) fn new(address: Address) -> Result<Self> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let info = address.connection()?;
+        // Relaxed: a number of its own is all there is to it.
+        Ok(Client { info, address, number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// The answer of a script. `pause`: how long the server may take for it, besides.
+    pub(crate) fn run(
+        &self,
+        script: &Lua,
+        effect: Effect,
+        pause: Duration,
+        arguments: impl FnOnce(&mut Cmd),
+    ) -> Result<Value, Failed> {
+        let mut request = redis::cmd("EVALSHA");
+        request.arg(script.hash()).arg(0).arg(&self.address.prefix);
+        arguments(&mut request);
+        let sent = Sent { request, script: Some(script) };
+        self.carry_out(&sent, effect, script.name(), pause)
+    }
+
+    /// The answer to a command.
+    pub(crate) fn ask(
+        &self,
+        request: Cmd,
+        effect: Effect,
+        what: &'static str,
+        pause: Duration,
+    ) -> Result<Value, Failed> {
+        self.carry_out(&Sent { request, script: None }, effect, what, pause)
+    }
+
+    fn carry_out(&self, sent: &Sent<'_>, effect: Effect, what: &'static str, pause: Duration) -> Result<Value, Failed> {
+        let deadline = Deadline::after(self.address.patience + pause);
+        let mut wait = BACK_OFF.0;
+        loop {
+            let mut link = self.link(deadline)?;
+            let broken = match sent.over(&mut link, deadline) {
+                Ok(Value::ServerError(error)) => {
+                    self.put_back(link);
+                    match error.code() {
+                        "GONE" => return Err(Failed::Gone),
+                        "LOST" => return Err(Failed::Lost),
+                        // It has not begun: somebody else's script runs, or it has just been started.
+                        "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" if !deadline.has_passed() => {
+                            back_off(&mut wait, deadline);
+                            continue;
+                        }
+                        code => return Err(self.refusal(code, error.details(), what).into()),
+                    }
+                }
+                Ok(answer) => {
+                    self.put_back(link);
+                    return Ok(answer);
+                }
+                Err(broken) => broken,
+            };
+            let can_settle = link.seat.is_some();
+            if broken.was_sent
+                && effect != Effect::Nothing
+                && let Some(seat) = link.seat.take()
+            {
+                DOUBTS.with_borrow_mut(|doubts| doubts.push((self.number, seat)));
+            }
+            drop(link);
+            let may_repeat = match effect {
+                Effect::Nothing => true,
+                Effect::Repeatable => !broken.was_sent || can_settle,
+                Effect::Once => !broken.was_sent,
+            };
+            if !may_repeat || deadline.has_passed() {
+                return Err(self.no_answer(broken, effect, what).into());
+            }
+            back_off(&mut wait, deadline);
+        }
+    }
+
+    fn no_answer(&self, broken: Broken, effect: Effect, what: &'static str) -> Error {
+        let address = self.address.to_string();
+        if broken.was_sent && effect != Effect::Nothing {
+            Error::Unanswered { address, what: what.into(), reason: broken.reason }
+        } else {
+            Error::Unreachable { address, reason: broken.reason }
+        }
+    }
+
+    fn refusal(&self, code: &str, details: Option<&str>, what: &'static str) -> Error {
+        let address = self.address.to_string();
+        let reason = format!("{code} {}", details.unwrap_or_default());
+        match code {
+            "OOM" => Error::ServerFull { address, reason },
+            _ => Error::Refused { address, what: what.into(), reason },
+        }
+    }
+
+    /// A connection to use: this thread's, or a new one, tried for until the deadline.
+    fn link(&self, deadline: Deadline) -> Result<Link> {
+        while let Some(idle) = take_idle(self.number) {
+            if clock::coarse_milliseconds() < idle.since + FRESH || idle.link.is_good() {
+                return Ok(idle.link);
+            }
+        }
+        let mut wait = BACK_OFF.0;
+        loop {
+            let opened = Link::open(&self.info, deadline).and_then(|mut link| {
+                self.settle(&mut link, deadline)?;
+                Ok(link)
+            });
+            match opened {
+                Ok(link) => return Ok(link),
+                Err(broken) if deadline.has_passed() => {
+                    // Nothing was asked for yet.
+                    return Err(Error::Unreachable { address: self.address.to_string(), reason: broken.reason });
+                }
+                Err(_) => back_off(&mut wait, deadline),
+            }
+        }
+    }
+
+    /// Has the server not carry out any more what this thread has given up. Another process of the server has never got it.
+    fn settle(&self, link: &mut Link, deadline: Deadline) -> Result<(), Broken> {
+        let doubts = DOUBTS.with_borrow(|doubts| doubts.clone());
+        for (server, doubt) in doubts {
+            if server != self.number {
+                continue;
+            }
+            if link.seat.as_ref().is_some_and(|seat| seat.server == doubt.server) {
+                let mut kill = redis::cmd("CLIENT");
+                kill.arg("KILL").arg("ID").arg(doubt.client);
+                if let Value::ServerError(error) = link.ask(&kill, deadline)? {
+                    return Err(Broken { reason: format!("CLIENT KILL: {}", error.code()), was_sent: false });
+                }
+            }
+            DOUBTS.with_borrow_mut(|doubts| doubts.retain(|known| *known != (server, doubt.clone())));
+        }
+        Ok(())
+    }
+
+    fn put_back(&self, link: Link) {
+        let idle = Idle { server: self.number, link, since: clock::coarse_milliseconds() };
+        // A thread at its end keeps none.
+        let _ = IDLE.try_with(|links| links.borrow_mut().push(idle));
+    }
+
+    pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
+        let reason = format!("it answers {}", shape(answer));
+        Error::Refused { address: self.address.to_string(), what: what.into(), reason }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        while take_idle(self.number).is_some() {}
+    }
+}
+
+fn take_idle(server: u64) -> Option<Idle> {
+    IDLE.try_with(|links| {
+        let mut links = links.borrow_mut();
+        let index = links.iter().rposition(|idle| idle.server == server)?;
+        Some(links.swap_remove(index))
+    })
+    .ok()
+    .flatten()
+}
+
+fn back_off(wait: &mut Duration, deadline: Deadline) {
+    thread::sleep(deadline.remaining().map_or(*wait, |left| left.min(*wait)));
+    *wait = (*wait * 2).min(BACK_OFF.1);
+}
+
+/// A request, and the script that it is about.
+struct Sent<'a> {
+    request: Cmd,
+    script: Option<&'a Lua>,
+}
+
+impl Sent<'_> {
+    fn over(&self, link: &mut Link, deadline: Deadline) -> Result<Value, Broken> {
+        let answer = link.ask(&self.request, deadline)?;
+        match (&answer, self.script) {
+            (Value::ServerError(error), Some(script)) if error.code() == "NOSCRIPT" => {
+                let mut whole = redis::cmd("EVAL");
+                whole.arg(script.source());
+                for argument in self.request.args_iter().skip(2) {
+                    match argument {
+                        redis::Arg::Simple(bytes) => whole.arg(bytes),
+                        _ => &mut whole,
+                    };
+                }
+                link.ask(&whole, deadline)
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+/// What kind of answer it is, for errors: answers may be long, and secret.
+fn shape(answer: &Value) -> &'static str {
+    match answer {
+        Value::Nil => "nil",
+        Value::Int(_) => "a number",
+        Value::BulkString(_) => "bytes",
+        Value::Array(_) => "an array",
+        Value::SimpleString(_) | Value::Okay => "a status",
+        _ => "something else",
+    }
+}

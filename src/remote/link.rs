@@ -1,0 +1,255 @@
+//! One connection to a server: bytes out, answers in, each within a time.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use redis::{Cmd, ConnectionAddr, ConnectionInfo, Parser, Value};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::sys::clock::Deadline;
+use crate::sys::{fork, poll};
+
+/// A connection that is in step: every request has had its answer.
+pub(crate) struct Link {
+    stream: Box<dyn Stream>,
+    parser: Parser,
+    /// How long the socket waits for bytes; set when it changes.
+    waits: Option<Duration>,
+    /// Which process has made it: a forked copy shares the socket, and must not use it.
+    generation: u32,
+    /// Which process the server is, and its number for this connection, where it tells.
+    pub(crate) seat: Option<Seat>,
+}
+
+/// A connection as the server knows it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) server: String,
+    pub(crate) client: i64,
+}
+
+/// Why an answer has not come.
+pub(crate) struct Broken {
+    pub(crate) reason: String,
+    /// Whether the server may have got the request.
+    pub(crate) was_sent: bool,
+}
+
+trait Stream: Read + Write + Send {
+    fn wait_for(&self, limit: Duration) -> io::Result<()>;
+    fn descriptor(&self) -> BorrowedFd<'_>;
+}
+
+/// A socket whose calls go on after a signal.
+struct Patient<S>(S);
+
+macro_rules! impl_stream {
+    ($socket:ty) => {
+        impl Read for Patient<$socket> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                loop {
+                    match self.0.read(buffer) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        done => return done,
+                    }
+                }
+            }
+        }
+
+        impl Write for Patient<$socket> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                loop {
+                    match self.0.write(bytes) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        done => return done,
+                    }
+                }
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl Stream for Patient<$socket> {
+            fn wait_for(&self, limit: Duration) -> io::Result<()> {
+                self.0.set_read_timeout(Some(limit))?;
+                self.0.set_write_timeout(Some(limit))
+            }
+
+            fn descriptor(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+    };
+}
+
+impl_stream!(TcpStream);
+impl_stream!(UnixStream);
+
+impl Stream for StreamOwned<ClientConnection, Patient<TcpStream>> {
+    fn wait_for(&self, limit: Duration) -> io::Result<()> {
+        self.sock.wait_for(limit)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.sock.descriptor()
+    }
+}
+
+impl Link {
+    /// A new connection, signed in.
+    pub(crate) fn open(info: &ConnectionInfo, deadline: Deadline) -> Result<Self, Broken> {
+        let unsent = |error: io::Error| Broken { reason: error.to_string(), was_sent: false };
+        let stream = connect(info.addr(), deadline).map_err(unsent)?;
+        let generation = fork::generation();
+        let mut link = Link { stream, parser: Parser::new(), waits: None, generation, seat: None };
+        link.sign_in(info, deadline).map_err(|broken| Broken { was_sent: false, ..broken })?;
+        Ok(link)
+    }
+
+    fn sign_in(&mut self, info: &ConnectionInfo, deadline: Deadline) -> Result<(), Broken> {
+        let settings = info.redis_settings();
+        if let Some(password) = settings.password() {
+            let mut auth = redis::cmd("AUTH");
+            if let Some(user) = settings.username() {
+                auth.arg(user);
+            }
+            self.demand(auth.arg(password), deadline)?;
+        }
+        if settings.db() != 0 {
+            self.demand(redis::cmd("SELECT").arg(settings.db()), deadline)?;
+        }
+        // Both are for telling a server not to carry out what we have given up: whoever may not ask does without.
+        let client = self.ask(redis::cmd("CLIENT").arg("ID"), deadline)?;
+        let server = self.ask(redis::cmd("INFO").arg("server"), deadline)?;
+        if let (Value::Int(client), Value::BulkString(text)) = (client, server) {
+            let text = String::from_utf8_lossy(&text);
+            let server = text.lines().find_map(|line| line.strip_prefix("run_id:"));
+            self.seat = server.map(|server| Seat { server: server.to_owned(), client });
+        }
+        Ok(())
+    }
+
+    /// As [`ask`](Self::ask), of which nothing but success will do.
+    fn demand(&mut self, request: &Cmd, deadline: Deadline) -> Result<(), Broken> {
+        match self.ask(request, deadline)? {
+            // The server's text may repeat what it was told.
+            Value::ServerError(error) => {
+                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer to a request, which may be an error of the server's. After a failure the connection is out of step, and must not be used.
+    pub(crate) fn ask(&mut self, request: &Cmd, deadline: Deadline) -> Result<Value, Broken> {
+        self.send(&request.get_packed_command(), deadline)?;
+        self.receive(deadline)
+    }
+
+    /// Sends requests whose answers will be received in their order.
+    pub(crate) fn send(&mut self, requests: &[u8], deadline: Deadline) -> Result<(), Broken> {
+        self.wait_until(deadline, false)?;
+        // What was written in part may be more than one request.
+        self.stream.write_all(requests).and_then(|()| self.stream.flush()).map_err(|error| broken(&error, true))
+    }
+
+    pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {
+        self.wait_until(deadline, true)?;
+        self.parser.parse_value(&mut self.stream).map_err(|error| {
+            let is_late = error.is_timeout();
+            let reason = if is_late { "it does not answer in time".to_owned() } else { error.to_string() };
+            Broken { reason, was_sent: true }
+        })
+    }
+
+    fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {
+        let left = deadline.remaining().unwrap_or(Duration::from_secs(3600));
+        if left.is_zero() {
+            return Err(Broken { reason: "it does not answer in time".to_owned(), was_sent });
+        }
+        // Setting it costs two calls of the kernel, so that what is near enough stays: up to twice as long as asked for.
+        if !self.waits.is_some_and(|waits| waits >= left && waits <= left * 2) {
+            let limit = left + left / 2;
+            self.stream.wait_for(limit).map_err(|error| broken(&error, was_sent))?;
+            self.waits = Some(limit);
+        }
+        Ok(())
+    }
+
+    /// Whether it may be used: it is this process's, and the server has not closed it.
+    pub(crate) fn is_good(&self) -> bool {
+        let now = Deadline::after(Duration::ZERO);
+        // Whatever there is to read before anything was asked is an end.
+        self.generation == fork::generation()
+            && poll::readable(&[self.stream.descriptor()], now).is_ok_and(|ready| ready.is_empty())
+    }
+}
+
+fn broken(error: &io::Error, was_sent: bool) -> Broken {
+    let is_late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    let reason = if is_late { "it does not take a request in time".to_owned() } else { error.to_string() };
+    Broken { reason, was_sent }
+}
+
+fn connect(address: &ConnectionAddr, deadline: Deadline) -> io::Result<Box<dyn Stream>> {
+    match address {
+        ConnectionAddr::Tcp(host, port) => Ok(Box::new(Patient(connect_tcp(host, *port, deadline)?))),
+        ConnectionAddr::TcpTls { host, port, .. } => {
+            let socket = Patient(connect_tcp(host, *port, deadline)?);
+            socket.wait_for(left(deadline)?)?;
+            let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+            let connection = ClientConnection::new(trust()?, name).map_err(io::Error::other)?;
+            Ok(Box::new(StreamOwned::new(connection, socket)))
+        }
+        ConnectionAddr::Unix(path) => Ok(Box::new(Patient(UnixStream::connect(path)?))),
+        other => Err(io::Error::other(format!("{other} is of a kind that is not supported"))),
+    }
+}
+
+fn left(deadline: Deadline) -> io::Result<Duration> {
+    match deadline.remaining() {
+        Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left.unwrap_or(Duration::from_secs(3600))),
+    }
+}
+
+fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("its name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, left(deadline)?) {
+            Ok(socket) => {
+                // A request is one write, whose answer is waited for.
+                socket.set_nodelay(true)?;
+                return Ok(socket);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Whom this machine trusts to say who a server is; `SSL_CERT_FILE` names others.
+fn trust() -> io::Result<Arc<ClientConfig>> {
+    static TRUST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(known) = TRUST.get() {
+        return Ok(Arc::clone(known));
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let errors = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
+        return Err(io::Error::other(format!("no certificate authorities are known here{errors}")));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::clone(fork::fill(&TRUST, Arc::new(config))))
+}

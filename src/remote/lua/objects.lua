@@ -1,0 +1,131 @@
+-- What every script begins with. Keys, behind the prefix:
+--
+--   clock       hash: `at`, the sessions' time in milliseconds; `seen`, the server's clock when it was last moved on; `leap`, by how
+--               much it moves at most
+--   sessions    sorted set: each session, and when it ends unless it is renewed
+--   s:SESSION   hash: what it holds, by tokens of its own: objects
+--   names       hash: objects by their names
+--   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
+--   o:OBJECT:d  what it contains
+--   o:OBJECT:w  who waits for it
+--   o:OBJECT:h  who has parts of it: permits, messages
+--   grave       list: objects that nothing refers to and that refer to others, as g:OBJECT and g:OBJECT:d, until they are emptied
+--
+-- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
+local P = ARGV[1] .. ':'
+local call = redis.call
+
+local function fail(code)
+    error({ err = code })
+end
+
+-- The sessions' time. It stands still while no session is heard, so that nobody ends for a pause of the server, or of its clock.
+local function tick()
+    local time = call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local clock = call('HMGET', P .. 'clock', 'at', 'seen', 'leap')
+    local at, seen, leap = tonumber(clock[1]) or 0, tonumber(clock[2]) or now, tonumber(clock[3]) or 0
+    at = at + math.max(0, math.min(now - seen, leap))
+    call('HSET', P .. 'clock', 'at', at, 'seen', now)
+    return at
+end
+
+local function is_alive(session, at)
+    local ends = call('ZSCORE', P .. 'sessions', session)
+    return ends and tonumber(ends) > at
+end
+
+-- Whoever asks in the name of a session that has ended is told so before anything has happened.
+local function require_session(session)
+    if not call('ZSCORE', P .. 'sessions', session) then
+        fail('LOST')
+    end
+end
+
+local function object_key(object)
+    return P .. 'o:' .. object
+end
+
+-- The key of what an object contains.
+local function contents(object)
+    local key = object_key(object)
+    if call('EXISTS', key) == 0 then
+        fail('GONE')
+    end
+    return key .. ':d'
+end
+
+-- The objects that a value refers to.
+local function references(value)
+    local found = {}
+    for index = 0, (string.byte(value, 1) or 0) - 1 do
+        found[#found + 1] = string.sub(value, 2 + 32 * index, 33 + 32 * index)
+    end
+    return found
+end
+
+-- Before anything is written, since a script that fails is not undone.
+local function require_all(value)
+    for _, object in ipairs(references(value)) do
+        if call('EXISTS', object_key(object)) == 0 then
+            fail('GONE')
+        end
+    end
+end
+
+-- For a value that is put into an object.
+local function retain(owner, value)
+    local found = references(value)
+    for _, object in ipairs(found) do
+        call('HINCRBY', object_key(object), 'refs', 1)
+    end
+    if #found > 0 then
+        call('HSET', object_key(owner), 'refers', 1)
+    end
+end
+
+local function release_object(object)
+    local key = object_key(object)
+    if call('EXISTS', key) == 0 or call('HINCRBY', key, 'refs', -1) > 0 then
+        return
+    end
+    if call('HGET', key, 'refers') and call('EXISTS', key .. ':d') == 1 then
+        call('RENAME', key, P .. 'g:' .. object)
+        call('RENAME', key .. ':d', P .. 'g:' .. object .. ':d')
+        call('RPUSH', P .. 'grave', object)
+    end
+    call('UNLINK', key, key .. ':d', key .. ':w', key .. ':h')
+end
+
+-- For a value that is taken out of an object.
+local function release(value)
+    for _, object in ipairs(references(value)) do
+        release_object(object)
+    end
+end
+
+-- Has a session hold an object, under a token that it has not used; again, nothing happens.
+local function hold_object(session, token, object)
+    if call('HSETNX', P .. 's:' .. session, token, object) == 1 then
+        call('HINCRBY', object_key(object), 'refs', 1)
+    end
+end
+
+-- Has a session hold what a value refers to: TOKEN.1, TOKEN.2 ..
+local function hold(session, token, value)
+    if not value then
+        return
+    end
+    for index, object in ipairs(references(value)) do
+        hold_object(session, token .. '.' .. index, object)
+    end
+end
+
+local function let_go(session, token)
+    local holds = P .. 's:' .. session
+    local object = call('HGET', holds, token)
+    if object then
+        call('HDEL', holds, token)
+        release_object(object)
+    end
+end
