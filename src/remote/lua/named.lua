@@ -1,5 +1,5 @@
--- The object of a name, held: SESSION TOKEN NAME OBJECT KIND TYPE; its id, kind and type. If there is none, it is made, with what it
--- contains if that is given: VALUE.
+-- The object of a name, held: SESSION TOKEN NAME OBJECT KIND TYPE; its id, kind and type. If there is none, it is made, with the
+-- item that it begins with if that is given: ITEM.
 local session, token, name, object = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 require_session(session)
 local known = call('HGET', P .. 'names', name)
@@ -16,7 +16,7 @@ end
 local key = object_key(object)
 call('HSET', key, 'kind', ARGV[6], 'type', ARGV[7], 'refs', 1)
 if ARGV[8] then
-    call('SET', key .. ':d', ARGV[8])
+    call('RPUSH', key .. ':d', ARGV[8])
     retain(object, ARGV[8])
 end
 call('HSET', P .. 'names', name, object)

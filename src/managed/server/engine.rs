@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use redis::Value;
+
+use super::super::held;
+use super::super::kept::Stored;
+use super::super::local::Shape;
+use super::taken::text;
+use super::{Held, travel};
+use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
+use crate::remote::address::Address;
+use crate::remote::client::Effect;
+use crate::remote::lua::lua;
+use crate::remote::session::Session;
+
+/// A server, and the objects under our prefix there.
+#[derive(Clone)]
+pub(crate) struct Engine(pub(super) Arc<Session>);
+
+impl Engine {
+    /// Connects.
+    pub(crate) fn connect(url: &str) -> Result<Self> {
+        Session::at(&Address::parse(url)?).map(Engine)
+    }
+
+    pub(crate) fn make(&self, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
+        let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
+        let script = lua!("making a container", "container.lua");
+        let made = session.run_named(Kind::Manager, script, Effect::Repeatable, |request| {
+            request.arg(&token).arg(&object).arg(kind(shape)).arg(type_of(expected));
+            if let Some(start) = start {
+                request.arg(&start.bytes);
+            }
+        })?;
+        Ok(Held::of(session.held(&made.session, token, object)))
+    }
+
+    pub(crate) fn find(&self, name: &str, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
+        let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
+        let script = lua!("looking a name up", "named.lua");
+        let found = session.run_named(Kind::Manager, script, Effect::Repeatable, |request| {
+            request.arg(&token).arg(name).arg(&object).arg(kind(shape)).arg(type_of(expected));
+            if let Some(start) = start {
+                request.arg(&start.bytes);
+            }
+        })?;
+        let (known, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
+            Ok((object, of, stamp)) => (object, (of, stamp)),
+            Err(_) => return Err(session.invalid(script.name(), &found.value)),
+        };
+        if of == (kind(shape).to_owned(), type_of(expected)) {
+            return Ok(Held::of(session.held(&found.session, token, known)));
+        }
+        Err(AttachError::WrongType { found: stamp_of(&of.1, expected), expected: expected.clone() }.into())
+    }
+
+    pub(crate) fn forget(&self, name: &str) -> Result<bool> {
+        let script = lua!(frees "taking a name out", "unname.lua");
+        let answer = self.0.run(Kind::Manager, script, Effect::Once, |request| {
+            request.arg(name);
+        })?;
+        Ok(answer == Value::Int(1))
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let script = lua!("listing names", "names.lua");
+        match self.0.run(Kind::Manager, script, Effect::Nothing, |_| {})? {
+            Value::Array(names) => Ok(names.into_iter().filter_map(text).collect()),
+            other => Err(self.0.invalid(script.name(), &other)),
+        }
+    }
+
+    /// Runs `encode`, in which handles of this server's objects may be serialised: what it has encoded, and what keeps its objects.
+    pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<held::Held>>)> {
+        let (bytes, objects, handles) = travel::storing(&self.0, encode);
+        let bytes = bytes?;
+        let Ok(count) = u8::try_from(objects.len()) else {
+            let reason = format!("it has {} handles in it, and 255 are the most at a server", objects.len());
+            return Err(Error::Encode { what: super::super::codec::VALUE.into(), reason });
+        };
+        let mut whole = Vec::with_capacity(1 + 32 * objects.len() + bytes.len());
+        whole.push(count);
+        objects.iter().for_each(|object| whole.extend_from_slice(object.as_bytes()));
+        whole.extend_from_slice(&bytes);
+        Ok((Stored { bytes: whole, objects: Vec::new() }, handles))
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.0.address().to_string()
+    }
+}
+
+pub(super) fn kind(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Table => "table",
+        Shape::Row => "row",
+    }
+}
+
+/// What an object's type is called at the server.
+pub(super) fn type_of(stamp: &TypeStamp) -> String {
+    format!("{:016x} {}", stamp.hash, stamp.name)
+}
+
+pub(super) fn stamp_of(text: &str, expected: &TypeStamp) -> TypeStamp {
+    let (hash, name) = text.split_once(' ').unwrap_or(("", text));
+    TypeStamp { name: name.into(), hash: u64::from_str_radix(hash, 16).unwrap_or(0), ..expected.clone() }
+}

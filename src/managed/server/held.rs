@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use redis::{Cmd, Value};
+
+use super::super::kept::Kept;
+use super::taken::{Holds, references};
+use super::{Engine, travel};
+use crate::error::{Error, Kind, Result};
+use crate::remote::client::Effect;
+use crate::remote::lua::Lua;
+use crate::remote::session::{Hold, Session};
+
+/// What keeps an object at a server as long as this process has a handle of it.
+pub(crate) struct Held {
+    hold: Hold,
+}
+
+/// What a script has answered, and under which token it holds what its values refer to.
+pub(super) struct Answer {
+    pub(super) value: Value,
+    session: Arc<str>,
+    token: String,
+}
+
+impl Held {
+    pub(super) fn of(hold: Hold) -> Self {
+        Held { hold }
+    }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        self.hold.session()
+    }
+
+    pub(super) fn object(&self) -> &str {
+        self.hold.object()
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        Engine(Arc::clone(self.session()))
+    }
+
+    /// Runs `decode`, in which handles of objects at the same server may be deserialised.
+    pub(crate) fn loading<R>(&self, decode: impl FnOnce() -> R) -> R {
+        travel::loading(Holds::none(self.session()), decode)
+    }
+
+    /// The answer of a script that is asked for an operation.
+    pub(super) fn ask(
+        &self,
+        script: &Lua,
+        effect: Effect,
+        operation: &'static str,
+        arguments: impl Fn(&mut Cmd),
+    ) -> Result<Answer> {
+        let token = self.session().token();
+        let answer = self.session().run_named(Kind::Manager, script, effect, |request| {
+            request.arg(&token).arg(self.object()).arg(operation);
+            arguments(request);
+        })?;
+        Ok(Answer { value: answer.value, session: answer.session, token })
+    }
+
+    /// A value of an answer, which holds what it refers to under this token.
+    pub(super) fn keep(&self, answer: &Answer, token: &str, bytes: Vec<u8>) -> Kept {
+        let holds = references(&bytes).enumerate().map(|(index, object)| {
+            self.session().held(&answer.session, format!("{token}.{}", index + 1), object.to_owned())
+        });
+        let holds = holds.collect();
+        Kept::server(bytes, Holds::new(self.session(), holds))
+    }
+
+    /// The only value of an answer, if there is one.
+    pub(super) fn keep_one(&self, answer: &mut Answer, what: &'static str) -> Result<Option<Kept>> {
+        match std::mem::replace(&mut answer.value, Value::Nil) {
+            Value::Nil => Ok(None),
+            Value::BulkString(bytes) => Ok(Some(self.keep(answer, &answer.token.clone(), bytes))),
+            other => Err(self.invalid(what, &other)),
+        }
+    }
+
+    /// The values of an answer at every `step`th place from `first` on: token.1, token.2 ..
+    pub(super) fn keep_all(&self, answer: &Answer, values: Vec<Vec<u8>>) -> Vec<Kept> {
+        let tokens = (1..).map(|index| format!("{}.{index}", answer.token));
+        values.into_iter().zip(tokens).map(|(bytes, token)| self.keep(answer, &token, bytes)).collect()
+    }
+
+    pub(super) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
+        self.session().invalid(what, answer)
+    }
+
+    pub(super) fn number(&self, what: &'static str, answer: &Value) -> Result<u64> {
+        match answer {
+            Value::Int(number) if *number >= 0 => Ok(*number as u64),
+            other => Err(self.invalid(what, other)),
+        }
+    }
+}

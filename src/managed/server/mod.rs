@@ -1,0 +1,15 @@
+//! The engine of several machines: containers at a Redis or Valkey server (`crate::remote`).
+//!
+//! A dictionary, a set and a namespace are hashes there, a list, an array and a value (of one item) lists. Each operation is one script.
+
+mod engine;
+mod held;
+mod row;
+mod table;
+mod taken;
+mod travel;
+
+pub(crate) use engine::Engine;
+pub(crate) use held::Held;
+pub(crate) use taken::{Holds, head, payload};
+pub(crate) use travel::{Wire, deserialize, deserialize_kept, is_loading, is_storing, serialize, serialize_kept};

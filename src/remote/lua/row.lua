@@ -1,0 +1,122 @@
+-- Items by their places, a list: SESSION TOKEN OBJECT OPERATION, ..; items that are taken out are held under the token. A place that is
+-- not there: {0, how many there are}.
+local session, token, object, operation = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key = contents(object)
+-- No item is like it: items begin with how many objects they refer to.
+local MARK = 'place ' .. token
+
+local function require_items(first)
+    for index = first, #ARGV do
+        require_all(ARGV[index])
+    end
+end
+
+if operation == 'item' then -- PLACE; {1, the item}
+    local item = call('LINDEX', key, ARGV[6])
+    if not item then
+        return { 0, call('LLEN', key) }
+    end
+    hold(session, token, item)
+    return { 1, item }
+elseif operation == 'count' then
+    return call('LLEN', key)
+elseif operation == 'set' then -- PLACE ITEM; {1}
+    local old = call('LINDEX', key, ARGV[6])
+    if not old then
+        return { 0, call('LLEN', key) }
+    end
+    require_items(7)
+    call('LSET', key, ARGV[6], ARGV[7])
+    retain(object, ARGV[7])
+    release(old)
+    return { 1 }
+elseif operation == 'add' then -- PLACE or -1, ITEM ..; {1}
+    local place, count = tonumber(ARGV[6]), call('LLEN', key)
+    require_items(7)
+    if place > count then
+        return { 0, count }
+    elseif place < 0 or place == count then
+        for index = 7, #ARGV do
+            call('RPUSH', key, ARGV[index])
+        end
+    else
+        local next = call('LINDEX', key, place)
+        call('LSET', key, place, MARK)
+        for index = 7, #ARGV do
+            call('LINSERT', key, 'BEFORE', MARK, ARGV[index])
+        end
+        call('LSET', key, place + #ARGV - 6, next)
+    end
+    for index = 7, #ARGV do
+        retain(object, ARGV[index])
+    end
+    return { 1 }
+elseif operation == 'take' then -- PLACE, or -1 for the last; {1, the item}
+    local place = ARGV[6]
+    local item = call('LINDEX', key, place)
+    if not item then
+        return { 0, call('LLEN', key) }
+    end
+    hold(session, token, item)
+    if place == '-1' then
+        call('RPOP', key)
+    elseif place == '0' then
+        call('LPOP', key)
+    else
+        call('LSET', key, place, MARK)
+        call('LREM', key, 1, MARK)
+    end
+    release(item)
+    return { 1, item }
+elseif operation == 'items' then -- FIRST LAST, as far as there are any
+    local items = call('LRANGE', key, ARGV[6], ARGV[7])
+    for index, item in ipairs(items) do
+        hold(session, token .. '.' .. index, item)
+    end
+    return items
+elseif operation == 'index' then -- ITEM
+    return call('LPOS', key, ARGV[6])
+elseif operation == 'occurrences' then -- ITEM
+    return #call('LPOS', key, ARGV[6], 'COUNT', 0)
+elseif operation == 'clear' then
+    if call('HGET', object_key(object), 'refers') then
+        for _, item in ipairs(call('LRANGE', key, 0, -1)) do
+            release(item)
+        end
+    end
+    call('UNLINK', key)
+elseif operation == 'exchange' then -- PLACE CURRENT NEW; {1}, or {2, what is there instead}
+    local found = call('LINDEX', key, ARGV[6])
+    if not found then
+        return { 0, call('LLEN', key) }
+    elseif found ~= ARGV[7] then
+        hold(session, token, found)
+        return { 2, found }
+    end
+    require_items(8)
+    call('LSET', key, ARGV[6], ARGV[8])
+    retain(object, ARGV[8])
+    release(found)
+    return { 1 }
+elseif operation == 'reverse' then
+    local items = call('LRANGE', key, 0, -1)
+    call('DEL', key)
+    for _, item in ipairs(items) do
+        call('LPUSH', key, item)
+    end
+elseif operation == 'reorder' then -- the ITEMs that are expected, and as many places: the new order
+    local items, count = call('LRANGE', key, 0, -1), (#ARGV - 5) / 2
+    if #items ~= count then
+        return 0
+    end
+    for index, item in ipairs(items) do
+        if item ~= ARGV[5 + index] then
+            return 0
+        end
+    end
+    call('DEL', key)
+    for index = 1, count do
+        call('RPUSH', key, items[tonumber(ARGV[5 + count + index]) + 1])
+    end
+    return 1
+end
