@@ -1,0 +1,45 @@
+//! What a manager and its handles do, wherever the containers are: on this machine, and at a Redis server.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(feature = "redis")]
+#[path = "../common/redis.rs"]
+mod redis;
+
+mod atomic;
+mod containers;
+mod handles;
+mod names;
+mod refusals;
+#[cfg(feature = "redis")]
+mod server;
+
+crossproc::test_support!();
+
+/// Each function as a test of each engine.
+macro_rules! on_each_engine {
+    ($($name:ident),* $(,)?) => {
+        mod local {
+            $(
+                #[test]
+                fn $name() {
+                    let _watchdog = $crate::common::watchdog();
+                    super::$name(&crossproc::Manager::start().unwrap());
+                }
+            )*
+        }
+
+        #[cfg(feature = "redis")]
+        mod server {
+            $(
+                #[test]
+                fn $name() {
+                    let _watchdog = $crate::common::watchdog();
+                    let server = $crate::redis::Server::start();
+                    super::$name(&crossproc::Manager::connect(&server.url()).unwrap());
+                }
+            )*
+        }
+    };
+}
+use on_each_engine;

@@ -1,0 +1,150 @@
+//! What a server's restarts, pauses, lacks and peers do to managers.
+
+use std::time::{Duration, Instant};
+
+use crossproc::managed::{Dict, List};
+use crossproc::{Error, Manager, Process};
+
+use crate::common::processes::signal;
+use crate::common::watchdog;
+use crate::redis::Server;
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    let _watchdog = watchdog();
+    let refused = Manager::connect("unix:///nowhere/socket?timeout_ms=200").map(drop).unwrap_err();
+    assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+    let refused = Manager::connect("redis://me:secret@localhost:1/0?colour=red").map(drop).unwrap_err();
+    assert!(matches!(refused, Error::InvalidAddress { .. }) && !refused.to_string().contains("secret"), "{refused}");
+}
+
+#[test]
+fn who_does_not_know_the_password_is_refused() {
+    let _watchdog = watchdog();
+    let server = Server::with(&["--requirepass", "sesame"]);
+    let without = Manager::connect(&format!("{}?timeout_ms=300", server.url())).map(drop).unwrap_err();
+    assert!(matches!(without, Error::Refused { .. }), "{without}");
+    let wrong = Manager::connect(&format!("{}?timeout_ms=300&pass=barley", server.url())).map(drop).unwrap_err();
+    assert!(!wrong.to_string().contains("barley"), "{wrong}");
+    let manager = Manager::connect(&format!("{}?pass=sesame", server.url())).unwrap();
+    assert!(!format!("{manager:?}").contains("sesame"));
+    manager.list([1]).unwrap();
+}
+
+#[test]
+fn a_restart_without_data_is_told_and_survived() {
+    let _watchdog = watchdog();
+    let mut server = Server::start();
+    let manager = Manager::connect(&server.url()).unwrap();
+    let list = manager.list([1]).unwrap();
+    server.kill();
+    server.start_again();
+    assert!(matches!(list.to_vec(), Err(Error::Gone { .. })));
+    assert_eq!(manager.list([2]).unwrap().to_vec().unwrap(), [2]);
+}
+
+#[test]
+fn a_restart_with_data_goes_unnoticed() {
+    let _watchdog = watchdog();
+    let mut server = Server::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let manager = Manager::connect(&server.url()).unwrap();
+    let list = manager.list([1]).unwrap();
+    for turn in 0..3 {
+        server.kill();
+        server.start_again();
+        // Reading may be tried again; a change whose answer is lost would say so.
+        assert_eq!(list.len().unwrap(), turn + 1);
+        list.push(2).unwrap();
+    }
+    assert_eq!(list.to_vec().unwrap(), [1, 2, 2, 2]);
+}
+
+#[test]
+fn a_server_that_is_away_for_long_is_an_error_and_comes_back() {
+    let _watchdog = watchdog();
+    let mut server = Server::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let manager = Manager::connect(&format!("{}?timeout_ms=300", server.url())).unwrap();
+    let list = manager.list([1]).unwrap();
+    server.kill();
+    assert!(matches!(list.len(), Err(Error::Unreachable { .. })));
+    server.start_again();
+    until("an answer", || list.len() == Ok(1));
+}
+
+#[test]
+fn a_stopped_server_is_waited_for_so_long_and_a_change_is_in_doubt() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let manager = Manager::connect(&format!("{}?timeout_ms=400", server.url())).unwrap();
+    let list = manager.list([1]).unwrap();
+
+    signal(server.pid(), libc::SIGSTOP);
+    assert!(matches!(list.len(), Err(Error::Unreachable { .. })));
+    let unanswered = list.push(2).unwrap_err();
+    assert!(matches!(unanswered, Error::Unanswered { .. } | Error::Unreachable { .. }), "{unanswered}");
+    signal(server.pid(), libc::SIGCONT);
+    until("an answer", || list.len().is_ok());
+    assert!(list.len().unwrap() <= 2);
+}
+
+#[test]
+fn a_full_server_says_so_and_gives_back() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let manager = Manager::connect(&server.url()).unwrap();
+    let list = manager.list(["x".repeat(1 << 20), "y".to_owned()]).unwrap();
+    server.ask("CONFIG SET maxmemory 1mb");
+    assert!(matches!(list.push("z"), Err(Error::ServerFull { .. })));
+    assert!(matches!(manager.list([1]).map(drop), Err(Error::ServerFull { .. })));
+    assert_eq!(list.pop().unwrap().as_deref(), Some("y"));
+    assert_eq!(list.get(0).unwrap().len(), 1 << 20);
+    list.clear().unwrap();
+    server.ask("CONFIG SET maxmemory 0");
+    list.push("z").unwrap();
+    assert_eq!(list.to_vec().unwrap(), ["z"]);
+}
+
+#[test]
+fn what_only_a_killed_process_held_is_freed() {
+    fn hoard(all: Dict<u8, List<u8>>, manager: String) {
+        let manager = Manager::connect(&manager).unwrap();
+        let lists: Vec<_> = (0..10).map(|n| manager.list([n]).unwrap()).collect();
+        all.insert(1, lists.last().unwrap()).unwrap_err(); // of another session: not the same manager
+        all.clear().unwrap();
+        signal(std::process::id(), libc::SIGKILL);
+    }
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let url = format!("{}?lease_ms=600", server.url());
+    let manager = Manager::connect(&url).unwrap();
+    let all = manager.dict::<u8, List<u8>>().unwrap();
+    let objects = || server.ask("EVAL \"return #redis.call('KEYS', 'crossproc:o:*')\" 0");
+    let before = objects();
+    let process = Process::spawn(hoard, (&all, format!("{url}&timeout_ms=4000"))).unwrap();
+    assert!(process.join().is_err());
+    until("its lists to go", || objects() == before);
+}
+
+#[test]
+fn nothing_is_left_when_all_handles_are_gone() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    {
+        let manager = Manager::connect(&server.url()).unwrap();
+        let dict = manager.dict::<u32, List<u32>>().unwrap();
+        for n in 0..1_000 {
+            dict.insert(n, manager.list([n]).unwrap()).unwrap();
+        }
+    }
+    let again = Manager::connect(&server.url()).unwrap();
+    until("an empty server", || server.ask("EVAL \"return #redis.call('KEYS', 'crossproc:[og]:*')\" 0") == ":0\r\n");
+    drop(again);
+}
