@@ -334,6 +334,15 @@ pub enum Error {
         object: Kind,
     },
 
+    /// More was to be changed in one step than a manager can undo.
+    #[error("cannot make {asked} changes in one step, only some {fit}")]
+    TooManyChanges {
+        /// Changes asked for: entries of a dictionary, or words of memory.
+        asked: usize,
+        /// About how many of them fit.
+        fit: usize,
+    },
+
     /// A managed dictionary has no entry for a key.
     #[error("there is no entry for the key that is encoded as {key:02x?}")]
     NoSuchKey {

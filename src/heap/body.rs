@@ -59,7 +59,7 @@ pub(super) mod control {
 }
 
 /// The most words that one transaction may change. A guess: a megabyte of notes.
-pub(super) const NOTES: usize = 1 << 16;
+pub(crate) const NOTES: usize = 1 << 16;
 
 // SAFETY: `repr(C)`, atomics only and no padding; zero is a free lock, and a heap without blocks.
 unsafe impl Body for HeapBody {
@@ -185,6 +185,14 @@ impl Heap {
             (Some(first), Some(end)) if end <= self.known() || self.reaches(end)? => Ok(&self.blocks.all()[first..end]),
             _ => Err(corrupted(at, count as u64)),
         }
+    }
+
+    /// Blocks' words from an address on, if this process knows that there is memory behind them.
+    #[inline]
+    pub(super) fn known_words(&self, at: At, count: usize) -> Option<&[AtomicU64]> {
+        let first = (at as usize).wrapping_sub(CONTROL);
+        let known = self.blocks.all().get(..self.known())?;
+        known.get(first..first.wrapping_add(count))
     }
 
     /// How many words have memory behind them, as far as this process knows.

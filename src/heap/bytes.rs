@@ -47,6 +47,23 @@ impl Buffer {
     }
 }
 
+/// Bytes that refer to nothing, and are so few that they are handed on in registers: a number has ten at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Short {
+    pub(super) bytes: [u8; SHORTEST],
+    /// Up to [`SHORTEST`].
+    pub(super) length: usize,
+}
+
+pub(super) const SHORTEST: usize = 16;
+
+impl Short {
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length.min(SHORTEST)]
+    }
+}
+
 /// The most objects that a value refers to: they are held, and dropped, in one transaction. A guess.
 const MOST_OBJECTS: usize = 1_000;
 

@@ -11,7 +11,6 @@
 pub(crate) mod body;
 mod buddy;
 pub(crate) mod bytes;
-mod late;
 pub(crate) mod object;
 pub(crate) mod row;
 pub(crate) mod sweep;
@@ -21,9 +20,8 @@ mod tests;
 mod transaction;
 mod view;
 
-pub(crate) use body::{Heap, describe};
+pub(crate) use body::{Heap, NOTES, describe};
 pub(crate) use transaction::Transaction;
-#[allow(unused_imports)]
 pub(crate) use view::View;
 
 /// The address of a word: control words come first, blocks behind them. 0 is the lock's, and stands for nothing.

@@ -49,7 +49,7 @@ pub(crate) struct Hold {
     generation: u32,
 }
 
-const NUMBER: u64 = 1;
+pub(super) const NUMBER: u64 = 1;
 const TYPE: u64 = 2;
 const REFERENCES: u64 = 3;
 const HOLDERS: u64 = 4;
@@ -57,7 +57,7 @@ const NEXT: u64 = 5;
 const BEFORE: u64 = 6;
 /// The first word that belongs to the shape.
 pub(super) const OWN: u64 = 7;
-const WORDS: usize = 15;
+pub(super) const WORDS: usize = 15;
 
 pub(super) mod holder {
     pub(in crate::heap) const OBJECT: u64 = 0;

@@ -1,4 +1,4 @@
-//! What is left of objects that nobody needs, and of holders that died.
+//! What is left of objects that nobody needs, and of holders that have gone or died.
 
 use super::body::{Heap, control, corrupted};
 use super::object::{Hold, Shape, holder};
@@ -31,6 +31,14 @@ impl Transaction<'_> {
 }
 
 impl Heap {
+    /// Lets go what this process has held. A forked copy of it gives up nothing.
+    pub(crate) fn give_up(&self, hold: Hold) {
+        if hold.is_ours() {
+            // What cannot be let go ends with the process.
+            let _ = self.transact_once(|transaction| transaction.let_go(hold));
+        }
+    }
+
     /// Lets go what dead processes and lost messages held, if it is time to look: when as many objects have been made as there were holds
     /// of the living the last time, so that each costs a look at a few.
     pub(crate) fn sweep_now_and_then(&self) -> Result<()> {

@@ -35,8 +35,6 @@ pub(crate) struct Transaction<'h> {
     freed: Vec<At>,
     /// What makes room may use what is kept back for that.
     uses_reserve: bool,
-    /// Why it cannot come to its end: something was done by halves.
-    failed: Option<Error>,
 }
 
 /// How much is done towards taking garbage apart behind each transaction that leaves some. A guess.
@@ -115,15 +113,7 @@ impl<'h> Transaction<'h> {
     fn new(heap: &'h Heap) -> Result<Self> {
         let turn = heap.acquire()?;
         heap.recover();
-        Ok(Transaction {
-            heap,
-            view: View::locked(heap),
-            turn,
-            noted: None,
-            freed: Vec::new(),
-            uses_reserve: false,
-            failed: None,
-        })
+        Ok(Transaction { heap, view: View::locked(heap), turn, noted: None, freed: Vec::new(), uses_reserve: false })
     }
 
     /// Says that there will be changes (V1); how many words have been noted.
@@ -148,7 +138,7 @@ impl<'h> Transaction<'h> {
         let (heap, noted) = (self.heap, self.begin()?);
         let word = heap.word(at)?;
         let Some(note) = heap.notes().get(2 * noted..2 * noted + 2) else {
-            return Err(Error::NoSpace { needed: NOTES as u64 + 1, available: NOTES as u64 });
+            return Err(Error::TooManyChanges { asked: NOTES + 1, fit: NOTES });
         };
         put(&note[0], at);
         put(&note[1], word.load(Relaxed));
@@ -175,15 +165,6 @@ impl<'h> Transaction<'h> {
         self.uses_reserve
     }
 
-    /// Does one of several things. One that fails may have been done by halves: then nothing of all comes to its end.
-    pub(crate) fn one_of_several<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        let result = work(self);
-        if let Err(error) = &result {
-            self.failed = Some(error.clone());
-        }
-        result
-    }
-
     /// Has the block of this payload free at the end (T5).
     pub(crate) fn free(&mut self, payload: At) {
         self.freed.push(payload);
@@ -191,9 +172,6 @@ impl<'h> Transaction<'h> {
 
     /// Makes what was changed so far final (T3). What follows is another transaction.
     pub(super) fn end(&mut self) -> Result<()> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         while let Some(payload) = self.freed.pop() {
             self.release(payload)?;
         }
@@ -256,6 +234,5 @@ impl Drop for Transaction<'_> {
             return;
         }
         self.undo();
-        self.let_go_late();
     }
 }

@@ -76,21 +76,33 @@ impl<'h> View<'h> {
     /// Whether all that was copied so far was there at once (V1).
     #[inline]
     fn is_whole(&self) -> bool {
-        fence(Acquire); // pairs with the fence in `put`
-        self.sequence.is_none_or(|sequence| self.heap.control(control::SEQUENCE).load(Relaxed) == sequence)
+        self.sequence.is_none_or(|sequence| self.heap.was_whole(sequence))
     }
 }
 
 impl Heap {
+    /// The number to look at again when what is there has been copied (V1); `None` if somebody is changing something.
+    #[inline]
+    pub(super) fn begin_reading(&self) -> Option<u64> {
+        let sequence = self.control(control::SEQUENCE).load(Acquire); // pairs with the Release in `make_even`
+        sequence.is_multiple_of(2).then_some(sequence)
+    }
+
+    /// Whether all that was copied since then was there at once (V1).
+    #[inline]
+    pub(super) fn was_whole(&self, sequence: u64) -> bool {
+        fence(Acquire); // pairs with the fence in `put`
+        self.control(control::SEQUENCE).load(Relaxed) == sequence
+    }
+
     /// What `look` finds, all of one instant. It may be called several times, and what it finds may be wrong each time but the last.
     #[inline]
     pub(crate) fn read<R>(&self, mut look: impl FnMut(&View<'_>) -> Result<R>) -> Result<R> {
         for _ in 0..ATTEMPTS {
-            let sequence = self.control(control::SEQUENCE).load(Acquire); // pairs with the Release in `make_even`
-            if !sequence.is_multiple_of(2) {
+            let Some(sequence) = self.begin_reading() else {
                 std::hint::spin_loop();
                 continue;
-            }
+            };
             let view = View { heap: self, sequence: Some(sequence), steps: Cell::new(0) };
             let found = look(&view);
             if view.is_whole() {

@@ -7,13 +7,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::STEP;
-use super::codec::{self, Taken};
-use super::guard::Raw;
+use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
+use super::kept::{Buffer, Kept};
+use super::local::Shape;
 use crate::error::Result;
-use crate::heap::bytes::Buffer;
-use crate::heap::object::Shape;
 use crate::message::Sends;
 
 /// A dictionary that processes share: of any keys and values that serde knows, in the order in which the keys came.
@@ -95,13 +94,7 @@ where
     pub fn get(&self, key: impl Sends<K>) -> Result<Option<V>> {
         let key = codec::key(&key)?;
         let mut buffer = Buffer::new();
-        match self.heap().get(self.object(), &key, &mut buffer)? {
-            None => Ok(None),
-            Some(seen) => match Taken::decode_seen(&seen, &buffer) {
-                Some(value) => value.map(Some),
-                None => self.take(|dict| dict.look_up(&key)),
-            },
-        }
+        self.held.get(&key, &mut buffer)?.map(|seen| seen.decode(&buffer)).transpose()
     }
 
     /// Gives a key a value; the one it had.
@@ -115,12 +108,8 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn insert(&self, key: impl Sends<K>, value: impl Sends<V>) -> Result<Option<V>> {
-        let (key, value) = (codec::key(&key)?, codec::value(self.heap(), &value)?);
-        self.take(|dict| {
-            let old = dict.look_up(&key)?;
-            dict.transaction.insert(dict.object, &key, &value)?;
-            Ok(old)
-        })
+        let (key, value) = (codec::key(&key)?, codec::value(&self.held, &value)?);
+        self.held.swap(&key, &value)?.as_mut().map(Kept::decode).transpose()
     }
 
     /// Takes an entry out; its value.
@@ -135,11 +124,7 @@ where
     /// ```
     pub fn remove(&self, key: impl Sends<K>) -> Result<Option<V>> {
         let key = codec::key(&key)?;
-        self.take(|dict| {
-            let old = dict.look_up(&key)?;
-            dict.transaction.remove(dict.object, &key)?;
-            Ok(old)
-        })
+        self.held.take(&key)?.as_mut().map(Kept::decode).transpose()
     }
 
     /// Takes out the entry whose key came last.
@@ -153,15 +138,8 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn pop(&self) -> Result<Option<(K, V)>> {
-        let taken = self.heap().transact(|transaction| {
-            let Some(key) = transaction.last_key(self.object())? else { return Ok(None) };
-            let mut dict = Raw { transaction, object: self.object() };
-            let value = dict.look_up(&key)?;
-            dict.transaction.remove(dict.object, &key)?;
-            Ok(value.map(|value| (key, value)))
-        })?;
-        let kept = taken.map(|(key, value)| (key, value.keep(self.heap())));
-        kept.map(|(key, value)| Ok((codec::decode_key(&key)?, value.decode()?))).transpose()
+        let taken = self.held.take_last()?;
+        taken.map(|(key, mut value)| Ok((codec::decode_key(&key)?, value.decode()?))).transpose()
     }
 
     /// Whether there is an entry for a key.
@@ -175,7 +153,7 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn contains_key(&self, key: impl Sends<K>) -> Result<bool> {
-        self.heap().has_key(self.object(), &codec::key(&key)?)
+        self.held.contains(&codec::key(&key)?)
     }
 
     /// The number of entries.
@@ -189,7 +167,7 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn len(&self) -> Result<usize> {
-        self.heap().count(self.object())
+        self.held.entries_count()
     }
 
     /// Whether there are no entries.
@@ -215,8 +193,7 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn keys(&self) -> Result<Vec<K>> {
-        let entries = self.heap().read(|view| view.entries(self.object(), false))?;
-        entries.into_iter().map(|(key, _)| codec::decode_key(&key)).collect()
+        self.held.keys()?.iter().map(|key| codec::decode_key(key)).collect()
     }
 
     /// Copies of all values, in the order of the keys.
@@ -245,20 +222,8 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn items(&self) -> Result<Vec<(K, V)>> {
-        let entries = self.heap().read(|view| view.entries(self.object(), true))?;
-        let taken: Vec<_> = if entries.iter().all(|(_, value)| value.objects.is_empty()) {
-            entries.into_iter().filter_map(|(key, value)| Some((key, Taken::plain(value)?))).collect()
-        } else {
-            self.heap().transact(|transaction| {
-                let entries = transaction.entries(self.object(), true)?;
-                entries
-                    .into_iter()
-                    .map(|(key, value)| Ok((key, Taken::hold(transaction, value)?)))
-                    .collect::<Result<_>>()
-            })?
-        };
-        let kept: Vec<_> = taken.into_iter().map(|(key, value): (_, Taken)| (key, value.keep(self.heap()))).collect();
-        kept.into_iter().map(|(key, value)| Ok((codec::decode_key(&key)?, value.decode()?))).collect()
+        let entries = self.held.entries()?;
+        entries.into_iter().map(|(key, mut value)| Ok((codec::decode_key(&key)?, value.decode()?))).collect()
     }
 
     /// A copy of everything.
@@ -290,7 +255,7 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
-        self.heap().transact(|transaction| transaction.clear_table(self.object()))
+        self.held.clear_table()
     }
 
     /// Gives many keys their values: a thousand in one step.
@@ -306,20 +271,8 @@ where
     pub fn extend<P: Sends<K>, S: Sends<V>>(&self, entries: impl IntoIterator<Item = (P, S)>) -> Result<()> {
         // Handles among them have to live until their objects are referred to.
         let given: Vec<_> = entries.into_iter().collect();
-        let encode = |(key, value): &(P, S)| Ok((codec::key(key)?, codec::value(self.heap(), value)?));
+        let encode = |(key, value): &(P, S)| Ok((codec::key(key)?, codec::value(&self.held, value)?));
         let entries: Vec<_> = given.iter().map(encode).collect::<Result<_>>()?;
-        entries.chunks(STEP).try_for_each(|entries| {
-            self.heap().transact(|transaction| {
-                entries.iter().try_for_each(|(key, value)| transaction.insert(self.object(), key, value).map(drop))
-            })
-        })
-    }
-
-    fn take<R: DeserializeOwned>(
-        &self,
-        mut work: impl FnMut(&mut Raw<'_, '_>) -> Result<Option<Taken>>,
-    ) -> Result<Option<R>> {
-        let taken = self.heap().transact(|transaction| work(&mut Raw { transaction, object: self.object() }))?;
-        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
+        entries.chunks(STEP).try_for_each(|entries| self.held.extend(entries))
     }
 }

@@ -2,6 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Dict;
+use super::spot::Spot;
 use crate::error::Result;
 
 type Modify<'d, V> = Box<dyn FnMut(&mut V) + 'd>;
@@ -54,8 +55,16 @@ where
     ///
     /// See [`Dict::entry`].
     pub fn or_insert(self, value: V) -> Result<V> {
-        let mut value = Some(value);
-        self.or_insert_with(move || value.take())?.ok_or_else(crate::heap::object::gone)
+        let mut modify = self.modify;
+        let found = Spot::Entry(&self.dict.held, &self.key).change(|found, sight| match (found, &mut modify) {
+            (Some(found), None) => Ok(Some(Some(found))),
+            (Some(mut found), Some(modify)) => {
+                modify(&mut found);
+                Ok(sight.put(&found)?.then_some(Some(found)))
+            }
+            (None, _) => Ok(sight.put(&value)?.then_some(None)),
+        })?;
+        Ok(found.unwrap_or(value))
     }
 
     /// The value, which is the default of its type if there was none.
@@ -76,27 +85,5 @@ where
         V: Default,
     {
         self.or_insert(V::default())
-    }
-
-    fn or_insert_with(mut self, mut make: impl FnMut() -> Option<V>) -> Result<Option<V>> {
-        let mut made = None;
-        loop {
-            match (self.dict.see(&self.key)?, &mut self.modify) {
-                (Some((_, value)), None) => return Ok(Some(value)),
-                (Some((seen, mut value)), Some(modify)) => {
-                    modify(&mut value);
-                    if self.dict.settle(&self.key, Some(&seen), &value)? {
-                        return Ok(Some(value));
-                    }
-                }
-                (None, _) => {
-                    made = made.or_else(&mut make);
-                    let Some(value) = &made else { return Ok(None) };
-                    if self.dict.settle(&self.key, None, value)? {
-                        return Ok(made);
-                    }
-                }
-            }
-        }
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Add;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{self, Kept, Taken};
-use super::{Dict, Entry};
+use super::kept::Kept;
+use super::spot::Spot;
+use super::{Dict, Entry, codec};
 use crate::error::{Error, Result};
-use crate::heap::bytes::{Buffer, Content};
 use crate::message::Sends;
 
 impl<K, V> Dict<K, V>
@@ -32,53 +32,9 @@ where
     /// assert_eq!(dict.update("a", |n| n * 10)?, 10);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn update(&self, key: impl Sends<K>, mut f: impl FnMut(V) -> V) -> Result<V> {
+    pub fn update(&self, key: impl Sends<K>, f: impl FnMut(V) -> V) -> Result<V> {
         let key = codec::key(&key)?;
-        loop {
-            let old = self.content(&key)?;
-            let Some(old) = old else { return Err(Error::NoSuchKey { key }) };
-            let Some(value) = self.decode_if_same(&key, &old)? else { continue };
-            let value = f(value);
-            if self.exchange(&key, Some(&old.bytes), Some(&value))?.is_ok() {
-                return Ok(value);
-            }
-        }
-    }
-
-    /// What is there for an encoded key.
-    fn content(&self, key: &[u8]) -> Result<Option<Content>> {
-        let mut buffer = Buffer::new();
-        let seen = self.heap().get(self.object(), key, &mut buffer)?;
-        Ok(seen.map(|seen| buffer.content(seen)))
-    }
-
-    /// The value that was seen; `None` if it refers to something that may be no more.
-    fn decode_if_same(&self, key: &[u8], seen: &Content) -> Result<Option<V>> {
-        if let Some(plain) = Taken::plain(seen.clone()) {
-            return plain.keep(self.heap()).decode().map(Some);
-        }
-        let held = self.heap().transact(|transaction| {
-            let found = transaction.look_up(self.object(), key)?.filter(|found| found == seen);
-            found.map(|found| Taken::hold(transaction, found)).transpose()
-        })?;
-        held.map(|taken| taken.keep(self.heap()).decode()).transpose()
-    }
-
-    /// Puts `new` where the encoded `current` is; what is there instead, if that is something else.
-    fn exchange(&self, key: &[u8], current: Option<&[u8]>, new: Option<&V>) -> Result<Result<(), Option<Kept<'_>>>> {
-        let new = new.map(|new| codec::value(self.heap(), new)).transpose()?;
-        let exchanged = self.heap().transact(|transaction| {
-            let found = transaction.look_up(self.object(), key)?;
-            if found.as_ref().map(|found| &found.bytes[..]) != current {
-                return Ok(Err(found.map(|found| Taken::hold(transaction, found)).transpose()?));
-            }
-            match &new {
-                Some(new) => transaction.insert(self.object(), key, new).map(drop)?,
-                None => transaction.remove(self.object(), key).map(drop)?,
-            }
-            Ok(Ok(()))
-        })?;
-        Ok(exchanged.map_err(|found| found.map(|found| found.keep(self.heap()))))
+        Spot::Entry(&self.held, &key).update(f, || Error::NoSuchKey { key: key.clone() })
     }
 
     /// Gives a key the value `new`, or none, if it has the value `current`, or none; otherwise what it has.
@@ -101,10 +57,11 @@ where
         new: Option<&V>,
     ) -> Result<Result<(), Option<V>>> {
         let key = codec::key(&key)?;
-        let current = current.map(|current| codec::value(self.heap(), current)).transpose()?;
-        match self.exchange(&key, current.as_ref().map(|current| &current.bytes[..]), new)? {
+        let encode = |value: Option<&V>| value.map(|value| codec::value(&self.held, value)).transpose();
+        let (current, new) = (encode(current)?, encode(new)?);
+        match self.held.exchange(&key, current.as_ref().map(|current| &current.bytes[..]), new.as_ref())? {
             Ok(()) => Ok(Ok(())),
-            Err(found) => Ok(Err(found.map(Kept::decode).transpose()?)),
+            Err(mut found) => Ok(Err(found.as_mut().map(Kept::decode).transpose()?)),
         }
     }
 
@@ -122,20 +79,10 @@ where
         V: Add<Output = V> + Default + Clone,
     {
         let key = codec::key(&key)?;
-        loop {
-            let old = self.content(&key)?;
-            let value = match &old {
-                None => V::default(),
-                Some(old) => match self.decode_if_same(&key, old)? {
-                    Some(value) => value,
-                    None => continue,
-                },
-            };
-            let sum = value.clone() + more.clone();
-            if self.exchange(&key, old.as_ref().map(|old| &old.bytes[..]), Some(&sum))?.is_ok() {
-                return Ok(value);
-            }
-        }
+        Spot::Entry(&self.held, &key).change(|old: Option<V>, sight| {
+            let old = old.unwrap_or_default();
+            Ok(sight.put(&(old.clone() + more.clone()))?.then_some(old))
+        })
     }
 
     /// The place of a key, whether there is an entry or not.
@@ -151,20 +98,5 @@ where
     /// ```
     pub fn entry(&self, key: impl Sends<K>) -> Result<Entry<'_, K, V>> {
         Ok(Entry::new(self, codec::key(&key)?))
-    }
-
-    /// Whether the entry of an encoded key was what was seen, and is `new` now.
-    pub(super) fn settle(&self, key: &[u8], seen: Option<&Content>, new: &V) -> Result<bool> {
-        Ok(self.exchange(key, seen.map(|seen| &seen.bytes[..]), Some(new))?.is_ok())
-    }
-
-    /// What is there for an encoded key: as bytes, and decoded.
-    pub(super) fn see(&self, key: &[u8]) -> Result<Option<(Content, V)>> {
-        loop {
-            let Some(seen) = self.content(key)? else { return Ok(None) };
-            if let Some(value) = self.decode_if_same(key, &seen)? {
-                return Ok(Some((seen, value)));
-            }
-        }
     }
 }

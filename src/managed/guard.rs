@@ -1,5 +1,6 @@
-//! A dictionary in the midst of a transaction.
+//! Several things with a dictionary in one step: what was looked at, and what is to be changed.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Dict;
-use super::codec::{self, Taken};
+use super::codec;
+use super::held::Held;
+use super::kept::{Buffer, Kept, Stored};
 use crate::error::Result;
-use crate::heap::object::Object;
-use crate::heap::{Heap, Transaction};
 use crate::message::Sends;
 
 impl<K, V> Dict<K, V>
@@ -21,7 +22,13 @@ where
     /// Does several things in one step, which nobody sees half done, and which a kill undoes: what `work` does to the dictionary that it
     /// is given. If it returns an error, or panics, nothing has happened.
     ///
-    /// All others who want to change anything of the manager wait meanwhile.
+    /// `work` runs without the lock: what it changes is noted, and done at its end, if everything that it has looked at is still so. If
+    /// not, it runs again, as often as somebody else has been faster; so it should do nothing but that, and may not expect that what it
+    /// looks at in a run that will not count is all of one instant.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyChanges`](crate::Error::TooManyChanges) if it changes more than fits into one step: some thousand entries.
     ///
     /// # Examples
     ///
@@ -38,47 +45,70 @@ where
     /// assert_eq!(accounts.values()?, [70, 30]);
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn with<R>(&self, work: impl FnOnce(&mut DictGuard<'_, '_, K, V>) -> Result<R>) -> Result<R> {
-        self.heap().transact_once(|transaction| {
-            let raw = Raw { transaction, object: self.object() };
-            work(&mut DictGuard { raw, heap: self.heap(), types: PhantomData })
-        })
+    pub fn with<R>(&self, mut work: impl FnMut(&mut DictGuard<'_, K, V>) -> Result<R>) -> Result<R> {
+        loop {
+            let mut guard = DictGuard {
+                held: &self.held,
+                looks: Looks::default(),
+                changes: Vec::new(),
+                latest: HashMap::new(),
+                bytes: 0,
+                handles: Vec::new(),
+                types: PhantomData,
+            };
+            let result = work(&mut guard);
+            // What it makes of things that were never there together counts as little as what it would change for them.
+            let changes = if result.is_ok() { &guard.changes[..] } else { &[] };
+            if self.held.exchange_many(&guard.looks, changes)? {
+                return result;
+            }
+        }
     }
 }
 
-/// A dictionary within a transaction.
-pub(super) struct Raw<'t, 'h> {
-    pub(super) transaction: &'t mut Transaction<'h>,
-    pub(super) object: Object,
+/// What has been looked at of a table: encoded keys, and their values.
+#[derive(Default)]
+pub(super) struct Looks {
+    pub(super) entries: HashMap<Vec<u8>, Option<Kept>>,
+    /// All keys, if they have been looked at.
+    pub(super) keys: Option<Vec<Vec<u8>>>,
 }
 
-impl Raw<'_, '_> {
-    pub(super) fn look_up(&mut self, key: &[u8]) -> Result<Option<Taken>> {
-        let found = self.transaction.look_up(self.object, key)?;
-        found.map(|found| Taken::hold(self.transaction, found)).transpose()
-    }
-}
+/// An encoded key, and the value that it is to have, or none.
+pub(super) type Change = (Vec<u8>, Option<Stored>);
 
 /// A [`Dict`] in the midst of [`with`](Dict::with).
-pub struct DictGuard<'t, 'h, K, V> {
-    raw: Raw<'t, 'h>,
-    heap: &'t Arc<Heap>,
+pub struct DictGuard<'d, K, V> {
+    held: &'d Held,
+    looks: Looks,
+    /// In the order in which they were made.
+    changes: Vec<Change>,
+    /// Which of them was the last of a key.
+    latest: HashMap<Vec<u8>, usize>,
+    /// Of all values that were to be changed.
+    bytes: usize,
+    /// Keeps what the changes refer to.
+    handles: Vec<Arc<Held>>,
     types: PhantomData<fn(K, V)>,
 }
 
-impl<K, V> DictGuard<'_, '_, K, V>
+impl<K, V> DictGuard<'_, K, V>
 where
     K: Serialize + DeserializeOwned,
     V: Serialize + DeserializeOwned,
 {
-    /// As [`Dict::get`]; but a value with handles in it does not decode.
+    /// As [`Dict::get`].
     ///
     /// # Examples
     ///
     /// See [`Dict::with`].
     pub fn get(&mut self, key: impl Sends<K>) -> Result<Option<V>> {
-        let found = self.raw.transaction.look_up(self.raw.object, &codec::key(&key)?)?;
-        found.map(|found| Taken::decode_in_midst(self.heap, &found)).transpose()
+        let key = codec::key(&key)?;
+        let held = self.held;
+        if let Some(changed) = self.changed(&key) {
+            return changed.map(|new| codec::stored(held, new)).transpose();
+        }
+        self.look(key)?.map(|kept| kept.decode_copy(held)).transpose()
     }
 
     /// Gives a key a value; whether it had one.
@@ -87,9 +117,19 @@ where
     ///
     /// See [`Dict::with`].
     pub fn insert(&mut self, key: impl Sends<K>, value: impl Sends<V>) -> Result<bool> {
-        let (key, value) = (codec::key(&key)?, codec::value(self.heap, &value)?);
-        let object = self.raw.object;
-        self.raw.transaction.one_of_several(|transaction| transaction.insert(object, &key, &value))
+        let key = codec::key(&key)?;
+        let (value, handles) = codec::value_with(|| self.held.engine(), &value)?;
+        let bytes = self.bytes.saturating_add(value.bytes.len());
+        self.held.check_size(self.changes.len() + 1, bytes)?;
+        let had = self.has(&key)?;
+        self.handles.extend(handles);
+        self.bytes = bytes;
+        match self.latest.get(&key) {
+            // It keeps its place.
+            Some(&place) if had => self.changes[place].1 = Some(value),
+            _ => self.note(key, Some(value)),
+        }
+        Ok(had)
     }
 
     /// Takes an entry out; whether there was one.
@@ -103,9 +143,13 @@ where
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&mut self, key: impl Sends<K>) -> Result<bool> {
-        let (key, object) = (codec::key(&key)?, self.raw.object);
-        let removed = self.raw.transaction.one_of_several(|transaction| transaction.remove(object, &key))?;
-        Ok(removed.is_some())
+        let key = codec::key(&key)?;
+        self.held.check_size(self.changes.len() + 1, self.bytes)?;
+        let had = self.has(&key)?;
+        if had {
+            self.note(key, None);
+        }
+        Ok(had)
     }
 
     /// As [`Dict::keys`].
@@ -124,8 +168,53 @@ where
     /// assert_eq!(dict.values()?, [0, 0]);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn keys(&self) -> Result<Vec<K>> {
-        let entries = self.raw.transaction.entries(self.raw.object, false)?;
-        entries.into_iter().map(|(key, _)| codec::decode_key(&key)).collect()
+    pub fn keys(&mut self) -> Result<Vec<K>> {
+        if self.looks.keys.is_none() {
+            self.looks.keys = Some(self.held.keys()?);
+        }
+        let looked = self.looks.keys.iter().flatten();
+        let mut keys: Vec<Option<&[u8]>> = looked.map(|key| Some(&key[..])).collect();
+        let mut places: HashMap<&[u8], usize> = keys.iter().flatten().zip(0..).map(|(key, at)| (*key, at)).collect();
+        for (key, value) in &self.changes {
+            match (places.get(&key[..]), value) {
+                (None, Some(_)) => {
+                    places.insert(key, keys.len());
+                    keys.push(Some(key));
+                }
+                (Some(&place), None) => {
+                    places.remove(&key[..]);
+                    keys[place] = None;
+                }
+                _ => {}
+            }
+        }
+        keys.into_iter().flatten().map(codec::decode_key).collect()
+    }
+
+    /// What it is to have in the end, if that has been said.
+    fn changed(&self, key: &[u8]) -> Option<Option<&Stored>> {
+        self.latest.get(key).map(|&place| self.changes[place].1.as_ref())
+    }
+
+    fn has(&mut self, key: &[u8]) -> Result<bool> {
+        match self.changed(key) {
+            Some(changed) => Ok(changed.is_some()),
+            None => Ok(self.look(key.to_vec())?.is_some()),
+        }
+    }
+
+    /// What was there when it was first looked at.
+    fn look(&mut self, key: Vec<u8>) -> Result<Option<&Kept>> {
+        if !self.looks.entries.contains_key(&key) {
+            let mut buffer = Buffer::new();
+            let seen = self.held.get(&key, &mut buffer)?;
+            self.looks.entries.insert(key.clone(), seen.map(|seen| seen.keep(&buffer)));
+        }
+        Ok(self.looks.entries.get(&key).and_then(Option::as_ref))
+    }
+
+    fn note(&mut self, key: Vec<u8>, value: Option<Stored>) {
+        self.latest.insert(key.clone(), self.changes.len());
+        self.changes.push((key, value));
     }
 }

@@ -1,154 +1,109 @@
-//! A handle's hold on its object, and its ways: to another process, and into another object.
+//! The object of a handle, wherever it is: the table of all that containers are made of. An operation is one step: others see all of
+//! it, or nothing.
+//!
+//! Keys and values are encoded here, and nobody above asks what keeps them.
 
-use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::Error as _;
-use serde::ser::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 
-use crate::error::{Error, Result};
-use crate::heap::object::{Hold, Object, Shape};
-use crate::heap::{At, Heap, Transaction};
-use crate::segment::handle::Wire;
-use crate::segment::transfer::{self, Alone};
+use super::engine::Engine;
+use super::guard::{Change, Looks};
+use super::kept::{Buffer, Exchanged, Kept, Seen, Stored};
+use super::local::{self, Shape, Short};
+use crate::error::Result;
 
-/// What keeps an object as long as this process has a handle of it. In a forked copy of the process it keeps nothing: the hold is the
-/// parent's.
-pub(super) struct Held {
-    pub(super) heap: Arc<Heap>,
-    pub(super) object: Object,
-    hold: Hold,
+/// What a handle has of its object.
+pub(super) enum Held {
+    Local(local::Held),
+}
+
+macro_rules! table {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Held {$(
+            $(#[$attribute])*
+            pub(super) fn $name(&self $(, $argument: $type)*) -> $result {
+                match self {
+                    Held::Local(held) => held.$name($($argument),*),
+                }
+            }
+        )*}
+    };
+}
+
+// Entries by their keys, in the order in which they came: a dictionary, a namespace, a set (whose values are empty).
+table! {
+    #[inline]
+    fn get(key: &[u8], buffer: &mut Buffer) -> Result<Option<Seen>>;
+    fn contains(key: &[u8]) -> Result<bool>;
+    fn entries_count() -> Result<usize>;
+    /// Whether there was one, which keeps its place.
+    fn insert(key: &[u8], value: &Stored) -> Result<bool>;
+    fn extend(entries: &[(Vec<u8>, Stored)]) -> Result<()>;
+    /// Inserts; the old value.
+    fn swap(key: &[u8], value: &Stored) -> Result<Option<Kept>>;
+    /// Whether there was one.
+    fn remove(key: &[u8]) -> Result<bool>;
+    /// Removes; the old value.
+    fn take(key: &[u8]) -> Result<Option<Kept>>;
+    /// The entry that came last.
+    fn take_last() -> Result<Option<(Vec<u8>, Kept)>>;
+    fn keys() -> Result<Vec<Vec<u8>>>;
+    fn entries() -> Result<Vec<(Vec<u8>, Kept)>>;
+    fn clear_table() -> Result<()>;
+    /// Gives a key the value `new`, or none, if it has the value `current`, or none.
+    fn exchange(key: &[u8], current: Option<&[u8]>, new: Option<&Stored>) -> Result<Exchanged>;
+    /// Fails if so many changes, of values of so many bytes together, cannot fit into one step.
+    fn check_size(changes: usize, bytes: usize) -> Result<()>;
+    /// Makes all these changes if all that was looked at is still so; whether it is. More than fit into one step are
+    /// `Error::TooManyChanges`.
+    fn exchange_many(looks: &Looks, changes: &[Change]) -> Result<bool>;
+}
+
+// Items by their place: a list, an array, a value (which is one item). An index that is too large is `Error::OutOfRange`.
+table! {
+    /// `None`: ask for the [`item`](Self::item).
+    #[inline]
+    fn short_item(index: u64) -> Option<Short>;
+    fn item(index: u64, buffer: &mut Buffer) -> Result<Seen>;
+    fn items_count() -> Result<u64>;
+    fn set_item(index: u64, item: &Stored) -> Result<()>;
+    /// Before the item at `index`, or behind the last one.
+    fn add_items(index: Option<u64>, items: &[Stored]) -> Result<()>;
+    fn take_item(index: u64) -> Result<Kept>;
+    fn take_last_item() -> Result<Option<Kept>>;
+    /// As far as there are any.
+    fn items(range: Range<u64>) -> Result<Vec<Kept>>;
+    fn index_of(item: &[u8]) -> Result<Option<u64>>;
+    fn count_of(item: &[u8]) -> Result<usize>;
+    fn clear_row() -> Result<()>;
+    fn exchange_item(index: u64, current: &[u8], new: &Stored) -> Result<Exchanged>;
+    fn reverse() -> Result<()>;
+    /// If the items are what was seen, has at place `i` the one that was at `order[i]`; whether they are.
+    fn reorder(seen: &[Kept], order: &[u64]) -> Result<bool>;
 }
 
 impl Held {
-    /// A new object, of a type whose hash is `of`.
-    pub(super) fn make(heap: &Arc<Heap>, shape: Shape, of: u64) -> Result<Arc<Self>> {
-        heap.sweep_now_and_then()?;
-        let me = heap.segment().me()?;
-        let hold = heap.transact(|transaction| {
-            let object = transaction.make(shape, of)?;
-            transaction.hold(object, me)
-        })?;
-        Ok(Self::of(heap, hold))
-    }
-
-    /// An object that is there.
-    pub(super) fn take(heap: &Arc<Heap>, object: Object) -> Result<Arc<Self>> {
-        let me = heap.segment().me()?;
-        let hold = heap.transact(|transaction| transaction.hold(object, me))?;
-        Ok(Self::of(heap, hold))
-    }
-
-    /// An object that this process holds.
-    pub(super) fn of(heap: &Arc<Heap>, hold: Hold) -> Arc<Self> {
-        Arc::new(Held { heap: Arc::clone(heap), object: hold.object, hold })
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.heap.give_up(self.hold);
-    }
-}
-
-/// A handle on its way to another process.
-#[derive(Serialize, Deserialize)]
-struct HeldWire {
-    handle: Wire,
-    object: Object,
-    /// Who holds the object meanwhile; 0: the sender, who keeps it until it is unpacked.
-    place: At,
-    flight: u32,
-}
-
-thread_local! {
-    /// The heap that this thread encodes a value for, and the objects that the value refers to.
-    static STORING: Cell<Option<Box<Storing>>> = const { Cell::new(None) };
-    /// The heap that this thread decodes a value of, and the objects in it that are held for it.
-    static LOADING: Cell<Option<Box<Loading>>> = const { Cell::new(None) };
-}
-
-struct Storing {
-    heap: Arc<Heap>,
-    objects: Vec<Object>,
-}
-
-struct Loading {
-    heap: Arc<Heap>,
-    holds: Vec<Hold>,
-}
-
-/// Has a thread-local have a value while `work` runs; what it has then.
-fn within<T, R>(
-    cell: &'static std::thread::LocalKey<Cell<Option<Box<T>>>>,
-    value: T,
-    work: impl FnOnce() -> R,
-) -> (R, Option<Box<T>>) {
-    /// Also if it panics.
-    struct Restore<T: 'static>(&'static std::thread::LocalKey<Cell<Option<Box<T>>>>, Option<Box<T>>);
-    impl<T> Drop for Restore<T> {
-        fn drop(&mut self) {
-            self.0.set(self.1.take());
+    /// Runs `decode`, in which handles of objects of the same manager may be deserialised.
+    pub(super) fn loading<R>(&self, decode: impl FnOnce() -> R) -> R {
+        match self {
+            Held::Local(held) => held.loading(decode),
         }
     }
-    let _restore = Restore(cell, cell.replace(Some(Box::new(value))));
-    let result = work();
-    (result, cell.take())
-}
 
-/// Runs `encode`, in which handles of this heap's objects may be serialised: these.
-pub(super) fn storing<R>(heap: &Arc<Heap>, encode: impl FnOnce() -> R) -> (R, Vec<Object>) {
-    let (result, storing) = within(&STORING, Storing { heap: Arc::clone(heap), objects: Vec::new() }, encode);
-    (result, storing.map_or_else(Vec::new, |storing| storing.objects))
-}
-
-/// Runs `decode`, in which handles of this heap's objects may be deserialised; `holds` hold these for it, and what it does not take is
-/// let go.
-pub(super) fn loading<R>(heap: &Arc<Heap>, holds: Vec<Hold>, decode: impl FnOnce() -> R) -> R {
-    within(&LOADING, Loading { heap: Arc::clone(heap), holds }, decode).0
-}
-
-impl Drop for Loading {
-    fn drop(&mut self) {
-        self.holds.drain(..).for_each(|hold| self.heap.give_up(hold));
+    pub(super) fn engine(&self) -> Engine {
+        match self {
+            Held::Local(held) => Engine::Local(held.engine()),
+        }
     }
-}
-
-/// Has this process hold the objects, before they are taken out of the value that refers to them.
-pub(super) fn hold_all(transaction: &mut Transaction<'_>, objects: &[Object]) -> Result<Vec<Hold>> {
-    let me = transaction.heap().segment().me()?;
-    objects.iter().map(|object| transaction.hold(*object, me)).collect()
 }
 
 /// What a managed handle's `Serialize` does.
 pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Result<S::Ok, S::Error> {
-    if Alone::is_kept()
-        && let Some(mut storing) = STORING.take()
-    {
-        let is_same = Arc::ptr_eq(storing.heap.segment(), held.heap.segment());
-        if is_same {
-            storing.objects.push(held.object);
-        }
-        STORING.set(Some(storing));
-        return if is_same {
-            held.object.serialize(serializer)
-        } else {
-            Err(S::Error::custom("a handle of another manager cannot be kept in this one"))
-        };
+    match &**held {
+        Held::Local(local) => local::serialize(held, local, serializer),
     }
-    transfer::stow(|outgoing| {
-        let (segment, object) = (held.heap.segment(), held.object);
-        let handle = outgoing.handle(segment, held.heap.offset())?;
-        if transfer::lasts() {
-            outgoing.keep(Arc::clone(held) as _);
-            return Ok(HeldWire { handle, object, place: 0, flight: 0 });
-        }
-        let flight = outgoing.flight(segment)?;
-        let hold = held.heap.transact(|transaction| transaction.hold(object, flight))?;
-        Ok(HeldWire { handle, object, place: hold.place, flight: flight.get() })
-    })?
-    .serialize(serializer)
 }
 
 /// What a managed handle's `Deserialize` does.
@@ -157,46 +112,5 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     shape: Shape,
     of: u64,
 ) -> Result<Arc<Held>, D::Error> {
-    if Alone::is_kept()
-        && let Some(mut loading) = LOADING.take()
-    {
-        let heap = Arc::clone(&loading.heap);
-        let object = Object::deserialize(deserializer);
-        let hold = object.as_ref().ok().and_then(|object| {
-            let index = loading.holds.iter().position(|hold| hold.object == *object)?;
-            Some(loading.holds.swap_remove(index))
-        });
-        LOADING.set(Some(loading));
-        let object = object?;
-        let held = hold.map_or_else(|| Held::take(&heap, object), |hold| Ok(Held::of(&heap, hold)));
-        return held.and_then(|held| check(held, shape, of)).map_err(D::Error::custom);
-    }
-    let HeldWire { handle, object, place, flight } = HeldWire::deserialize(deserializer)?;
-    transfer::take_out(|incoming| {
-        let segment = incoming.segment(&handle)?;
-        let heap = Heap::attach(Arc::clone(&segment), handle.offset)?;
-        if flight == 0 {
-            return check(Held::take(&heap, object)?, shape, of);
-        }
-        let pass = |peer, to| {
-            let hold = Hold::new(object, peer, place);
-            heap.transact(|transaction| transaction.pass(hold, to)).unwrap_or(false)
-        };
-        let peer = incoming.land(&segment, flight, pass)?;
-        check(Held::of(&heap, Hold::new(object, peer, place)), shape, of)
-    })
-}
-
-/// Fails if the object is not of the type that the handle is of.
-fn check(held: Arc<Held>, shape: Shape, of: u64) -> Result<Arc<Held>> {
-    let found = held.heap.read(|view| {
-        view.check(held.object, shape)?;
-        view.type_of(held.object)
-    })?;
-    if found == of {
-        Ok(held)
-    } else {
-        let reason = format!("its object is of a type with hash {found:#x}, not {of:#x}");
-        Err(Error::Decode { what: "a handle".into(), reason })
-    }
+    local::deserialize(deserializer, shape, of).map(|held| Arc::new(Held::Local(held)))
 }

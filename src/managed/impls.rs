@@ -4,11 +4,12 @@
 macro_rules! impl_managed {
     ($handle:ident $(<$($parameter:ident),*>)?, $shape:expr) => {
         impl $(<$($parameter),*>)? $handle $(<$($parameter),*>)? {
-            /// A new object, empty.
+            /// A new object; `start`: its first item.
             pub(super) fn make(
-                heap: &std::sync::Arc<crate::heap::Heap>,
+                engine: &super::engine::Engine,
+                start: Option<&super::kept::Stored>,
             ) -> crate::Result<Self> {
-                Ok(Self::of(super::held::Held::make(heap, $shape, Self::type_hash())?))
+                Ok(Self::of(engine.make($shape, Self::type_hash(), start)?))
             }
 
             pub(super) fn of(held: std::sync::Arc<super::held::Held>) -> Self {
@@ -18,14 +19,6 @@ macro_rules! impl_managed {
             /// What tells its objects from those of other types.
             pub(super) fn type_hash() -> u64 {
                 crate::segment::type_stamp::<Self>().hash
-            }
-
-            pub(super) fn heap(&self) -> &std::sync::Arc<crate::heap::Heap> {
-                &self.held.heap
-            }
-
-            pub(super) fn object(&self) -> crate::heap::object::Object {
-                self.held.object
             }
         }
 

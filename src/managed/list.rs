@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::STEP;
-use super::codec::{self, Kept, Taken};
+use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
+use super::kept::{Buffer, Kept};
+use super::local::Shape;
+use super::spot::Spot;
 use crate::error::{Error, Result};
-use crate::heap::Transaction;
-use crate::heap::bytes::{Buffer, Content};
-use crate::heap::object::Shape;
 use crate::message::Sends;
 
 /// A list that processes share, of items of any type that serde knows.
@@ -64,11 +64,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get(&self, index: usize) -> Result<T> {
-        let mut buffer = Buffer::new();
-        match Taken::decode_seen(&self.heap().item(self.object(), index as u64, &mut buffer)?, &buffer) {
-            Some(item) => item,
-            None => self.take(|transaction| transaction.item(self.object(), index as u64)),
-        }
+        read(&self.held, index as u64)
     }
 
     /// Replaces the item at a place.
@@ -82,8 +78,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn set(&self, index: usize, item: impl Sends<T>) -> Result<()> {
-        let item = codec::value(self.heap(), &item)?;
-        self.heap().transact(|transaction| transaction.set_item(self.object(), index as u64, &item))
+        let item = codec::value(&self.held, &item)?;
+        self.held.set_item(index as u64, &item)
     }
 
     /// Puts an item behind the others.
@@ -92,8 +88,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     ///
     /// See [`List`].
     pub fn push(&self, item: impl Sends<T>) -> Result<()> {
-        let item = codec::value(self.heap(), &item)?;
-        self.add(None, &[item])
+        let item = codec::value(&self.held, &item)?;
+        self.held.add_items(None, &[item])
     }
 
     /// Puts an item before the one at `index`, or behind the last one.
@@ -107,8 +103,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn insert(&self, index: usize, item: impl Sends<T>) -> Result<()> {
-        let item = codec::value(self.heap(), &item)?;
-        self.add(Some(index as u64), &[item])
+        let item = codec::value(&self.held, &item)?;
+        self.held.add_items(Some(index as u64), &[item])
     }
 
     /// Puts many items behind the others: a thousand in one step.
@@ -124,15 +120,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     pub fn extend<S: Sends<T>>(&self, items: impl IntoIterator<Item = S>) -> Result<()> {
         // Handles among them have to live until their objects are referred to.
         let given: Vec<_> = items.into_iter().collect();
-        let items = given.iter().map(|item| codec::value(self.heap(), item)).collect::<Result<Vec<_>>>()?;
-        items.chunks(STEP).try_for_each(|items| self.add(None, items))
-    }
-
-    fn add(&self, index: Option<u64>, items: &[Content]) -> Result<()> {
-        self.heap().transact(|transaction| {
-            let index = index.map_or_else(|| transaction.items_count(self.object()), Ok)?;
-            transaction.insert_items(self.object(), index, items)
-        })
+        let items = given.iter().map(|item| codec::value(&self.held, item)).collect::<Result<Vec<_>>>()?;
+        items.chunks(STEP).try_for_each(|items| self.held.add_items(None, items))
     }
 
     /// Takes the last item out.
@@ -145,11 +134,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn pop(&self) -> Result<Option<T>> {
-        let taken = self.heap().transact(|transaction| match transaction.items_count(self.object())? {
-            0 => Ok(None),
-            count => self.take_out(transaction, count - 1).map(Some),
-        })?;
-        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
+        self.held.take_last_item()?.as_mut().map(Kept::decode).transpose()
     }
 
     /// Takes an item out; those behind it move up.
@@ -163,14 +148,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, index: usize) -> Result<T> {
-        self.heap().transact(|transaction| self.take_out(transaction, index as u64))?.keep(self.heap()).decode()
-    }
-
-    fn take_out(&self, transaction: &mut Transaction<'_>, index: u64) -> Result<Taken> {
-        let content = transaction.item(self.object(), index)?;
-        let taken = Taken::hold(transaction, content)?;
-        transaction.remove_item(self.object(), index)?;
-        Ok(taken)
+        self.held.take_item(index as u64)?.decode()
     }
 
     /// The number of items.
@@ -179,7 +157,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     ///
     /// See [`extend`](Self::extend).
     pub fn len(&self) -> Result<usize> {
-        self.heap().read(|view| view.items_count(self.object())).map(|count| count as usize)
+        self.held.items_count().map(|count| count as usize)
     }
 
     /// Whether there are no items.
@@ -214,18 +192,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn slice(&self, range: Range<usize>) -> Result<Vec<T>> {
-        let range = range.start as u64..range.end as u64;
-        let items = self.heap().read(|view| view.items(self.object(), range.clone()))?;
-        let taken: Vec<_> = if items.iter().all(|item| item.objects.is_empty()) {
-            items.into_iter().filter_map(Taken::plain).collect()
-        } else {
-            self.heap().transact(|transaction| {
-                let items = transaction.items(self.object(), range.clone())?;
-                items.into_iter().map(|item| Taken::hold(transaction, item)).collect::<Result<_>>()
-            })?
-        };
-        let kept: Vec<_> = taken.into_iter().map(|item: Taken| item.keep(self.heap())).collect();
-        kept.into_iter().map(Kept::decode).collect()
+        let items = self.held.items(range.start as u64..range.end as u64)?;
+        items.into_iter().map(|mut item| item.decode()).collect()
     }
 
     /// Copies of all items, some at a time: those of each time are of one instant.
@@ -264,7 +232,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
-        self.heap().transact(|transaction| transaction.clear_row(self.object()))
+        self.held.clear_row()
     }
 
     /// Replaces an item by what `f` makes of it; the new one. `f` runs without the lock, and again if somebody else has changed the item
@@ -277,27 +245,9 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// assert_eq!(list.update(1, |n| n * 10)?, 20);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn update(&self, index: usize, mut f: impl FnMut(T) -> T) -> Result<T> {
-        let index = index as u64;
-        loop {
-            let seen = self.heap().read(|view| view.item(self.object(), index))?;
-            let old = self.heap().transact(|transaction| match transaction.item(self.object(), index)? {
-                found if found == seen => Taken::hold(transaction, found).map(Some),
-                _ => Ok(None),
-            })?;
-            let Some(old) = old else { continue };
-            let new = f(old.keep(self.heap()).decode()?);
-            let content = codec::value(self.heap(), &new)?;
-            let is_done = self.heap().transact(|transaction| {
-                if transaction.item(self.object(), index)? != seen {
-                    return Ok(false);
-                }
-                transaction.set_item(self.object(), index, &content).map(|()| true)
-            })?;
-            if is_done {
-                return Ok(new);
-            }
-        }
+    pub fn update(&self, index: usize, f: impl FnMut(T) -> T) -> Result<T> {
+        let missing = || Error::OutOfRange { index, length: 0 };
+        Spot::Item(&self.held, index as u64).update(f, missing)
     }
 
     /// The place of the first item that is encoded as this one.
@@ -310,9 +260,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn index(&self, item: impl Sends<T>) -> Result<Option<usize>> {
-        let item = codec::value(self.heap(), &item)?;
-        let items = self.heap().read(|view| view.items(self.object(), 0..u64::MAX))?;
-        Ok(items.iter().position(|found| *found == item))
+        let item = codec::value(&self.held, &item)?;
+        Ok(self.held.index_of(&item.bytes)?.map(|index| index as usize))
     }
 
     /// How many items are encoded as this one.
@@ -325,9 +274,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn count(&self, item: impl Sends<T>) -> Result<usize> {
-        let item = codec::value(self.heap(), &item)?;
-        let items = self.heap().read(|view| view.items(self.object(), 0..u64::MAX))?;
-        Ok(items.iter().filter(|found| **found == item).count())
+        self.held.count_of(&codec::value(&self.held, &item)?.bytes)
     }
 
     /// Sorts the items: stable, and in one step. They are compared without the lock; if somebody changes the list meanwhile, again.
@@ -345,12 +292,11 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         T: Ord,
     {
         loop {
-            let seen = self.heap().read(|view| view.items(self.object(), 0..u64::MAX))?;
-            let plain = seen.iter().map(|item| Taken::plain(item.clone()).ok_or(Error::HandleOutsideTransfer));
-            let items = plain.map(|item| item?.keep(self.heap()).decode()).collect::<Result<Vec<T>>>()?;
+            let mut seen = self.held.items(0..u64::MAX)?;
+            let items = seen.iter_mut().map(Kept::decode).collect::<Result<Vec<T>>>()?;
             let mut order: Vec<u64> = (0..items.len() as u64).collect();
             order.sort_by(|a, b| items[*a as usize].cmp(&items[*b as usize]));
-            if self.reorder(&order, Some(&seen))? {
+            if self.held.reorder(&seen, &order)? {
                 return Ok(());
             }
         }
@@ -367,31 +313,21 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn reverse(&self) -> Result<()> {
-        loop {
-            let order: Vec<u64> = (0..self.len()? as u64).rev().collect();
-            if self.reorder(&order, None)? {
-                return Ok(());
-            }
-        }
+        self.held.reverse()
     }
+}
 
-    /// Whether the items, as many as were seen and if need be the same, are in this order now.
-    fn reorder(&self, order: &[u64], seen: Option<&[Content]>) -> Result<bool> {
-        self.heap().transact(|transaction| {
-            if transaction.items_count(self.object())? != order.len() as u64
-                || seen.is_some() && transaction.items(self.object(), 0..u64::MAX)? != seen.unwrap_or_default()
-            {
-                return Ok(false);
-            }
-            transaction.reorder(self.object(), order).map(|()| true)
-        })
+/// A copy of an item.
+#[inline]
+pub(super) fn read<T: DeserializeOwned>(held: &Held, index: u64) -> Result<T> {
+    match held.short_item(index) {
+        Some(short) => codec::plain(short.bytes()),
+        None => read_any(held, index),
     }
+}
 
-    fn take(&self, look: impl Fn(&Transaction<'_>) -> Result<Content>) -> Result<T> {
-        let taken = self.heap().transact(|transaction| {
-            let content = look(transaction)?;
-            Taken::hold(transaction, content)
-        })?;
-        taken.keep(self.heap()).decode()
-    }
+#[inline(never)]
+fn read_any<T: DeserializeOwned>(held: &Held, index: u64) -> Result<T> {
+    let mut buffer = Buffer::new();
+    held.item(index, &mut buffer)?.decode(&buffer)
 }

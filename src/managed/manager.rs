@@ -3,9 +3,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Array, Dict, List, Namespace, Set, Value};
+use super::engine::Engine;
+use super::{Array, Dict, List, Namespace, Set, Value, codec, local};
 use crate::error::Result;
-use crate::heap::Heap;
 use crate::segment::impls::impl_handle;
 use crate::segment::named;
 use crate::segment::place::Home;
@@ -55,11 +55,9 @@ use crate::segment::{Name, Segment};
 /// ```
 #[derive(Clone)]
 pub struct Manager {
-    pub(super) placed: Arc<Heap>,
+    /// The same name as in other handles, for what all of them can do.
+    pub(super) placed: Engine,
 }
-
-/// The most bytes that a manager may have, unless somebody asks for more. A guess: what is not used costs nothing.
-const CAPACITY: u64 = 16 << 30;
 
 impl Manager {
     /// A new manager, in memory of its own.
@@ -89,7 +87,7 @@ impl Manager {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn with_capacity(bytes: u64) -> Result<Self> {
-        Ok(Manager { placed: Heap::make(Home::Own, bytes)? })
+        local::Engine::with_capacity(Home::Own, bytes).map(Self::of)
     }
 
     /// As [`start`](Self::start), under a name, by which other processes of the same user can [open](Self::open) it.
@@ -132,11 +130,15 @@ impl Manager {
     }
 
     fn make(home: Home<'_>) -> Result<Self> {
-        Ok(Manager { placed: Heap::make(home, CAPACITY)? })
+        local::Engine::start(home).map(Self::of)
     }
 
     fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
-        Ok(Manager { placed: Heap::attach(segment, offset)? })
+        local::Engine::attach(segment, offset).map(Self::of)
+    }
+
+    fn of(engine: local::Engine) -> Self {
+        Manager { placed: Engine::Local(engine) }
     }
 
     /// A new dictionary, empty.
@@ -153,7 +155,7 @@ impl Manager {
         K: Serialize + DeserializeOwned,
         V: Serialize + DeserializeOwned,
     {
-        Dict::make(&self.placed)
+        Dict::make(&self.placed, None)
     }
 
     /// A new value.
@@ -166,9 +168,8 @@ impl Manager {
     ///
     /// See [`Value`].
     pub fn value<T: Serialize + DeserializeOwned>(&self, value: T) -> Result<Value<T>> {
-        let made = Value::make(&self.placed)?;
-        made.start(&value)?;
-        Ok(made)
+        let (start, _handles) = codec::value_with(|| self.placed.clone(), &value)?;
+        Value::make(&self.placed, Some(&start))
     }
 
     /// A new array of these items.
@@ -194,7 +195,7 @@ impl Manager {
     ///
     /// See [`Namespace`].
     pub fn namespace(&self) -> Result<Namespace> {
-        Namespace::make(&self.placed)
+        Namespace::make(&self.placed, None)
     }
 
     /// A new list of these items.
@@ -207,7 +208,7 @@ impl Manager {
     ///
     /// See [`List`].
     pub fn list<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = T>) -> Result<List<T>> {
-        let list = List::make(&self.placed)?;
+        let list = List::make(&self.placed, None)?;
         list.extend(items)?;
         Ok(list)
     }
@@ -222,7 +223,7 @@ impl Manager {
     ///
     /// See [`Set`].
     pub fn set<T: Serialize + DeserializeOwned>(&self, members: impl IntoIterator<Item = T>) -> Result<Set<T>> {
-        let set = Set::make(&self.placed)?;
+        let set = Set::make(&self.placed, None)?;
         set.extend(members)?;
         Ok(set)
     }

@@ -3,16 +3,20 @@
 mod array;
 mod codec;
 mod dict;
+mod engine;
 mod entry;
 mod exchange;
 mod guard;
 mod held;
 mod impls;
+mod kept;
 mod list;
+mod local;
 mod manager;
 mod names;
 mod namespace;
 mod set;
+mod spot;
 mod value;
 
 pub use array::Array;

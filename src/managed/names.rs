@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 
 use super::codec;
 use super::held::Held;
+use super::kept::Stored;
+use super::local::Shape;
 use super::{Dict, List, Manager, Namespace, Set, Value};
-use crate::error::{AttachError, Result, TypeStamp};
-use crate::heap::bytes::Content;
-use crate::heap::object::{Object, Shape};
+use crate::error::Result;
 use crate::segment::type_stamp;
 
 /// A name inside a [`Manager`], from [`Manager::at`]: where processes meet that have no handle from each other.
@@ -18,7 +18,7 @@ use crate::segment::type_stamp;
 ///
 /// # Errors
 ///
-/// Of all methods: [`Attach`](crate::Error::Attach) with [`WrongType`](AttachError::WrongType) if there is something of another type under
+/// Of all methods: [`Attach`](crate::Error::Attach) with [`WrongType`](crate::AttachError::WrongType) if there is something of another type under
 /// the name; and those of a [`Dict`].
 ///
 /// # Examples
@@ -40,9 +40,6 @@ pub struct Place<'m> {
     manager: &'m Manager,
     name: &'m str,
 }
-
-/// What is kept for a name: what type it is of, and the object.
-type Known = (String, u64, Object);
 
 impl Manager {
     /// The container of a name, or a new one.
@@ -69,11 +66,7 @@ impl Manager {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, name: &str) -> Result<bool> {
-        let key = codec::key(name)?;
-        self.placed.transact(|transaction| match transaction.root()? {
-            Some(root) => Ok(transaction.remove(root, &key)?.is_some()),
-            None => Ok(false),
-        })
+        self.placed.forget(name)
     }
 
     /// All names, in the order in which they came.
@@ -91,11 +84,7 @@ impl Manager {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn names(&self) -> Result<Vec<String>> {
-        let entries = self.placed.read(|view| match view.root()? {
-            Some(root) => view.entries(root, false),
-            None => Ok(Vec::new()),
-        })?;
-        entries.into_iter().map(|(name, _)| codec::decode_key(&name)).collect()
+        self.placed.names()
     }
 }
 
@@ -153,7 +142,7 @@ impl Place<'_> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn value<T: Serialize + DeserializeOwned>(self, start: T) -> Result<Value<T>> {
-        let start = codec::value(&self.manager.placed, &start)?;
+        let (start, _handles) = codec::value_with(|| self.manager.placed.clone(), &start)?;
         self.find::<Value<T>>(Shape::Row, Some(&start)).map(Value::of)
     }
 
@@ -172,31 +161,8 @@ impl Place<'_> {
     }
 
     /// The object of this name, which is an `H`, or a new one; `start`: its first item.
-    fn find<H>(self, shape: Shape, start: Option<&Content>) -> Result<Arc<Held>> {
-        let (heap, expected) = (&self.manager.placed, type_stamp::<H>());
-        heap.sweep_now_and_then()?;
-        let (key, me) = (codec::key(self.name)?, heap.segment().me()?);
-        let hold = heap.transact(|transaction| {
-            let root = transaction.root_or_new()?;
-            if let Some(content) = transaction.look_up(root, &key)? {
-                let (name, hash, object): Known = codec::plain(&content.bytes)?;
-                if hash != expected.hash {
-                    let found = TypeStamp { name, hash, ..expected.clone() };
-                    return Err(AttachError::WrongType { found, expected: expected.clone() }.into());
-                }
-                transaction.check(object, shape)?;
-                return transaction.hold(object, me);
-            }
-            let object = transaction.make(shape, expected.hash)?;
-            if let Some(start) = start {
-                transaction.insert_items(object, 0, std::slice::from_ref(start))?;
-            }
-            let known: Known = (expected.name.clone(), expected.hash, object);
-            let content = Content { bytes: codec::key(&known)?, objects: vec![object] };
-            transaction.insert(root, &key, &content)?;
-            transaction.hold(object, me)
-        })?;
-        Ok(Held::of(heap, hold))
+    fn find<H>(self, shape: Shape, start: Option<&Stored>) -> Result<Arc<Held>> {
+        self.manager.placed.find(self.name, shape, &type_stamp::<H>(), start)
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{self, Taken};
+use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
+use super::kept::Buffer;
+use super::local::Shape;
 use crate::error::{Error, Result};
-use crate::heap::object::Shape;
 use crate::segment::type_stamp;
 
 /// Values of any types under names, that processes share.
@@ -45,22 +46,16 @@ impl Namespace {
     /// See [`Namespace`].
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let key = codec::key(name)?;
-        let taken = match self.heap().read(|view| view.look_up(self.object(), &key))? {
-            None => None,
-            Some(content) if content.objects.is_empty() => Taken::plain(content),
-            Some(_) => self.heap().transact(|transaction| {
-                let found = transaction.look_up(self.object(), &key)?;
-                found.map(|found| Taken::hold(transaction, found)).transpose()
-            })?,
-        };
-        let Some(taken) = taken.map(|taken| taken.keep(self.heap())) else { return Ok(None) };
+        let mut buffer = Buffer::new();
+        let Some(seen) = self.held.get(&key, &mut buffer)? else { return Ok(None) };
+        let mut kept = seen.keep(&buffer);
         let expected = type_stamp::<T>();
-        let found: (String, u64) = taken.head()?;
+        let found: (String, u64) = kept.head()?;
         if found.1 != expected.hash {
             let reason = format!("it is a {}, not a {}", found.0, expected.name);
             return Err(Error::Decode { what: format!("{name:?} in a namespace").into(), reason });
         }
-        taken.decode::<((String, u64), T)>().map(|(_, value)| Some(value))
+        kept.decode::<((String, u64), T)>().map(|(_, value)| Some(value))
     }
 
     /// Gives a name a value.
@@ -70,8 +65,8 @@ impl Namespace {
     /// See [`Namespace`].
     pub fn set<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let stamp = type_stamp::<T>();
-        let (key, content) = (codec::key(name)?, codec::value(self.heap(), &((stamp.name, stamp.hash), value))?);
-        self.heap().transact(|transaction| transaction.insert(self.object(), &key, &content).map(drop))
+        let (key, content) = (codec::key(name)?, codec::value(&self.held, &((stamp.name, stamp.hash), value))?);
+        self.held.insert(&key, &content).map(drop)
     }
 
     /// Takes a name out; false if there is none.
@@ -85,8 +80,7 @@ impl Namespace {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, name: &str) -> Result<bool> {
-        let key = codec::key(name)?;
-        self.heap().transact(|transaction| Ok(transaction.remove(self.object(), &key)?.is_some()))
+        self.held.remove(&codec::key(name)?)
     }
 
     /// All names, in the order in which they came.
@@ -100,7 +94,6 @@ impl Namespace {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn names(&self) -> Result<Vec<String>> {
-        let entries = self.heap().read(|view| view.entries(self.object(), false))?;
-        entries.into_iter().map(|(name, _)| codec::decode_key(&name)).collect()
+        self.held.keys()?.iter().map(|name| codec::decode_key(name)).collect()
     }
 }

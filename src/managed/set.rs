@@ -8,9 +8,9 @@ use super::STEP;
 use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
+use super::kept::Stored;
+use super::local::Shape;
 use crate::error::Result;
-use crate::heap::bytes::Content;
-use crate::heap::object::Shape;
 use crate::message::Sends;
 
 /// A set that processes share, of members of any type that serde knows, in the order in which they came.
@@ -43,11 +43,8 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// See [`Set`].
     pub fn insert(&self, member: impl Sends<T>) -> Result<bool> {
-        let member = codec::key(&member)?;
-        self.heap().transact(|transaction| {
-            // A member that was there keeps its place.
-            Ok(!transaction.insert(self.object(), &member, &Content::default())?)
-        })
+        // A member that was there keeps its place.
+        Ok(!self.held.insert(&codec::key(&member)?, &Stored::default())?)
     }
 
     /// Adds many: a thousand in one step.
@@ -61,14 +58,9 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn extend<S: Sends<T>>(&self, members: impl IntoIterator<Item = S>) -> Result<()> {
-        let members = members.into_iter().map(|member| codec::key(&member)).collect::<Result<Vec<_>>>()?;
-        members.chunks(STEP).try_for_each(|members| {
-            self.heap().transact(|transaction| {
-                let insert =
-                    |member: &Vec<u8>| transaction.insert(self.object(), member, &Content::default()).map(drop);
-                members.iter().try_for_each(insert)
-            })
-        })
+        let encode = |member: S| Ok((codec::key(&member)?, Stored::default()));
+        let members = members.into_iter().map(encode).collect::<Result<Vec<_>>>()?;
+        members.chunks(STEP).try_for_each(|members| self.held.extend(members))
     }
 
     /// Takes a member out; false if it was none.
@@ -81,8 +73,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, member: impl Sends<T>) -> Result<bool> {
-        let member = codec::key(&member)?;
-        self.heap().transact(|transaction| Ok(transaction.remove(self.object(), &member)?.is_some()))
+        self.held.remove(&codec::key(&member)?)
     }
 
     /// Whether this is a member.
@@ -94,7 +85,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn contains(&self, member: impl Sends<T>) -> Result<bool> {
-        self.heap().has_key(self.object(), &codec::key(&member)?)
+        self.held.contains(&codec::key(&member)?)
     }
 
     /// The number of members.
@@ -103,7 +94,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// See [`extend`](Self::extend).
     pub fn len(&self) -> Result<usize> {
-        self.heap().count(self.object())
+        self.held.entries_count()
     }
 
     /// Whether there are none.
@@ -124,8 +115,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// See [`Set`].
     pub fn to_vec(&self) -> Result<Vec<T>> {
-        let entries = self.heap().read(|view| view.entries(self.object(), false))?;
-        entries.into_iter().map(|(member, _)| codec::decode_key(&member)).collect()
+        self.held.keys()?.iter().map(|member| codec::decode_key(member)).collect()
     }
 
     /// Takes all members out.
@@ -139,6 +129,6 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
-        self.heap().transact(|transaction| transaction.clear_table(self.object()))
+        self.held.clear_table()
     }
 }

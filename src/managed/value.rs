@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{self, Taken};
+use super::codec;
 use super::held::Held;
 use super::impls::impl_managed;
-use crate::error::Result;
-use crate::heap::bytes::{Buffer, Content};
-use crate::heap::object::Shape;
+use super::kept::Kept;
+use super::list::read;
+use super::local::Shape;
+use super::spot::Spot;
+use crate::error::{Error, Kind, Result};
 use crate::message::Sends;
 
 /// A value that processes share, of any type that serde knows.
@@ -44,11 +46,6 @@ pub struct Value<T> {
 impl_managed!(Value<T>, Shape::Row);
 
 impl<T: Serialize + DeserializeOwned> Value<T> {
-    pub(super) fn start(&self, value: &T) -> Result<()> {
-        let content = codec::value(self.heap(), value)?;
-        self.heap().transact(|transaction| transaction.insert_items(self.object(), 0, std::slice::from_ref(&content)))
-    }
-
     /// A copy of the value.
     ///
     /// # Examples
@@ -56,22 +53,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// See [`Value`].
     #[inline]
     pub fn get(&self) -> Result<T> {
-        let mut buffer = Buffer::new();
-        let seen = self.heap().item(self.object(), 0, &mut buffer)?;
-        Taken::decode_seen(&seen, &buffer).unwrap_or_else(|| self.decode(buffer.content(seen)))
-    }
-
-    fn decode(&self, seen: Content) -> Result<T> {
-        match Taken::plain(seen) {
-            Some(plain) => plain.keep(self.heap()).decode(),
-            None => {
-                let taken = self.heap().transact(|transaction| {
-                    let content = transaction.item(self.object(), 0)?;
-                    Taken::hold(transaction, content)
-                })?;
-                taken.keep(self.heap()).decode()
-            }
-        }
+        read(&self.held, 0)
     }
 
     /// Replaces the value.
@@ -80,8 +62,7 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     ///
     /// See [`Value`].
     pub fn set(&self, value: impl Sends<T>) -> Result<()> {
-        let content = codec::value(self.heap(), &value)?;
-        self.heap().transact(|transaction| transaction.set_item(self.object(), 0, &content))
+        self.held.set_item(0, &codec::value(&self.held, &value)?)
     }
 
     /// Replaces the value by what `f` makes of it; the new one. `f` runs without the lock, and again if somebody else has changed the
@@ -98,15 +79,8 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// assert_eq!(doubled, [1, 1]);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn update(&self, mut f: impl FnMut(T) -> T) -> Result<T> {
-        loop {
-            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
-            let Some(old) = self.decode_if_same(&seen)? else { continue };
-            let new = f(old);
-            if self.exchange(&seen, &new)? {
-                return Ok(new);
-            }
-        }
+    pub fn update(&self, f: impl FnMut(T) -> T) -> Result<T> {
+        self.spot().update(f, gone)
     }
 
     /// Adds to the value; what was there before.
@@ -122,13 +96,10 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     where
         T: Add<Output = T> + Clone,
     {
-        loop {
-            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
-            let Some(old) = self.decode_if_same(&seen)? else { continue };
-            if self.exchange(&seen, &(old.clone() + more.clone()))? {
-                return Ok(old);
-            }
-        }
+        self.spot().change(|old: Option<T>, sight| {
+            let old = old.ok_or_else(gone)?;
+            Ok(sight.put(&(old.clone() + more.clone()))?.then_some(old))
+        })
     }
 
     /// Makes the value `new` if it is `current`; otherwise what it is. Values are the same if they are encoded in the same way.
@@ -142,37 +113,19 @@ impl<T: Serialize + DeserializeOwned> Value<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn compare_exchange(&self, current: &T, new: &T) -> Result<Result<(), T>> {
-        let current = codec::value(self.heap(), current)?;
-        loop {
-            if self.exchange(&current, new)? {
-                return Ok(Ok(()));
-            }
-            let seen = self.heap().read(|view| view.item(self.object(), 0))?;
-            if seen != current {
-                return self.decode(seen).map(Err);
-            }
+        let (current, new) = (codec::value(&self.held, current)?, codec::value(&self.held, new)?);
+        match self.held.exchange_item(0, &current.bytes, &new)? {
+            Ok(()) => Ok(Ok(())),
+            Err(mut found) => found.as_mut().map_or_else(|| Err(gone()), Kept::decode).map(Err),
         }
     }
 
-    /// The value that was seen; `None` if it refers to something that may be no more.
-    fn decode_if_same(&self, seen: &Content) -> Result<Option<T>> {
-        if let Some(plain) = Taken::plain(seen.clone()) {
-            return plain.keep(self.heap()).decode().map(Some);
-        }
-        let taken = self.heap().transact(|transaction| match transaction.item(self.object(), 0)? {
-            found if found == *seen => Taken::hold(transaction, found).map(Some),
-            _ => Ok(None),
-        })?;
-        taken.map(|taken| taken.keep(self.heap()).decode()).transpose()
+    fn spot(&self) -> Spot<'_> {
+        Spot::Item(&self.held, 0)
     }
+}
 
-    fn exchange(&self, seen: &Content, new: &T) -> Result<bool> {
-        let new = codec::value(self.heap(), new)?;
-        self.heap().transact(|transaction| {
-            if transaction.item(self.object(), 0)? != *seen {
-                return Ok(false);
-            }
-            transaction.set_item(self.object(), 0, &new).map(|()| true)
-        })
-    }
+/// There is always a value.
+fn gone() -> Error {
+    Error::Gone { object: Kind::Manager }
 }

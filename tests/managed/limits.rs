@@ -79,8 +79,19 @@ fn too_much_in_one_step_is_refused_and_nothing_changes() {
     let manager = Manager::start().unwrap();
     let (dict, list) = (manager.dict::<u32, u32>().unwrap(), manager.list([7]).unwrap());
     dict.insert(1, 1).unwrap();
-    assert!(is_no_space(&dict.with(|dict| (0..100_000).try_for_each(|n| dict.insert(n, n).map(drop)))));
-    assert_eq!(dict.items().unwrap(), [(1, 1)]);
+    for many in [10_000, 100_000] {
+        let refused = dict.with(|dict| (0..many).try_for_each(|n| dict.insert(n, n).map(drop)));
+        let Err(Error::TooManyChanges { asked, fit }) = refused else { panic!("{refused:?}") };
+        assert!(fit > 1_000 && fit < asked && asked <= many as usize, "{asked} changes, {fit} fit");
+        assert_eq!(dict.items().unwrap(), [(1, 1)]);
+        if many == 10_000 {
+            let fit = fit as u32 * 9 / 10;
+            let fits = dict.with(|dict| (0..fit).try_for_each(|n| dict.insert(n, n).map(drop)));
+            assert_eq!((fits, dict.len()), (Ok(()), Ok(fit as usize)));
+            assert_eq!(dict.with(|dict| (0..fit).try_for_each(|n| dict.remove(n).map(drop))), Ok(()));
+            assert_eq!(dict.insert(1, 1), Ok(None));
+        }
+    }
     dict.extend((0..100_000).map(|n| (n, n))).unwrap();
     list.extend(0..100_000).unwrap();
     assert_eq!((dict.len(), list.len()), (Ok(100_000), Ok(100_001)));

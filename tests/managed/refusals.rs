@@ -7,8 +7,6 @@ use crossproc::{Error, Kind, Manager, Process, Value};
 
 use crate::common::watchdog;
 
-const HELD: Error = Error::AlreadyHeld { object: Kind::Manager };
-
 #[test]
 fn a_handle_of_another_manager_is_refused() {
     let (manager, other) = (Manager::start().unwrap(), Manager::start().unwrap());
@@ -116,26 +114,51 @@ fn a_handle_of_another_type_is_refused() {
 }
 
 #[test]
-fn calls_within_a_transaction_are_refused_and_do_not_hang() {
+fn calls_within_several_changes_are_steps_of_their_own() {
     let _watchdog = watchdog();
     let manager = Manager::start().unwrap();
     let (dict, list) = (manager.dict::<u32, u32>().unwrap(), manager.list([1]).unwrap());
     dict.insert(1, 1).unwrap();
+    let mut runs = 0;
     let inside = dict.with(|guard| {
+        runs += 1;
         guard.insert(1, 2)?;
-        assert_eq!(dict.insert(2, 2), Err(HELD));
-        assert_eq!(dict.remove(1), Err(HELD));
-        assert_eq!(dict.get(1), Err(HELD));
-        assert_eq!(dict.fetch_add(1, 1), Err(HELD));
-        assert_eq!(dict.clear(), Err(HELD));
-        assert_eq!(dict.with(|_| Ok(())), Err(HELD));
-        assert_eq!(list.push(2), Err(HELD));
-        assert_eq!(list.to_vec(), Err(HELD));
-        assert_eq!(manager.list::<u32>([]).unwrap_err(), HELD);
+        assert_eq!(dict.get(1), Ok(Some(1)), "not done yet");
+        assert_eq!(dict.fetch_add(2, 1), Ok(runs - 1));
+        assert_eq!(dict.with(|guard| guard.insert(4, 4)), Ok(runs > 1));
+        assert_eq!(list.push(2), Ok(()));
+        assert_eq!(list.len(), Ok(1 + runs as usize));
+        assert_eq!(manager.list([5]).unwrap().to_vec().unwrap(), [5]);
+        if runs == 1 {
+            // Somebody is faster: it has to run again.
+            assert_eq!(dict.insert(3, 9), Ok(None));
+            assert_eq!(guard.get(3), Ok(Some(9)));
+            assert_eq!(dict.insert(3, 10), Ok(Some(9)));
+        }
+        assert_eq!(guard.get(3)?, Some(if runs == 1 { 9 } else { 10 }));
         guard.insert(3, 3)
     });
-    assert_eq!(inside, Ok(false));
-    assert_eq!((dict.items().unwrap(), list.to_vec().unwrap()), (vec![(1, 2), (3, 3)], vec![1]));
+    assert_eq!((inside, runs), (Ok(true), 2));
+    assert_eq!(dict.items().unwrap(), [(1, 2), (2, 2), (4, 4), (3, 3)]);
+}
+
+/// An error that comes of what was never there together is none.
+#[test]
+fn an_error_counts_only_if_what_was_looked_at_is_still_so() {
+    let _watchdog = watchdog();
+    let dict = Manager::start().unwrap().dict::<u32, u32>().unwrap();
+    dict.extend([(1, 1), (2, 1)]).unwrap();
+    let mut runs = 0;
+    let sum = dict.with(|guard| {
+        runs += 1;
+        let one = guard.get(1)?.unwrap();
+        if runs == 1 {
+            dict.with(|both| both.insert(1, 5).and_then(|_| both.insert(2, 5)))?;
+        }
+        let two = guard.get(2)?.unwrap();
+        if one == two { Ok(one + two) } else { Err(Error::Gone { object: Kind::Value }) }
+    });
+    assert_eq!((sum, runs), (Ok(10), 2));
 }
 
 #[test]

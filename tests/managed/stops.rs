@@ -3,7 +3,7 @@
 use crossproc::managed::Dict;
 use crossproc::{Manager, Process};
 
-use crate::common::locking::{Stage, wait_for_state};
+use crate::common::locking::wait_for_state;
 use crate::common::processes::signal;
 use crate::common::watchdog;
 
@@ -68,55 +68,46 @@ fn who_is_stopped_in_an_update_holds_nobody_up() {
     assert_eq!(dict.values().unwrap(), [115, 115]);
 }
 
-fn stop_within(dict: Numbers) {
-    dict.with(|guard| {
-        guard.insert("a", 7)?;
-        stop();
-        guard.insert("b", 7)
-    })
-    .unwrap();
-}
-
-/// They have their handles before somebody is stopped: to give one away is to change something.
-fn read(dict: Numbers, go: Stage) -> Vec<u64> {
-    go.wait_for(1);
-    dict.values().unwrap()
-}
-
-fn write(dict: Numbers, go: Stage) -> u64 {
-    go.wait_for(1);
-    dict.fetch_add("a", 1).unwrap()
+/// How often it ran.
+fn add_within(dict: Numbers) -> u32 {
+    let mut runs = 0;
+    let done = dict.with(|guard| {
+        runs += 1;
+        let a = guard.get("a")?.unwrap();
+        guard.insert("a", a + 10)?;
+        if runs == 1 {
+            stop();
+        }
+        guard.insert("b", a + 10)
+    });
+    assert_eq!(done, Ok(true));
+    runs
 }
 
 #[test]
-fn a_stopped_transaction_is_waited_for_and_never_seen_half_done() {
+fn who_is_stopped_in_the_midst_of_several_changes_holds_nobody_up() {
     let _watchdog = watchdog();
-    let (dict, go) = (numbers(), Stage::new());
-    let (reader, writer) = (Process::spawn(read, (&dict, &go)).unwrap(), Process::spawn(write, (&dict, &go)).unwrap());
-    let process = stopped(Process::spawn(stop_within, (&dict,)));
-    go.advance();
-    wait_for_state(reader.pid(), 'S');
-    wait_for_state(writer.pid(), 'S');
+    let dict = numbers();
+    let process = stopped(Process::spawn(add_within, (&dict,)));
+    assert_eq!(dict.values().unwrap(), [1, 1], "nothing is half done");
+    assert_eq!(dict.fetch_add("a", 5), Ok(1));
+    assert_eq!(dict.with(|guard| guard.insert("c", 1)), Ok(false));
+    let other = Process::spawn(|dict: Numbers| dict.fetch_add("a", 5).unwrap(), (&dict,)).unwrap();
+    assert_eq!(other.join(), Ok(6));
     signal(process.pid(), libc::SIGCONT);
-    process.join().unwrap();
-    let seen = reader.join().unwrap();
-    assert!(seen == [7, 7] || seen == [8, 7], "{seen:?}");
-    assert_eq!(writer.join(), Ok(7));
-    assert_eq!(dict.values().unwrap(), [8, 7]);
+    assert_eq!(process.join(), Ok(2), "what it saw was changed meanwhile");
+    assert_eq!(dict.values().unwrap(), [21, 21, 1]);
 }
 
 #[test]
-fn a_stopped_transaction_that_is_killed_is_undone() {
+fn who_is_killed_in_the_midst_of_several_changes_has_made_none() {
     let _watchdog = watchdog();
-    let (dict, go) = (numbers(), Stage::new());
-    let reader = Process::spawn(read, (&dict, &go)).unwrap();
-    let process = stopped(Process::spawn(stop_within, (&dict,)));
-    go.advance();
-    wait_for_state(reader.pid(), 'S');
+    let dict = numbers();
+    let process = stopped(Process::spawn(add_within, (&dict,)));
     process.kill().unwrap();
-    assert_eq!(reader.join().unwrap(), [1, 1]);
-    assert_eq!(dict.insert("a", 2), Ok(Some(1)));
     process.wait();
+    assert_eq!(dict.values().unwrap(), [1, 1]);
+    assert_eq!(dict.insert("a", 2), Ok(Some(1)));
 }
 
 /// Nothing has been changed yet: there is nothing that a reader could see half done.
