@@ -38,7 +38,7 @@ fn used_modules(text: &str) -> Vec<String> {
 fn the_layers_are_listed_in_order() {
     let expected = [
         "sys", "word", "ring", "segment", "heap", "cell", "sync", "message", "watch", "queue", "pipe", "process",
-        "pool", "managed", "inspect",
+        "remote", "pool", "managed", "inspect",
     ];
     assert_eq!(layers(), expected);
 }

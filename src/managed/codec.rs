@@ -17,11 +17,11 @@ pub(super) const VALUE: &str = "a value";
 
 /// A key, encoded. No handle can be one.
 pub(super) fn key<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>> {
-    encode(Alone::enter(), KEY, key)
+    encode(Alone::enter(), KEY, key, Vec::new())
 }
 
-fn encode<T: Serialize + ?Sized>(alone: Alone, what: &'static str, value: &T) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// Behind what stands in `bytes` already.
+fn encode<T: Serialize + ?Sized>(alone: Alone, what: &'static str, value: &T, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     let encoded = codec::extend(what, value, &mut bytes);
     match alone.has_refused() {
         true => Err(Error::HandleOutsideTransfer),
@@ -31,26 +31,30 @@ fn encode<T: Serialize + ?Sized>(alone: Alone, what: &'static str, value: &T) ->
 
 /// A value for an object of the same manager as this one, encoded.
 pub(super) fn value<V: Serialize + ?Sized>(held: &Held, value: &V) -> Result<Stored> {
-    value_with(|| held.engine(), value).map(|(stored, _)| stored)
+    // Few values have handles in them, and those who have none are encoded without more ado.
+    match encode(Alone::enter(), VALUE, value, held.head()) {
+        Err(Error::HandleOutsideTransfer) => referring(&held.engine(), value).map(|(stored, _)| stored),
+        encoded => encoded.map(|bytes| Stored { bytes, objects: Vec::new() }),
+    }
 }
 
-/// The same, and what keeps the objects that it refers to.
-pub(super) fn value_with<V: Serialize + ?Sized>(
-    engine: impl FnOnce() -> Engine,
-    value: &V,
-) -> Result<(Stored, Vec<Arc<Held>>)> {
-    // Few values have handles in them, and those who have none are encoded without more ado.
-    match encode(Alone::enter(), VALUE, value) {
-        Err(Error::HandleOutsideTransfer) => engine().storing(|| encode(Alone::kept(), VALUE, value)),
+/// The same for any object of a manager, and what keeps the objects that the value refers to.
+pub(super) fn value_with<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Arc<Held>>)> {
+    match encode(Alone::enter(), VALUE, value, engine.head()) {
+        Err(Error::HandleOutsideTransfer) => referring(engine, value),
         encoded => encoded.map(|bytes| (Stored { bytes, objects: Vec::new() }, Vec::new())),
     }
 }
 
+fn referring<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Arc<Held>>)> {
+    engine.storing(|| encode(Alone::kept(), VALUE, value, Vec::new()))
+}
+
 /// What was encoded to be stored: handles in it hold their objects, which somebody keeps meanwhile.
 pub(super) fn stored<V: DeserializeOwned>(held: &Held, stored: &Stored) -> Result<V> {
-    match stored.objects.is_empty() {
-        true => codec::decode(VALUE, &stored.bytes),
-        false => held.loading(|| codec::decode_kept(VALUE, &stored.bytes)),
+    match held.payload(stored) {
+        (bytes, false) => codec::decode(VALUE, bytes),
+        (bytes, true) => held.loading(|| codec::decode_kept(VALUE, bytes)),
     }
 }
 

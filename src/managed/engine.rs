@@ -5,19 +5,24 @@ use std::sync::Arc;
 use super::held::Held;
 use super::kept::Stored;
 use super::local::{self, Shape};
+#[cfg(feature = "redis")]
+use super::server;
 use crate::error::{Result, TypeStamp};
-use crate::segment::Segment;
 
 #[derive(Clone)]
 pub(super) enum Engine {
     Local(local::Engine),
+    #[cfg(feature = "redis")]
+    Server(server::Engine),
 }
 
 impl Engine {
-    /// A new object of a type whose hash is `of`; `start`: its first item.
-    pub(super) fn make(&self, shape: Shape, of: u64, start: Option<&Stored>) -> Result<Arc<Held>> {
+    /// A new object of a type; `start`: its first item.
+    pub(super) fn make(&self, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Arc<Held>> {
         match self {
-            Engine::Local(local) => local.make(shape, of, start).map(Held::Local).map(Arc::new),
+            Engine::Local(local) => local.make(shape, expected, start).map(Held::Local).map(Arc::new),
+            #[cfg(feature = "redis")]
+            Engine::Server(server) => server.make(shape, expected, start).map(Held::Server).map(Arc::new),
         }
     }
 
@@ -31,6 +36,8 @@ impl Engine {
     ) -> Result<Arc<Held>> {
         match self {
             Engine::Local(local) => local.find(name, shape, expected, start).map(Held::Local).map(Arc::new),
+            #[cfg(feature = "redis")]
+            Engine::Server(server) => server.find(name, shape, expected, start).map(Held::Server).map(Arc::new),
         }
     }
 
@@ -38,6 +45,8 @@ impl Engine {
     pub(super) fn forget(&self, name: &str) -> Result<bool> {
         match self {
             Engine::Local(local) => local.forget(name),
+            #[cfg(feature = "redis")]
+            Engine::Server(server) => server.forget(name),
         }
     }
 
@@ -45,6 +54,8 @@ impl Engine {
     pub(super) fn names(&self) -> Result<Vec<String>> {
         match self {
             Engine::Local(local) => local.names(),
+            #[cfg(feature = "redis")]
+            Engine::Server(server) => server.names(),
         }
     }
 
@@ -52,18 +63,18 @@ impl Engine {
     pub(super) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<Held>>)> {
         match self {
             Engine::Local(local) => local.storing(encode),
+            #[cfg(feature = "redis")]
+            Engine::Server(server) => server.storing(encode),
         }
     }
 
-    pub(super) fn segment(&self) -> &Arc<Segment> {
+    /// How a value begins that is encoded for this engine and refers to nothing.
+    #[inline]
+    pub(super) fn head(&self) -> Vec<u8> {
         match self {
-            Engine::Local(local) => local.segment(),
-        }
-    }
-
-    pub(super) fn offset(&self) -> u64 {
-        match self {
-            Engine::Local(local) => local.offset(),
+            Engine::Local(_) => Vec::new(),
+            #[cfg(feature = "redis")]
+            Engine::Server(_) => server::head(),
         }
     }
 }

@@ -118,7 +118,7 @@ where
     /// See [`Dict::with`].
     pub fn insert(&mut self, key: impl Sends<K>, value: impl Sends<V>) -> Result<bool> {
         let key = codec::key(&key)?;
-        let (value, handles) = codec::value_with(|| self.held.engine(), &value)?;
+        let (value, handles) = codec::value_with(&self.held.engine(), &value)?;
         let bytes = self.bytes.saturating_add(value.bytes.len());
         self.held.check_size(self.changes.len() + 1, bytes)?;
         let had = self.has(&key)?;

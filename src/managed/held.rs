@@ -4,19 +4,20 @@
 //! Keys and values are encoded here, and nobody above asks what keeps them.
 
 use std::ops::Range;
-use std::sync::Arc;
-
-use serde::{Deserializer, Serializer};
 
 use super::engine::Engine;
 use super::guard::{Change, Looks};
 use super::kept::{Buffer, Exchanged, Kept, Seen, Stored};
-use super::local::{self, Shape, Short};
+use super::local::{self, Short};
+#[cfg(feature = "redis")]
+use super::server;
 use crate::error::Result;
 
 /// What a handle has of its object.
 pub(super) enum Held {
     Local(local::Held),
+    #[cfg(feature = "redis")]
+    Server(server::Held),
 }
 
 macro_rules! table {
@@ -26,6 +27,8 @@ macro_rules! table {
             pub(super) fn $name(&self $(, $argument: $type)*) -> $result {
                 match self {
                     Held::Local(held) => held.$name($($argument),*),
+                    #[cfg(feature = "redis")]
+                    Held::Server(held) => held.$name($($argument),*),
                 }
             }
         )*}
@@ -89,28 +92,35 @@ impl Held {
     pub(super) fn loading<R>(&self, decode: impl FnOnce() -> R) -> R {
         match self {
             Held::Local(held) => held.loading(decode),
+            #[cfg(feature = "redis")]
+            Held::Server(held) => held.loading(decode),
+        }
+    }
+
+    /// How a value begins that is encoded for this object and refers to nothing.
+    #[inline]
+    pub(super) fn head(&self) -> Vec<u8> {
+        match self {
+            Held::Local(_) => Vec::new(),
+            #[cfg(feature = "redis")]
+            Held::Server(_) => server::head(),
+        }
+    }
+
+    /// What was encoded to be stored here, and whether it may refer to something.
+    pub(super) fn payload<'s>(&self, stored: &'s Stored) -> (&'s [u8], bool) {
+        match self {
+            Held::Local(_) => (&stored.bytes, !stored.objects.is_empty()),
+            #[cfg(feature = "redis")]
+            Held::Server(_) => (server::payload(&stored.bytes), true),
         }
     }
 
     pub(super) fn engine(&self) -> Engine {
         match self {
             Held::Local(held) => Engine::Local(held.engine()),
+            #[cfg(feature = "redis")]
+            Held::Server(held) => Engine::Server(held.engine()),
         }
     }
-}
-
-/// What a managed handle's `Serialize` does.
-pub(super) fn serialize<S: Serializer>(held: &Arc<Held>, serializer: S) -> Result<S::Ok, S::Error> {
-    match &**held {
-        Held::Local(local) => local::serialize(held, local, serializer),
-    }
-}
-
-/// What a managed handle's `Deserialize` does.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    shape: Shape,
-    of: u64,
-) -> Result<Arc<Held>, D::Error> {
-    local::deserialize(deserializer, shape, of).map(|held| Arc::new(Held::Local(held)))
 }

@@ -9,7 +9,7 @@ macro_rules! impl_managed {
                 engine: &super::engine::Engine,
                 start: Option<&super::kept::Stored>,
             ) -> crate::Result<Self> {
-                Ok(Self::of(engine.make($shape, Self::type_hash(), start)?))
+                Ok(Self::of(engine.make($shape, &Self::stamp(), start)?))
             }
 
             pub(super) fn of(held: std::sync::Arc<super::held::Held>) -> Self {
@@ -17,8 +17,8 @@ macro_rules! impl_managed {
             }
 
             /// What tells its objects from those of other types.
-            pub(super) fn type_hash() -> u64 {
-                crate::segment::type_stamp::<Self>().hash
+            pub(super) fn stamp() -> crate::TypeStamp {
+                crate::segment::type_stamp::<Self>()
             }
         }
 
@@ -32,14 +32,14 @@ macro_rules! impl_managed {
         /// Within a transfer to another process, and into an object of the same manager.
         impl $(<$($parameter),*>)? serde::Serialize for $handle $(<$($parameter),*>)? {
             fn serialize<Z: serde::Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-                super::held::serialize(&self.held, serializer)
+                super::travel::serialize(&self.held, serializer)
             }
         }
 
         /// Within a transfer from another process, and out of an object of the same manager.
         impl<'de $(, $($parameter),*)?> serde::Deserialize<'de> for $handle $(<$($parameter),*>)? {
             fn deserialize<Z: serde::Deserializer<'de>>(deserializer: Z) -> Result<Self, Z::Error> {
-                super::held::deserialize(deserializer, $shape, Self::type_hash()).map(Self::of)
+                super::travel::deserialize(deserializer, $shape, &Self::stamp()).map(Self::of)
             }
         }
 

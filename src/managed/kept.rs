@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use super::codec::VALUE;
 use super::held::Held;
 use super::local::Holds;
+#[cfg(feature = "redis")]
+use super::server;
 use crate::error::Result;
 use crate::message::codec;
 
@@ -26,6 +28,8 @@ pub(super) struct Kept {
 enum Refers {
     Nothing,
     Local(Holds),
+    #[cfg(feature = "redis")]
+    Server(server::Holds),
 }
 
 /// The same for who reads in passing.
@@ -45,13 +49,28 @@ impl Kept {
         Kept { bytes, refers: Refers::Local(holds) }
     }
 
+    #[cfg(feature = "redis")]
+    pub(super) fn server(bytes: Vec<u8>, holds: server::Holds) -> Self {
+        Kept { bytes, refers: Refers::Server(holds) }
+    }
+
+    /// As it is kept.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
+    /// What was encoded.
+    fn payload(&self) -> &[u8] {
+        match &self.refers {
+            Refers::Nothing | Refers::Local(_) => &self.bytes,
+            #[cfg(feature = "redis")]
+            Refers::Server(_) => server::payload(&self.bytes),
+        }
+    }
+
     /// What stands before the rest of it, and refers to nothing.
     pub(super) fn head<H: DeserializeOwned>(&self) -> Result<H> {
-        codec::decode_front(VALUE, &self.bytes)
+        codec::decode_front(VALUE, self.payload())
     }
 
     /// Once: what keeps its objects goes to the handles in the value.
@@ -60,6 +79,8 @@ impl Kept {
         match &mut self.refers {
             Refers::Nothing => codec::decode(VALUE, bytes),
             Refers::Local(holds) => holds.load(|| codec::decode_kept(VALUE, bytes)),
+            #[cfg(feature = "redis")]
+            Refers::Server(holds) => holds.load(|| codec::decode_kept(VALUE, server::payload(bytes))),
         }
     }
 }
@@ -70,6 +91,8 @@ impl Kept {
         match &self.refers {
             Refers::Nothing => codec::decode(VALUE, &self.bytes),
             Refers::Local(_) => held.loading(|| codec::decode_kept(VALUE, &self.bytes)),
+            #[cfg(feature = "redis")]
+            Refers::Server(_) => held.loading(|| codec::decode_kept(VALUE, self.payload())),
         }
     }
 }

@@ -1,15 +1,10 @@
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::engine::Engine;
 use super::{Array, Dict, List, Namespace, Set, Value, codec, local};
 use crate::error::Result;
-use crate::segment::impls::impl_handle;
-use crate::segment::named;
 use crate::segment::place::Home;
-use crate::segment::{Name, Segment};
 
 /// Memory in which processes keep containers together: dictionaries, lists and sets of any values that serde knows.
 ///
@@ -55,8 +50,7 @@ use crate::segment::{Name, Segment};
 /// ```
 #[derive(Clone)]
 pub struct Manager {
-    /// The same name as in other handles, for what all of them can do.
-    pub(super) placed: Engine,
+    pub(super) engine: Engine,
 }
 
 impl Manager {
@@ -70,7 +64,7 @@ impl Manager {
     ///
     /// See [`Manager`].
     pub fn start() -> Result<Self> {
-        Self::make(Home::Own)
+        local::Engine::start(Home::Own).map(Self::of)
     }
 
     /// As [`start`](Self::start); it may have so many bytes, rather than 16 GiB.
@@ -90,55 +84,44 @@ impl Manager {
         local::Engine::with_capacity(Home::Own, bytes).map(Self::of)
     }
 
-    /// As [`start`](Self::start), under a name, by which other processes of the same user can [open](Self::open) it.
+    /// The manager at an address: one of this machine by its name, or one at a Redis or Valkey server (7.0 or later) by its URL.
+    ///
+    /// With the feature `redis`: `redis://user:password@host:port/database`, `rediss://` for the same over TLS, or
+    /// `unix:///path/of/socket?db=0&user=..&pass=..`. What follows a question mark may be: `prefix`, under which the keys are there
+    /// (default: `crossproc`); `lease_ms`, for how many milliseconds a process that is not heard counts as alive (default: 10,000; the same
+    /// for all processes of a prefix); `timeout_ms`, for how long the server is tried and waited for (default: 5,000). A password is
+    /// never printed.
     ///
     /// # Errors
     ///
-    /// [`NameTaken`](crate::Error::NameTaken) if there is such an object already; [`InvalidName`](crate::Error::InvalidName); and those of
-    /// [`start`](Self::start).
-    ///
-    /// # Examples
-    ///
-    /// See [`Place`](super::Place).
-    pub fn create(name: impl Into<Name>) -> Result<Self> {
-        named::create(name.into(), Self::make)
-    }
-
-    /// The manager of this name, or a new one if there is none.
-    ///
-    /// Of any number of processes that call it at once, one makes it and the others find it. Whichever makes it, the name goes with that
-    /// one's last handle, unless it is to [persist](Name::persist).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Self::open) and [`create`](Self::create), but that there is none, or one already.
+    /// Those of [`open`](Self::open); [`InvalidAddress`](crate::Error::InvalidAddress); [`Unreachable`](crate::Error::Unreachable) if no
+    /// server answers there, or none that lets this user in.
     ///
     /// # Examples
     ///
     /// ```
     /// use crossproc::Manager;
     ///
-    /// # let unique = format!("example/manager-either-{}", std::process::id());
+    /// # let unique = format!("example/connect-{}", std::process::id());
     /// # let name = unique.as_str();
-    /// let manager = Manager::open_or_create(name)?; // or "app/state"
-    /// assert_eq!(manager.at("runs").value(0)?.fetch_add(1)?, 0);
-    /// assert_eq!(Manager::open_or_create(name)?.at("runs").value(0)?.get()?, 1);
+    /// let here = Manager::create(name)?; // or "app/state"
+    /// here.at("jobs").list()?.push(1)?;
+    /// let address = name; // from the command line, say; or "redis://localhost"
+    /// assert_eq!(Manager::connect(address)?.at("jobs").list::<i32>()?.to_vec()?, [1]);
     /// # Ok::<(), crossproc::Error>(())
     /// ```
-    pub fn open_or_create(name: impl Into<Name>) -> Result<Self> {
-        named::open_or_create(name.into(), Self::make, |_| Ok(()))
-    }
-
-    fn make(home: Home<'_>) -> Result<Self> {
-        local::Engine::start(home).map(Self::of)
-    }
-
-    fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
-        local::Engine::attach(segment, offset).map(Self::of)
-    }
-
-    fn of(engine: local::Engine) -> Self {
-        Manager { placed: Engine::Local(engine) }
+    pub fn connect(address: &str) -> Result<Self> {
+        if !address.contains("://") {
+            return Self::open(address);
+        }
+        #[cfg(feature = "redis")]
+        return Ok(Manager { engine: Engine::Server(super::server::Engine::connect(address)?) });
+        #[cfg(not(feature = "redis"))]
+        Err(crate::Error::InvalidAddress {
+            address: address.split("://").next().unwrap_or_default().to_owned() + "://..",
+            reason: "a server is used with the feature `redis` of crossproc, which this program is built without"
+                .into(),
+        })
     }
 
     /// A new dictionary, empty.
@@ -155,7 +138,7 @@ impl Manager {
         K: Serialize + DeserializeOwned,
         V: Serialize + DeserializeOwned,
     {
-        Dict::make(&self.placed, None)
+        Dict::make(&self.engine, None)
     }
 
     /// A new value.
@@ -168,8 +151,8 @@ impl Manager {
     ///
     /// See [`Value`].
     pub fn value<T: Serialize + DeserializeOwned>(&self, value: T) -> Result<Value<T>> {
-        let (start, _handles) = codec::value_with(|| self.placed.clone(), &value)?;
-        Value::make(&self.placed, Some(&start))
+        let (start, _handles) = codec::value_with(&self.engine, &value)?;
+        Value::make(&self.engine, Some(&start))
     }
 
     /// A new array of these items.
@@ -195,7 +178,7 @@ impl Manager {
     ///
     /// See [`Namespace`].
     pub fn namespace(&self) -> Result<Namespace> {
-        Namespace::make(&self.placed, None)
+        Namespace::make(&self.engine, None)
     }
 
     /// A new list of these items.
@@ -208,7 +191,7 @@ impl Manager {
     ///
     /// See [`List`].
     pub fn list<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = T>) -> Result<List<T>> {
-        let list = List::make(&self.placed, None)?;
+        let list = List::make(&self.engine, None)?;
         list.extend(items)?;
         Ok(list)
     }
@@ -223,10 +206,8 @@ impl Manager {
     ///
     /// See [`Set`].
     pub fn set<T: Serialize + DeserializeOwned>(&self, members: impl IntoIterator<Item = T>) -> Result<Set<T>> {
-        let set = Set::make(&self.placed, None)?;
+        let set = Set::make(&self.engine, None)?;
         set.extend(members)?;
         Ok(set)
     }
 }
-
-impl_handle!(Manager, "Manager");

@@ -13,10 +13,14 @@ mod kept;
 mod list;
 mod local;
 mod manager;
+mod memory;
 mod names;
 mod namespace;
 mod set;
+#[cfg(feature = "redis")]
+mod server;
 mod spot;
+mod travel;
 mod value;
 
 pub use array::Array;

@@ -66,7 +66,7 @@ impl Manager {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn remove(&self, name: &str) -> Result<bool> {
-        self.placed.forget(name)
+        self.engine.forget(name)
     }
 
     /// All names, in the order in which they came.
@@ -84,7 +84,7 @@ impl Manager {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn names(&self) -> Result<Vec<String>> {
-        self.placed.names()
+        self.engine.names()
     }
 }
 
@@ -142,7 +142,7 @@ impl Place<'_> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn value<T: Serialize + DeserializeOwned>(self, start: T) -> Result<Value<T>> {
-        let (start, _handles) = codec::value_with(|| self.manager.placed.clone(), &start)?;
+        let (start, _handles) = codec::value_with(&self.manager.engine, &start)?;
         self.find::<Value<T>>(Shape::Row, Some(&start)).map(Value::of)
     }
 
@@ -162,7 +162,7 @@ impl Place<'_> {
 
     /// The object of this name, which is an `H`, or a new one; `start`: its first item.
     fn find<H>(self, shape: Shape, start: Option<&Stored>) -> Result<Arc<Held>> {
-        self.manager.placed.find(self.name, shape, &type_stamp::<H>(), start)
+        self.manager.engine.find(self.name, shape, &type_stamp::<H>(), start)
     }
 }
 

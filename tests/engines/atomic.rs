@@ -20,39 +20,42 @@ const TURNS: u64 = 50;
 
 type Counts = Dict<String, u64>;
 
-fn by_all(counts: &Counts, work: fn(Counts, u64)) {
-    let workers: Vec<_> = (0..PROCESSES).map(|me| Process::spawn(work, (counts, me)).unwrap()).collect();
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
+/// Has a function without captures run by all.
+macro_rules! by_all {
+    ($counts:expr, $work:expr) => {
+        let workers: Vec<_> = (0..PROCESSES).map(|me| Process::spawn($work, (&$counts, me)).unwrap()).collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+    };
 }
 
 fn every_fetch_add_counts(manager: &Manager) {
-    let counts = manager.dict().unwrap();
-    by_all(&counts, |counts, _| {
-        (0..TURNS).for_each(|_| drop(counts.fetch_add("all", 1).unwrap()));
+    let counts: Counts = manager.dict().unwrap();
+    by_all!(counts, |counts: Counts, _: u64| {
+        (0..TURNS).for_each(|_| _ = counts.fetch_add("all", 1).unwrap());
     });
     assert_eq!(counts.get("all").unwrap(), Some(PROCESSES * TURNS));
 }
 
 fn every_update_counts(manager: &Manager) {
-    let counts = manager.dict().unwrap();
+    let counts: Counts = manager.dict().unwrap();
     counts.insert("all", 0).unwrap();
-    by_all(&counts, |counts, _| {
-        (0..TURNS).for_each(|_| drop(counts.update("all", |count| count + 1).unwrap()));
+    by_all!(counts, |counts: Counts, _: u64| {
+        (0..TURNS).for_each(|_| _ = counts.update("all", |count| count + 1).unwrap());
     });
     assert_eq!(counts.get("all").unwrap(), Some(PROCESSES * TURNS));
 }
 
 fn every_use_of_an_entry_counts(manager: &Manager) {
-    let counts = manager.dict().unwrap();
-    by_all(&counts, |counts, _| {
-        (0..TURNS).for_each(|_| drop(counts.entry("all").unwrap().and_modify(|count| *count += 1).or_insert(1).unwrap()));
+    let counts: Counts = manager.dict().unwrap();
+    by_all!(counts, |counts: Counts, _: u64| {
+        (0..TURNS).for_each(|_| _ = counts.entry("all").unwrap().and_modify(|count| *count += 1).or_insert(1).unwrap());
     });
     assert_eq!(counts.get("all").unwrap(), Some(PROCESSES * TURNS));
 }
 
 fn one_of_all_gets_a_key(manager: &Manager) {
-    let counts = manager.dict().unwrap();
-    by_all(&counts, |counts, me| {
+    let counts: Counts = manager.dict().unwrap();
+    by_all!(counts, |counts: Counts, me: u64| {
         for turn in 0..TURNS {
             if counts.compare_exchange(turn.to_string(), None, Some(&me)).unwrap().is_ok() {
                 counts.fetch_add("got", 1).unwrap();
@@ -63,9 +66,9 @@ fn one_of_all_gets_a_key(manager: &Manager) {
 }
 
 fn money_is_never_seen_on_its_way(manager: &Manager) {
-    let accounts = manager.dict().unwrap();
-    accounts.extend([("a", 1_000_u64), ("b", 1_000)]).unwrap();
-    by_all(&accounts, |accounts, me| {
+    let accounts: Counts = manager.dict().unwrap();
+    accounts.extend([("a".to_owned(), 1_000), ("b".to_owned(), 1_000)]).unwrap();
+    by_all!(accounts, |accounts: Counts, me: u64| {
         for _ in 0..TURNS {
             let sum = accounts.with(|accounts| {
                 let (a, b) = (accounts.get("a")?.unwrap(), accounts.get("b")?.unwrap());
@@ -93,8 +96,7 @@ fn a_list_loses_and_doubles_nothing(manager: &Manager) {
         }
     }
     let list = manager.list([]).unwrap();
-    let workers: Vec<_> = (0..PROCESSES).map(|me| Process::spawn(push, (&list, me)).unwrap()).collect();
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    by_all!(list, push);
     list.sort().unwrap();
     assert!(list.to_vec().unwrap().into_iter().eq(0..PROCESSES * TURNS));
 }

@@ -2,7 +2,12 @@ use crossproc::{Error, Manager};
 
 use crate::on_each_engine;
 
-on_each_engine!(a_name_is_found_again, another_type_under_a_name_is_refused, a_name_can_be_taken_out, a_value_begins_once);
+on_each_engine!(
+    a_name_is_found_again,
+    another_type_under_a_name_is_refused,
+    a_name_can_be_taken_out,
+    a_value_begins_once
+);
 
 fn a_name_is_found_again(manager: &Manager) {
     manager.at("jobs").dict::<u32, String>().unwrap().insert(1, "sweep").unwrap();

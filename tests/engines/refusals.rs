@@ -3,7 +3,11 @@ use crossproc::{Error, Manager, Process};
 
 use crate::on_each_engine;
 
-on_each_engine!(a_handle_of_another_manager_is_refused, a_handle_of_another_type_is_refused, what_does_not_decode_stays);
+on_each_engine!(
+    a_handle_of_another_manager_is_refused,
+    a_handle_of_another_type_is_refused,
+    what_does_not_decode_stays
+);
 
 fn a_handle_of_another_manager_is_refused(manager: &Manager) {
     let other = Manager::start().unwrap();
@@ -28,7 +32,7 @@ fn a_handle_of_another_type_is_refused(manager: &Manager) {
 
 fn what_does_not_decode_stays(manager: &Manager) {
     let names = manager.namespace().unwrap();
-    names.set("text", "not a dictionary").unwrap();
+    names.set("text", &"not a dictionary".to_owned()).unwrap();
     assert!(names.get::<Dict<u8, u8>>("text").is_err());
     assert!(matches!(names.get::<u128>("text"), Err(Error::Decode { .. }) | Ok(_)));
     assert_eq!(names.get::<String>("text").unwrap().as_deref(), Some("not a dictionary"));

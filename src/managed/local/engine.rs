@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use super::super::held;
 use super::super::kept::Stored;
-use super::travel;
+use super::super::travel;
+use super::travel::Storing;
 use super::{Held, Shape};
-use crate::error::Result;
+use crate::error::{Result, TypeStamp};
 use crate::heap::Heap;
 use crate::segment::Segment;
+use crate::segment::named::Named;
 use crate::segment::place::Home;
 
 /// A heap.
@@ -38,12 +40,12 @@ impl Engine {
         self.0.offset()
     }
 
-    /// A new object of a type whose hash is `of`; `start`: its first item.
-    pub(crate) fn make(&self, shape: Shape, of: u64, start: Option<&Stored>) -> Result<Held> {
+    /// A new object of a type; `start`: its first item.
+    pub(crate) fn make(&self, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
         self.0.sweep_now_and_then()?;
         let me = self.0.segment().me()?;
         let hold = self.0.transact(|transaction| {
-            let object = transaction.make(shape, of)?;
+            let object = transaction.make(shape, expected.hash)?;
             if let Some(start) = start {
                 transaction.insert_items(object, 0, std::slice::from_ref(start))?;
             }
@@ -54,7 +56,21 @@ impl Engine {
 
     /// Runs `encode`, in which handles of this heap's objects may be serialised: what it has encoded, and what keeps its objects.
     pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<held::Held>>)> {
-        let (bytes, objects, handles) = travel::storing(&self.0, encode);
+        let (bytes, stored) = travel::storing(travel::Storing::Local(Storing::new(&self.0)), encode);
+        let (objects, handles) = match stored.map(|stored| *stored) {
+            Some(travel::Storing::Local(stored)) => (stored.objects, stored.handles),
+            _ => (Vec::new(), Vec::new()),
+        };
         Ok((Stored { bytes: bytes?, objects }, handles))
+    }
+}
+
+impl Named for Engine {
+    fn attached(segment: Arc<Segment>, offset: u64) -> Result<Self> {
+        Self::attach(segment, offset)
+    }
+
+    fn segment(&self) -> &Arc<Segment> {
+        self.0.segment()
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::{Engine, Holds, travel};
+use super::super::travel::{self, Loading};
+use super::{Engine, Holds};
 use crate::error::Result;
 use crate::heap::Heap;
 use crate::heap::object::{Hold, Object};
@@ -28,7 +29,7 @@ impl Held {
 
     /// Runs `decode`, in which handles of objects of the same heap may be deserialised.
     pub(crate) fn loading<R>(&self, decode: impl FnOnce() -> R) -> R {
-        travel::loading(Holds { heap: Arc::clone(&self.heap), holds: Vec::new() }, decode)
+        travel::loading(Loading::Local(Holds { heap: Arc::clone(&self.heap), holds: Vec::new() }), decode)
     }
 
     /// That of its manager.

@@ -13,7 +13,7 @@ mod travel;
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
 pub(crate) use taken::Holds;
-pub(crate) use travel::{deserialize, serialize};
+pub(crate) use travel::{Storing, Wire};
 
 pub(crate) use crate::heap::bytes::{Buffer, Content, Short};
-pub(crate) use crate::heap::object::Shape;
+pub(crate) use crate::heap::object::{Object, Shape};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::kept::{Kept, Seen};
-use super::{Content, Held, travel};
+use super::super::travel::{self, Loading};
+use super::{Content, Held};
 use crate::error::Result;
 use crate::heap::bytes::Seen as Found;
 use crate::heap::object::Hold;
@@ -72,7 +73,7 @@ impl Holds {
     /// Runs `decode`, in which handles of these objects may be deserialised; what it does not take is let go.
     pub(crate) fn load<R>(&mut self, decode: impl FnOnce() -> R) -> R {
         let holds = Holds { heap: Arc::clone(&self.heap), holds: std::mem::take(&mut self.holds) };
-        travel::loading(holds, decode)
+        travel::loading(Loading::Local(holds), decode)
     }
 }
 

@@ -5,8 +5,10 @@ use redis::Value;
 use super::super::held;
 use super::super::kept::Stored;
 use super::super::local::Shape;
+use super::super::travel;
+use super::Held;
 use super::taken::text;
-use super::{Held, travel};
+use super::travel::Storing;
 use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::remote::address::Address;
 use crate::remote::client::Effect;
@@ -72,8 +74,12 @@ impl Engine {
 
     /// Runs `encode`, in which handles of this server's objects may be serialised: what it has encoded, and what keeps its objects.
     pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<held::Held>>)> {
-        let (bytes, objects, handles) = travel::storing(&self.0, encode);
+        let (bytes, stored) = travel::storing(travel::Storing::Server(Storing::new(&self.0)), encode);
         let bytes = bytes?;
+        let (objects, handles) = match stored.map(|stored| *stored) {
+            Some(travel::Storing::Server(stored)) => (stored.objects, stored.handles),
+            _ => (Vec::new(), Vec::new()),
+        };
         let Ok(count) = u8::try_from(objects.len()) else {
             let reason = format!("it has {} handles in it, and 255 are the most at a server", objects.len());
             return Err(Error::Encode { what: super::super::codec::VALUE.into(), reason });
@@ -83,6 +89,11 @@ impl Engine {
         objects.iter().for_each(|object| whole.extend_from_slice(object.as_bytes()));
         whole.extend_from_slice(&bytes);
         Ok((Stored { bytes: whole, objects: Vec::new() }, handles))
+    }
+
+    /// With the password.
+    pub(crate) fn url(&self) -> String {
+        self.0.address().url().to_owned()
     }
 
     pub(crate) fn address(&self) -> String {

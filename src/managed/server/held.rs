@@ -3,8 +3,9 @@ use std::sync::Arc;
 use redis::{Cmd, Value};
 
 use super::super::kept::Kept;
+use super::super::travel::{self, Loading};
+use super::Engine;
 use super::taken::{Holds, references};
-use super::{Engine, travel};
 use crate::error::{Error, Kind, Result};
 use crate::remote::client::Effect;
 use crate::remote::lua::Lua;
@@ -41,7 +42,7 @@ impl Held {
 
     /// Runs `decode`, in which handles of objects at the same server may be deserialised.
     pub(crate) fn loading<R>(&self, decode: impl FnOnce() -> R) -> R {
-        travel::loading(Holds::none(self.session()), decode)
+        travel::loading(Loading::Server(Holds::none(self.session())), decode)
     }
 
     /// The answer of a script that is asked for an operation.

@@ -12,4 +12,4 @@ mod travel;
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
 pub(crate) use taken::{Holds, head, payload};
-pub(crate) use travel::{Wire, deserialize, deserialize_kept, is_loading, is_storing, serialize, serialize_kept};
+pub(crate) use travel::{Storing, Wire};

@@ -7,9 +7,12 @@ use super::super::kept::{Buffer, Exchanged, Kept, Seen, Stored};
 use super::Held;
 use super::held::Answer;
 use super::taken::bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::remote::client::Effect;
 use crate::remote::lua::lua;
+
+/// So many changes are made in one step, in which the server does nothing else: some tenth of a second. A guess.
+const MOST_CHANGES: usize = 100_000;
 
 const WHAT: &str = "an operation on a dictionary";
 
@@ -128,6 +131,13 @@ impl Held {
                 Ok(Err(self.keep_one(&mut answer, WHAT)?))
             }
             other => Err(self.invalid(WHAT, &other)),
+        }
+    }
+
+    pub(crate) fn check_size(&self, changes: usize, _: usize) -> Result<()> {
+        match changes {
+            0..=MOST_CHANGES => Ok(()),
+            asked => Err(Error::TooManyChanges { asked, fit: MOST_CHANGES }),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use super::travel;
+use super::super::travel::{self, Loading};
 use crate::remote::session::{Hold, Session};
 
 /// How a value begins that refers to nothing.
@@ -41,7 +41,8 @@ impl Holds {
 
     /// Runs `decode`, in which handles of these objects may be deserialised; what it does not take is given up.
     pub(crate) fn load<R>(&mut self, decode: impl FnOnce() -> R) -> R {
-        travel::loading(Self::new(&self.session, std::mem::take(&mut self.holds)), decode)
+        let holds = Self::new(&self.session, std::mem::take(&mut self.holds));
+        travel::loading(Loading::Server(holds), decode)
     }
 }
 

@@ -1,0 +1,135 @@
+//! The ways of a handle: to another process, and into another object of the same manager.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::thread::LocalKey;
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::held::Held;
+use super::local::{self, Shape};
+#[cfg(feature = "redis")]
+use super::server;
+use crate::error::{Result, TypeStamp};
+use crate::segment::transfer::{self, Alone};
+
+/// A handle on its way to another process.
+#[derive(Serialize, Deserialize)]
+enum Wire {
+    Local(local::Wire),
+    #[cfg(feature = "redis")]
+    Server(server::Wire),
+}
+
+/// For which manager a thread encodes a value, and the objects that the value refers to.
+pub(super) enum Storing {
+    Local(local::Storing),
+    #[cfg(feature = "redis")]
+    Server(server::Storing),
+}
+
+/// Of which manager it decodes a value, and what holds the objects in it.
+pub(super) enum Loading {
+    Local(local::Holds),
+    #[cfg(feature = "redis")]
+    Server(server::Holds),
+}
+
+thread_local! {
+    static STORING: Cell<Option<Box<Storing>>> = const { Cell::new(None) };
+    static LOADING: Cell<Option<Box<Loading>>> = const { Cell::new(None) };
+}
+
+/// Has a thread-local have a value while `work` runs; what it has then.
+fn within<T, R>(
+    cell: &'static LocalKey<Cell<Option<Box<T>>>>,
+    value: T,
+    work: impl FnOnce() -> R,
+) -> (R, Option<Box<T>>) {
+    /// Also if it panics.
+    struct Restore<T: 'static>(&'static LocalKey<Cell<Option<Box<T>>>>, Option<Box<T>>);
+    impl<T> Drop for Restore<T> {
+        fn drop(&mut self) {
+            self.0.set(self.1.take());
+        }
+    }
+    let _restore = Restore(cell, cell.replace(Some(Box::new(value))));
+    let result = work();
+    (result, cell.take())
+}
+
+/// Runs `encode`, in which handles of this manager's objects may be serialised: which ones, if it came to an end.
+pub(super) fn storing<R>(storing: Storing, encode: impl FnOnce() -> R) -> (R, Option<Box<Storing>>) {
+    within(&STORING, storing, encode)
+}
+
+/// Runs `decode`, in which handles of this manager's objects may be deserialised; what it does not take of what holds them is let go.
+pub(super) fn loading<R>(loading: Loading, decode: impl FnOnce() -> R) -> R {
+    within(&LOADING, loading, decode).0
+}
+
+/// What a managed handle's `Serialize` does.
+pub(super) fn serialize<S: Serializer>(handle: &Arc<Held>, serializer: S) -> Result<S::Ok, S::Error> {
+    if Alone::is_kept()
+        && let Some(mut storing) = STORING.take()
+    {
+        let name = match (&mut *storing, &**handle) {
+            (Storing::Local(storing), Held::Local(held)) => storing.add(handle, held).map(Name::Local),
+            #[cfg(feature = "redis")]
+            (Storing::Server(storing), Held::Server(held)) => storing.add(handle, held).map(Name::Server),
+            #[cfg(feature = "redis")]
+            _ => None,
+        };
+        STORING.set(Some(storing));
+        return match name {
+            Some(Name::Local(object)) => object.serialize(serializer),
+            #[cfg(feature = "redis")]
+            Some(Name::Server(object)) => object.serialize(serializer),
+            None => Err(S::Error::custom("a handle of another manager cannot be kept in this one")),
+        };
+    }
+    let wire = transfer::stow(|outgoing| match &**handle {
+        Held::Local(held) => held.pack(handle, outgoing).map(Wire::Local),
+        #[cfg(feature = "redis")]
+        Held::Server(held) => held.pack(handle, outgoing).map(Wire::Server),
+    })?;
+    wire.serialize(serializer)
+}
+
+/// What stands for a handle in a value that is kept.
+enum Name {
+    Local(local::Object),
+    #[cfg(feature = "redis")]
+    Server(String),
+}
+
+/// What a managed handle's `Deserialize` does: a handle of an object of this shape and type.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    shape: Shape,
+    expected: &TypeStamp,
+) -> Result<Arc<Held>, D::Error> {
+    if Alone::is_kept()
+        && let Some(mut loading) = LOADING.take()
+    {
+        let held = match &mut *loading {
+            Loading::Local(loading) => local::Object::deserialize(deserializer)
+                .map(|object| loading.take(object, shape, expected).map(Held::Local)),
+            #[cfg(feature = "redis")]
+            Loading::Server(loading) => {
+                String::deserialize(deserializer).map(|object| loading.take(&object, shape, expected).map(Held::Server))
+            }
+        };
+        LOADING.set(Some(loading));
+        return held?.map(Arc::new).map_err(D::Error::custom);
+    }
+    let wire = Wire::deserialize(deserializer)?;
+    let held = transfer::take_out(|incoming| match wire {
+        Wire::Local(wire) => local::Held::unpack(&wire, incoming, shape, expected).map(Held::Local),
+        #[cfg(feature = "redis")]
+        Wire::Server(wire) => server::Held::unpack(&wire, shape, expected).map(Held::Server),
+    })?;
+    Ok(Arc::new(held))
+}
