@@ -87,6 +87,15 @@ pub enum Error {
         reason: Cow<'static, str>,
     },
 
+    /// An address at which there can be no manager.
+    #[error("cannot connect to {address:?}: {reason}")]
+    InvalidAddress {
+        /// The address, without the user and the password in it.
+        address: String,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
     /// No shared object has this name.
     #[error("no shared object is called {name:?}")]
     NoSuchName {

@@ -1,5 +1,6 @@
 //! What a [`Manager`] manages: containers of any values, in memory that processes share.
 
+mod address;
 mod array;
 mod codec;
 mod dict;
@@ -15,8 +16,10 @@ mod local;
 mod manager;
 mod names;
 mod namespace;
+mod queue;
 mod set;
 mod spot;
+mod sync;
 mod value;
 
 pub use array::Array;
@@ -27,7 +30,9 @@ pub use list::List;
 pub use manager::Manager;
 pub use names::Place;
 pub use namespace::Namespace;
+pub use queue::{Queue, QueueTask};
 pub use set::Set;
+pub use sync::{Barrier, Condvar, Event, Lock, LockGuard, Permit, RLock, RLockGuard, Semaphore};
 pub use value::Value;
 
 /// So many things are added in one transaction, which has notes for more. A guess.
