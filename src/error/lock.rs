@@ -171,6 +171,17 @@ impl<G: Guard> TryLockError<G> {
     }
 }
 
+impl<G> TryLockError<G> {
+    pub(crate) fn map<H>(self, change: impl FnOnce(G) -> H) -> TryLockError<H> {
+        match self {
+            TryLockError::Held => TryLockError::Held,
+            TryLockError::OwnerDied(guard) => TryLockError::OwnerDied(change(guard)),
+            TryLockError::AlreadyHeld => TryLockError::AlreadyHeld,
+            TryLockError::Failed(error) => TryLockError::Failed(error),
+        }
+    }
+}
+
 impl<G: Guard> From<LockError<G>> for Error {
     /// The guard of a dead owner's lock is dropped: the lock stays marked for its next owner.
     fn from(error: LockError<G>) -> Self {

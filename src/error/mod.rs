@@ -11,6 +11,7 @@ mod os;
 mod pipe;
 mod process;
 mod queue;
+mod secret;
 mod semaphore;
 mod task;
 
@@ -27,6 +28,7 @@ pub use os::OsError;
 pub use pipe::{BufferTooShort, RecvError, RecvIntoError, SendError, TryRecvError, TryRecvIntoError, TrySendError};
 pub use process::{Exit, ProcessError};
 pub use queue::{GetError, PutError, TryGetError, TryPutError};
+pub(crate) use secret::without_password;
 pub use semaphore::TryAcquireError;
 pub use task::{TaskError, TryNextError};
 
@@ -83,6 +85,15 @@ pub enum Error {
     InvalidName {
         /// The name.
         name: String,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
+    /// An address at which there can be no manager.
+    #[error("cannot connect to {address:?}: {reason}")]
+    InvalidAddress {
+        /// The address, without the user and the password in it.
+        address: String,
         /// What is wrong with it.
         reason: Cow<'static, str>,
     },
@@ -398,15 +409,6 @@ pub enum Error {
     Unsupported {
         /// What is missing.
         what: Cow<'static, str>,
-    },
-
-    /// What should have been the address of a manager or of a server is none.
-    #[error("{address:?} is no address: {reason}")]
-    InvalidAddress {
-        /// The address, without its password.
-        address: String,
-        /// What is wrong with it.
-        reason: Cow<'static, str>,
     },
 
     /// No server has answered at an address for as long as it is tried. Nothing has happened there.

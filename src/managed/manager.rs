@@ -84,46 +84,6 @@ impl Manager {
         local::Engine::with_capacity(Home::Own, bytes).map(Self::of)
     }
 
-    /// The manager at an address: one of this machine by its name, or one at a Redis or Valkey server (7.0 or later) by its URL.
-    ///
-    /// With the feature `redis`: `redis://user:password@host:port/database`, `rediss://` for the same over TLS, or
-    /// `unix:///path/of/socket?db=0&user=..&pass=..`. What follows a question mark may be: `prefix`, under which the keys are there
-    /// (default: `crossproc`); `lease_ms`, for how many milliseconds a process that is not heard counts as alive (default: 10,000; the same
-    /// for all processes of a prefix); `timeout_ms`, for how long the server is tried and waited for (default: 5,000). A password is
-    /// never printed.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Self::open); [`InvalidAddress`](crate::Error::InvalidAddress); [`Unreachable`](crate::Error::Unreachable) if no
-    /// server answers there, or none that lets this user in.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crossproc::Manager;
-    ///
-    /// # let unique = format!("example/connect-{}", std::process::id());
-    /// # let name = unique.as_str();
-    /// let here = Manager::create(name)?; // or "app/state"
-    /// here.at("jobs").list()?.push(1)?;
-    /// let address = name; // from the command line, say; or "redis://localhost"
-    /// assert_eq!(Manager::connect(address)?.at("jobs").list::<i32>()?.to_vec()?, [1]);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn connect(address: &str) -> Result<Self> {
-        if !address.contains("://") {
-            return Self::open(address);
-        }
-        #[cfg(feature = "redis")]
-        return Ok(Manager { engine: Engine::Server(super::server::Engine::connect(address)?) });
-        #[cfg(not(feature = "redis"))]
-        Err(crate::Error::InvalidAddress {
-            address: address.split("://").next().unwrap_or_default().to_owned() + "://..",
-            reason: "a server is used with the feature `redis` of crossproc, which this program is built without"
-                .into(),
-        })
-    }
-
     /// A new dictionary, empty.
     ///
     /// # Errors

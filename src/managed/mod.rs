@@ -1,5 +1,6 @@
 //! What a [`Manager`] manages: containers of any values, in memory that processes share.
 
+mod address;
 mod array;
 mod codec;
 mod dict;
@@ -16,10 +17,12 @@ mod manager;
 mod memory;
 mod names;
 mod namespace;
+mod queue;
 mod set;
 #[cfg(feature = "redis")]
 mod server;
 mod spot;
+mod sync;
 mod travel;
 mod value;
 
@@ -31,7 +34,9 @@ pub use list::List;
 pub use manager::Manager;
 pub use names::Place;
 pub use namespace::Namespace;
+pub use queue::{Queue, QueueTask};
 pub use set::Set;
+pub use sync::{Barrier, Condvar, Event, Lock, LockGuard, Permit, RLock, RLockGuard, Semaphore};
 pub use value::Value;
 
 /// So many things are added in one transaction, which has notes for more. A guess.

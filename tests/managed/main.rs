@@ -10,8 +10,10 @@ mod kills;
 mod leaks;
 mod limits;
 mod pools;
+mod queue;
 mod refusals;
 mod stops;
+mod sync;
 mod users;
 
 crossproc::test_support!();

@@ -13,3 +13,8 @@ pub(crate) use engine::Engine;
 pub(crate) use held::Held;
 pub(crate) use taken::{Holds, head, payload};
 pub(crate) use travel::{Storing, Wire};
+
+/// For what a server does not keep yet.
+pub(crate) fn lacks(what: &'static str) -> crate::Error {
+    crate::Error::Unsupported { what: what.into() }
+}

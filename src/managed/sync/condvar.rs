@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Manager;
+use super::super::engine::Engine;
+use crate::error::{LockError, Result};
+use crate::segment::Relock;
+
+/// Waiting, without the lock, until somebody says that what it guards has changed, as a [`crate::Condvar`].
+///
+/// [`Manager::condvar`] makes one. It travels as a [`Lock`](super::Lock) does, and works with the guards of a [`Lock`](super::Lock) and of
+/// an [`RLock`](super::RLock).
+///
+/// # Concurrency
+///
+/// Who waits has begun to when it gives its lock up, so that no notification comes between.
+///
+/// # Death
+///
+/// A dead waiter takes no notification: another gets it.
+///
+/// # Examples
+///
+/// ```
+/// use crossproc::managed::{Condvar, List, Lock};
+/// use crossproc::{Manager, Process};
+///
+/// fn work(jobs: List<u32>, lock: Lock, changed: Condvar) -> crossproc::Result<Option<u32>> {
+///     let _guard = changed.wait_while(lock.lock()?, |_| jobs.is_empty() == Ok(true))?;
+///     jobs.pop()
+/// }
+///
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let manager = Manager::start()?;
+/// let (jobs, lock, changed) = (manager.list([])?, manager.lock()?, manager.condvar()?);
+/// let worker = Process::spawn(work, (&jobs, &lock, &changed))?;
+/// let guard = lock.lock()?;
+/// jobs.push(7)?;
+/// changed.notify_one()?;
+/// drop(guard);
+/// assert_eq!(worker.join()??, Some(7));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Condvar {
+    condvar: crate::Condvar,
+}
+
+impl Manager {
+    /// A new condition variable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Condvar::new`](crate::Condvar::new).
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
+    pub fn condvar(&self) -> Result<Condvar> {
+        match &self.engine {
+            Engine::Local(_) => Ok(Condvar { condvar: crate::Condvar::new()? }),
+            #[cfg(feature = "redis")]
+            Engine::Server(_) => Err(crate::managed::server::lacks("a Condvar")),
+        }
+    }
+}
+
+impl Condvar {
+    /// Gives the lock up, waits for a notification, and has the lock again.
+    ///
+    /// # Errors
+    ///
+    /// [`OwnerDied`](LockError::OwnerDied), with the guard, if an owner of the lock died meanwhile; and those of
+    /// [`crate::Condvar::wait`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
+    pub fn wait<G: Relock>(&self, guard: G) -> Result<G, LockError<G>> {
+        self.condvar.wait(guard)
+    }
+
+    /// As [`wait`](Self::wait), `timeout` at most (monotonic); whether there was a notification.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// let (lock, changed) = (manager.lock()?, manager.condvar()?);
+    /// let (_guard, is_notified) = changed.wait_timeout(lock.lock()?, std::time::Duration::from_millis(1))?;
+    /// assert!(!is_notified);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn wait_timeout<G: Relock>(&self, guard: G, timeout: Duration) -> Result<(G, bool), LockError<(G, bool)>> {
+        self.condvar.wait_timeout(guard, timeout)
+    }
+
+    /// Waits as long as the condition is true, which is asked with the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
+    pub fn wait_while<G: Relock>(&self, guard: G, condition: impl FnMut(&mut G) -> bool) -> Result<G, LockError<G>> {
+        self.condvar.wait_while(guard, condition)
+    }
+
+    /// As [`wait_while`](Self::wait_while), `timeout` at most (monotonic); false if the condition is still true.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// let (lock, changed) = (manager.lock()?, manager.condvar()?);
+    /// let second = std::time::Duration::from_secs(1);
+    /// let (_guard, is_over) = changed.wait_while_timeout(lock.lock()?, |_| false, second)?;
+    /// assert!(is_over);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn wait_while_timeout<G: Relock>(
+        &self,
+        guard: G,
+        condition: impl FnMut(&mut G) -> bool,
+        timeout: Duration,
+    ) -> Result<(G, bool), LockError<(G, bool)>> {
+        self.condvar.wait_while_timeout(guard, condition, timeout)
+    }
+
+    /// Wakes the `n` that have waited longest, or all if they are fewer; how many.
+    ///
+    /// # Errors
+    ///
+    /// None on this machine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(crossproc::Manager::start()?.condvar()?.notify(3)?, 0);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn notify(&self, n: usize) -> Result<usize> {
+        Ok(self.condvar.notify(n))
+    }
+
+    /// Wakes the one that has waited longest; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// None on this machine.
+    ///
+    /// # Examples
+    ///
+    /// See [`Condvar`].
+    pub fn notify_one(&self) -> Result<bool> {
+        Ok(self.condvar.notify_one())
+    }
+
+    /// Wakes all who wait; how many.
+    ///
+    /// # Errors
+    ///
+    /// None on this machine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(crossproc::Manager::start()?.condvar()?.notify_all()?, 0);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn notify_all(&self) -> Result<usize> {
+        Ok(self.condvar.notify_all())
+    }
+}
