@@ -171,12 +171,13 @@ impl Serialize for Manager {
 /// Only within a transfer from another process.
 impl<'de> Deserialize<'de> for Manager {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
-        transfer::take_out(|incoming| match wire {
-            Wire::Local(wire) => local::Engine::attach(incoming.segment(&wire)?, wire.offset).map(Self::of),
+        match Wire::deserialize(deserializer)? {
+            Wire::Local(wire) => transfer::take_out(|incoming| {
+                local::Engine::attach(incoming.segment(&wire)?, wire.offset).map(Self::of)
+            }),
             #[cfg(feature = "redis")]
-            Wire::Server(url) => Self::connect(&url),
-        })
+            Wire::Server(url) => super::server::take_out(|| Self::connect(&url)),
+        }
     }
 }
 

@@ -125,11 +125,12 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         LOADING.set(Some(loading));
         return held?.map(Arc::new).map_err(D::Error::custom);
     }
-    let wire = Wire::deserialize(deserializer)?;
-    let held = transfer::take_out(|incoming| match wire {
-        Wire::Local(wire) => local::Held::unpack(&wire, incoming, shape, expected).map(Held::Local),
+    let held = match Wire::deserialize(deserializer)? {
+        Wire::Local(wire) => {
+            transfer::take_out(|incoming| local::Held::unpack(&wire, incoming, shape, expected).map(Held::Local))
+        }
         #[cfg(feature = "redis")]
-        Wire::Server(wire) => server::Held::unpack(&wire, shape, expected).map(Held::Server),
-    })?;
-    Ok(Arc::new(held))
+        Wire::Server(wire) => server::take_out(|| server::Held::unpack(&wire, shape, expected).map(Held::Server)),
+    };
+    held.map(Arc::new)
 }

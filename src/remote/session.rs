@@ -250,24 +250,27 @@ impl Session {
         ticket: Option<(&str, &str)>,
     ) -> Result<(Hold, String, String)> {
         let token = self.token();
-        let answer = self.run_named(kind, lua!("holding an object", "hold.lua"), Effect::Repeatable, |request| {
-            request.arg(&token).arg(object);
-            if let Some((session, ticket)) = ticket {
-                request.arg(session).arg(ticket);
-            }
-        })?;
+        let answer =
+            self.run_named(kind, lua!(frees "holding an object", "hold.lua"), Effect::Repeatable, |request| {
+                request.arg(&token).arg(object);
+                if let Some((session, ticket)) = ticket {
+                    request.arg(session).arg(ticket);
+                }
+            })?;
         match redis::from_redis_value::<(String, String)>(answer.value.clone()) {
             Ok((kind, of)) => Ok((self.held(&answer.session, token, object.to_owned()), kind, of)),
             Err(_) => Err(self.invalid("holding an object", &answer.value)),
         }
     }
 
-    /// A hold for a handle on its way: the session whose it is, and its token. It lasts until the handle arrives, or this session ends.
+    /// A hold for a handle on its way: the session whose it is, and its token. It lasts until the handle arrives, or until an hour after
+    /// this session's end.
     pub(crate) fn ticket(self: &Arc<Self>, kind: Kind, object: &str) -> Result<(Arc<str>, String)> {
-        let ticket = self.token();
-        let answer = self.run_named(kind, lua!("holding an object", "ticket.lua"), Effect::Repeatable, |request| {
-            request.arg(&ticket).arg(object);
-        })?;
+        let ticket = format!("t{}", self.token());
+        let answer =
+            self.run_named(kind, lua!(frees "holding an object", "ticket.lua"), Effect::Repeatable, |request| {
+                request.arg(&ticket).arg(object);
+            })?;
         Ok((answer.session, ticket))
     }
 
@@ -320,7 +323,7 @@ impl Life {
 
     /// Begins a session, or goes on with it, which holds these besides.
     fn join(&self, client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
-        let script = lua!("beginning a session", "begin.lua");
+        let script = lua!(frees "beginning a session", "begin.lua");
         let begun = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
             for (token, object) in holds {

@@ -210,6 +210,12 @@ fn is_in(scope: Scope) -> bool {
     found == scope
 }
 
+/// Whether this thread unpacks a message that travels with descriptors.
+#[cfg(feature = "redis")]
+pub(crate) fn is_unpacking() -> bool {
+    SCOPE.get() == Scope::Unpacking
+}
+
 /// Runs `body` with the message that this thread is packing; its error is the one that `pack` returns.
 pub(crate) fn stow<W, E: serde::ser::Error>(body: impl FnOnce(&mut Outgoing) -> Result<W>) -> Result<W, E> {
     if !is_in(Scope::Packing) {

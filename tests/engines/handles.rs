@@ -1,7 +1,7 @@
 //! Handles on their ways, and in other containers.
 
 use crossproc::managed::{Dict, List};
-use crossproc::{Manager, Process, Queue};
+use crossproc::{Manager, Pool, Process};
 
 use crate::on_each_engine;
 
@@ -11,7 +11,7 @@ on_each_engine!(
     a_handle_stays_live_when_its_entry_is_gone,
     a_handle_outlives_its_parents,
     a_container_outlives_the_child_that_made_it,
-    handles_travel_through_queues,
+    handles_go_to_pools_and_back,
     a_handle_is_exchanged_for_another,
     values_with_handles_are_replaced_and_cleared,
 );
@@ -68,14 +68,16 @@ fn a_container_outlives_the_child_that_made_it(manager: &Manager) {
     assert_eq!(all.get("first").unwrap().unwrap().to_vec().unwrap(), [4]);
 }
 
-fn handles_travel_through_queues(manager: &Manager) {
-    fn work(queue: Queue<List<u32>>) {
-        queue.get().unwrap().push(1).unwrap();
+fn handles_go_to_pools_and_back(manager: &Manager) {
+    fn work(list: List<u32>, n: u32) -> List<u32> {
+        list.push(n).unwrap();
+        list
     }
-    let (queue, list) = (Queue::new(4).unwrap(), manager.list([]).unwrap());
-    queue.put(&list).unwrap();
-    Process::spawn(work, (&queue,)).unwrap().join().unwrap();
-    assert_eq!(list.to_vec().unwrap(), [1]);
+    let pool = Pool::new(2).unwrap();
+    let list = manager.list([]).unwrap();
+    let lists = pool.starmap(work, (0..20).map(|n| (list.clone(), n))).unwrap();
+    list.sort().unwrap();
+    assert!(lists.iter().all(|list| list.to_vec().unwrap().into_iter().eq(0..20)));
 }
 
 fn a_handle_is_exchanged_for_another(manager: &Manager) {

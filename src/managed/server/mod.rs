@@ -12,7 +12,7 @@ mod travel;
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
 pub(crate) use taken::{Holds, head, payload};
-pub(crate) use travel::{Storing, Wire};
+pub(crate) use travel::{Storing, Wire, take_out};
 
 /// For what a server does not keep yet.
 pub(crate) fn lacks(what: &'static str) -> crate::Error {

@@ -16,12 +16,12 @@ use crate::remote::lua::lua;
 const WHAT: &str = "an operation on a list";
 
 impl Held {
-    fn row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
+    fn growing_row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
         self.ask(lua!("an operation on a list", "row.lua"), effect, operation, arguments)
     }
 
-    /// One that a full server carries out, too.
-    fn freeing_row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
+    /// One that needs no more memory: a full server carries it out, too.
+    fn row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
         self.ask(lua!(frees "an operation on a list", "row.lua"), effect, operation, arguments)
     }
 
@@ -67,14 +67,14 @@ impl Held {
     }
 
     pub(crate) fn set_item(&self, index: u64, item: &Stored) -> Result<()> {
-        let mut answer = self.row(Effect::Repeatable, "set", |request| {
+        let mut answer = self.growing_row(Effect::Repeatable, "set", |request| {
             request.arg(index).arg(&item.bytes);
         })?;
         self.at_place(&mut answer, index).map(drop)
     }
 
     pub(crate) fn add_items(&self, index: Option<u64>, items: &[Stored]) -> Result<()> {
-        let mut answer = self.row(Effect::Once, "add", |request| {
+        let mut answer = self.growing_row(Effect::Once, "add", |request| {
             request.arg(index.map_or(-1, |index| index as i64));
             items.iter().for_each(|item| {
                 request.arg(&item.bytes);
@@ -84,14 +84,14 @@ impl Held {
     }
 
     pub(crate) fn take_item(&self, index: u64) -> Result<Kept> {
-        let answer = self.freeing_row(Effect::Once, "take", |request| {
+        let answer = self.row(Effect::Once, "take", |request| {
             request.arg(index);
         })?;
         self.at_place_kept(answer, index)
     }
 
     pub(crate) fn take_last_item(&self) -> Result<Option<Kept>> {
-        let answer = self.freeing_row(Effect::Once, "take", |request| {
+        let answer = self.row(Effect::Once, "take", |request| {
             request.arg(-1);
         })?;
         match self.at_place_kept(answer, 0) {
@@ -132,11 +132,11 @@ impl Held {
     }
 
     pub(crate) fn clear_row(&self) -> Result<()> {
-        self.freeing_row(Effect::Repeatable, "clear", |_| {}).map(drop)
+        self.row(Effect::Repeatable, "clear", |_| {}).map(drop)
     }
 
     pub(crate) fn exchange_item(&self, index: u64, current: &[u8], new: &Stored) -> Result<Exchanged> {
-        let mut answer = self.row(Effect::Once, "exchange", |request| {
+        let mut answer = self.growing_row(Effect::Once, "exchange", |request| {
             request.arg(index).arg(current).arg(&new.bytes);
         })?;
         match self.at_place(&mut answer, index)? {
@@ -146,11 +146,11 @@ impl Held {
     }
 
     pub(crate) fn reverse(&self) -> Result<()> {
-        self.row(Effect::Once, "reverse", |_| {}).map(drop)
+        self.growing_row(Effect::Once, "reverse", |_| {}).map(drop)
     }
 
     pub(crate) fn reorder(&self, seen: &[Kept], order: &[u64]) -> Result<bool> {
-        let answer = self.row(Effect::Once, "reorder", |request| {
+        let answer = self.growing_row(Effect::Once, "reorder", |request| {
             seen.iter().for_each(|item| {
                 request.arg(item.bytes());
             });

@@ -17,12 +17,12 @@ const MOST_CHANGES: usize = 100_000;
 const WHAT: &str = "an operation on a dictionary";
 
 impl Held {
-    fn table(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
+    fn growing(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
         self.ask(lua!("an operation on a dictionary", "table.lua"), effect, operation, arguments)
     }
 
-    /// One that a full server carries out, too.
-    fn freeing(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
+    /// One that needs no more memory: a full server carries it out, too.
+    fn table(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
         self.ask(lua!(frees "an operation on a dictionary", "table.lua"), effect, operation, arguments)
     }
 
@@ -46,7 +46,7 @@ impl Held {
     }
 
     pub(crate) fn insert(&self, key: &[u8], value: &Stored) -> Result<bool> {
-        let answer = self.table(Effect::Once, "insert", |request| {
+        let answer = self.growing(Effect::Once, "insert", |request| {
             request.arg(key).arg(&value.bytes);
         })?;
         Ok(self.number(WHAT, &answer.value)? == 1)
@@ -58,11 +58,11 @@ impl Held {
                 request.arg(key).arg(&value.bytes);
             }
         };
-        self.table(Effect::Repeatable, "extend", put).map(drop)
+        self.growing(Effect::Repeatable, "extend", put).map(drop)
     }
 
     pub(crate) fn swap(&self, key: &[u8], value: &Stored) -> Result<Option<Kept>> {
-        let mut answer = self.table(Effect::Once, "swap", |request| {
+        let mut answer = self.growing(Effect::Once, "swap", |request| {
             request.arg(key).arg(&value.bytes);
         })?;
         self.keep_one(&mut answer, WHAT)
@@ -73,14 +73,14 @@ impl Held {
     }
 
     pub(crate) fn take(&self, key: &[u8]) -> Result<Option<Kept>> {
-        let mut answer = self.freeing(Effect::Once, "take", |request| {
+        let mut answer = self.table(Effect::Once, "take", |request| {
             request.arg(key);
         })?;
         self.keep_one(&mut answer, WHAT)
     }
 
     pub(crate) fn take_last(&self) -> Result<Option<(Vec<u8>, Kept)>> {
-        let mut answer = self.freeing(Effect::Once, "any", |_| {})?;
+        let mut answer = self.table(Effect::Once, "any", |_| {})?;
         match &mut answer.value {
             Value::Nil => Ok(None),
             Value::Array(both) if both.len() == 2 => {
@@ -115,11 +115,11 @@ impl Held {
     }
 
     pub(crate) fn clear_table(&self) -> Result<()> {
-        self.freeing(Effect::Repeatable, "clear", |_| {}).map(drop)
+        self.table(Effect::Repeatable, "clear", |_| {}).map(drop)
     }
 
     pub(crate) fn exchange(&self, key: &[u8], current: Option<&[u8]>, new: Option<&Stored>) -> Result<Exchanged> {
-        let mut answer = self.table(Effect::Once, "exchange", |request| {
+        let mut answer = self.growing(Effect::Once, "exchange", |request| {
             request.arg(key);
             flagged(request, current);
             flagged(request, new.map(|new| &new.bytes[..]));
@@ -143,7 +143,7 @@ impl Held {
 
     pub(crate) fn exchange_many(&self, looks: &Looks, changes: &[Change]) -> Result<bool> {
         let effect = if changes.is_empty() { Effect::Nothing } else { Effect::Once };
-        let answer = self.table(effect, "many", |request| {
+        let answer = self.growing(effect, "many", |request| {
             request.arg(looks.entries.len());
             for (key, seen) in &looks.entries {
                 request.arg(key);

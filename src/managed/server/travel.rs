@@ -73,6 +73,11 @@ impl Held {
     }
 }
 
+/// Unpacks what needs no descriptors, so that it also arrives in a message that has come without any.
+pub(crate) fn take_out<H, E: serde::de::Error>(unpack: impl FnOnce() -> Result<H>) -> Result<H, E> {
+    if transfer::is_unpacking() { transfer::take_out(|_| unpack()) } else { unpack().map_err(E::custom) }
+}
+
 /// Holds an object if it is of this type.
 fn take(
     session: &Arc<Session>,

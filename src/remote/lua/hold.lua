@@ -8,5 +8,6 @@ end
 hold_object(session, token, object)
 if ARGV[5] then
     let_go(ARGV[5], ARGV[6])
+    let_go(ARGV[5] .. LATE, ARGV[6])
 end
 return found

@@ -129,3 +129,17 @@ local function let_go(session, token)
         release_object(object)
     end
 end
+
+-- What the name of a session ends with that has ended, and whose handles on their way may still arrive; and for how long.
+local LATE, HOUR = '+', 3600000
+
+-- A session has ended that had this hold. A ticket (`t..`) is of a handle on its way to somebody who may live.
+local function end_hold(session, token, at)
+    if string.sub(token, 1, 1) ~= 't' or string.sub(session, -1) == LATE then
+        return let_go(session, token)
+    end
+    local holds, object = P .. 's:' .. session, call('HGET', P .. 's:' .. session, token)
+    call('HDEL', holds, token)
+    call('HSET', holds .. LATE, token, object)
+    call('ZADD', P .. 'sessions', at + HOUR, session .. LATE)
+end

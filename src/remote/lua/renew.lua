@@ -8,14 +8,12 @@ call('ZADD', P .. 'sessions', at + lease, session)
 local budget = 500
 
 local function end_some(ended)
-    local holds = P .. 's:' .. ended
-    local tokens = call('HKEYS', holds)
-    for index, token in ipairs(tokens) do
+    for _, token in ipairs(call('HKEYS', P .. 's:' .. ended)) do
         if budget == 0 then
             return
         end
         budget = budget - 1
-        let_go(ended, token)
+        end_hold(ended, token, at)
     end
     call('ZREM', P .. 'sessions', ended)
 end
