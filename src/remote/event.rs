@@ -72,7 +72,8 @@ impl Event {
     }
 
     fn look(&self, seen: &str, waiter: Option<&str>) -> Result<(bool, String)> {
-        let script = lua!("waiting for an event", "waiting.lua", "event_wait.lua");
+        // A full server, too: who waits goes on, and its place in the line is free again.
+        let script = lua!(frees "waiting for an event", "waiting.lua", "event_wait.lua");
         let session = self.hold.session();
         let answer = session.run(Kind::Event, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(seen).arg(waiter);

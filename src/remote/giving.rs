@@ -54,7 +54,7 @@ fn is_away(failed: &Failed) -> bool {
 }
 
 /// Without a thread the session has it until it ends.
-fn later(session: &Arc<Session>, name: Arc<str>, script: &'static Lua, arguments: Vec<String>) {
+pub(super) fn later(session: &Arc<Session>, name: Arc<str>, script: &'static Lua, arguments: Vec<String>) {
     let session = Arc::downgrade(session);
     let _ = thread::Builder::new().name("crossproc-giving".into()).stack_size(256 << 10).spawn(move || {
         // Each attempt waits for the server for as long as the address says.

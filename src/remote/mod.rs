@@ -12,10 +12,14 @@
 //! | `lock` | locks |
 //! | `semaphore` | permits, which come back from the dead |
 //! | `event` | a flag to wait for |
+//! | `condvar` | waiting without a lock until somebody notifies |
+//! | `barrier` | parties that wait for each other |
 //! | `random` | names that nobody else has |
 
 pub(crate) mod address;
+pub(crate) mod barrier;
 pub(crate) mod client;
+pub(crate) mod condvar;
 pub(crate) mod event;
 mod giving;
 mod link;

@@ -70,8 +70,7 @@ impl Semaphore {
             let answer = session.run_named(self.kind, script, Effect::Repeatable, |request| {
                 request.arg(self.hold.object()).arg(&token).arg(waiter);
             })?;
-            let permit =
-                || Permit { session: answer.session, token: token.clone(), generation: fork::generation() };
+            let permit = || Permit { session: answer.session, token: token.clone(), generation: fork::generation() };
             Ok((answer.value == Value::Int(1)).then(permit))
         });
         acquired.inspect_err(|failure| giving::undo(session, failure, self.end(), self.arguments(&token, "not")))

@@ -1,5 +1,7 @@
 //! What the parts promise, against a server that is started for it.
 
+mod barrier;
+mod condvar;
 mod event;
 mod lock;
 mod semaphore;
