@@ -70,9 +70,8 @@ impl Condvar {
             let _ = lock.release(&turn);
         })?;
         let waited = self.wait_in(&place, deadline);
-        let [_, token] = turn.arguments();
         let locked = match waited {
-            Ok(_) => lock.lock_as(token, Deadline::NEVER),
+            Ok(_) => lock.relock(&turn),
             Err(ref failure) => Err(failure.clone()),
         };
         let left = self.leave(place, locked.is_err());

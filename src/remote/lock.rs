@@ -95,15 +95,20 @@ impl Lock {
 
     /// Waits for the lock until the deadline; one that has passed is a try.
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<Locked> {
-        self.lock_as(self.hold.session().token(), deadline)
+        let script = lua!("locking", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
+        self.lock_as(script, self.hold.session().token(), deadline)
     }
 
-    /// A level that was lent is taken again under its token, with the thread's others.
-    pub(super) fn lock_as(&self, token: String, deadline: Deadline) -> Result<Locked> {
+    /// Takes a level again that was lent, with the thread's others, as long as it takes: of a full server, too.
+    pub(super) fn relock(&self, lent: &Turn) -> Result<Locked> {
+        let script = lua!(frees "locking again", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
+        self.lock_as(script, lent.token.clone(), Deadline::NEVER)
+    }
+
+    fn lock_as(&self, script: &'static Lua, token: String, deadline: Deadline) -> Result<Locked> {
         let session = self.hold.session();
         let thread = thread::token();
         let locked = waiting::wait(session, self.kind, self.hold.object(), deadline, |waiter| {
-            let script = lua!("locking", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
             let answer = session.run_named(self.kind, script, Effect::Repeatable, |request| {
                 request.arg(self.hold.object()).arg(format!("{thread:x}")).arg(&token);
                 request.arg(u8::from(self.kind == Kind::Lock)).arg(waiter);
