@@ -96,7 +96,7 @@ impl Condvar {
         let session = self.hold.session();
         let number = session.token();
         let lost = Error::OwnerDied { object: lock.kind() };
-        let entered = session.run_as(turn.session(), self.entrance(), Effect::Repeatable, |request| {
+        let entered = session.run_as(turn.session(), Self::entrance(), Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&number).arg(lock.hold().object()).arg(&turn.arguments());
         });
         match entered {
@@ -112,7 +112,7 @@ impl Condvar {
     pub(crate) fn enter(&self) -> Result<Place> {
         let session = self.hold.session();
         let number = session.token();
-        let entered = session.run_named(Kind::Condvar, self.entrance(), Effect::Repeatable, |request| {
+        let entered = session.run_named(Kind::Condvar, Self::entrance(), Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&number);
         });
         match entered {
@@ -122,16 +122,16 @@ impl Condvar {
     }
 
     /// A full server, too: a lock becomes free.
-    fn entrance(&self) -> &'static Lua {
+    fn entrance() -> &'static Lua {
         lua!(frees "waiting to be notified", "waiting.lua", "parts.lua", "owner.lua", "condvar.lua", "condvar_wait.lua")
     }
 
     fn not_entered(&self, failure: Error, number: &str) -> Error {
-        giving::undo(self.hold.session(), &failure, self.exit(), self.arguments(number, true));
+        giving::undo(self.hold.session(), &failure, Self::exit(), self.arguments(number, true));
         failure
     }
 
-    fn exit(&self) -> &'static Lua {
+    fn exit() -> &'static Lua {
         lua!(frees "waiting no longer", "waiting.lua", "parts.lua", "condvar.lua", "condvar_leave.lua")
     }
 
@@ -141,6 +141,9 @@ impl Condvar {
 
     /// Waits in the line until notified; false if the deadline has passed before.
     pub(crate) fn wait_in(&self, place: &Place, deadline: Deadline) -> Result<bool> {
+        if place.generation != fork::generation() {
+            return Err(Error::ForkedCopy { object: Kind::Condvar });
+        }
         let (session, waiter) = (self.hold.session(), place.waiter());
         let ask = |script| {
             session.run(Kind::Condvar, script, Effect::Repeatable, |request| {
@@ -166,7 +169,7 @@ impl Condvar {
             return Ok(()); // it is the parent's
         }
         let arguments = self.arguments(&place.number, gives_up);
-        giving::give_back(self.hold.session(), &place.session, Kind::Condvar, self.exit(), arguments).map(drop)
+        giving::give_back(self.hold.session(), &place.session, Kind::Condvar, Self::exit(), arguments).map(drop)
     }
 
     /// Notifies so many of those who have waited longest, and none who comes later than this; how many.

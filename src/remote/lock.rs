@@ -99,8 +99,15 @@ impl Lock {
         self.lock_as(script, self.hold.session().token(), deadline)
     }
 
-    /// Takes a level again that was lent, with the thread's others, as long as it takes: of a full server, too.
-    pub(super) fn relock(&self, lent: &Turn) -> Result<Locked> {
+    /// Gives a lock back for a while, all levels that this thread has, as long as the level is kept for [`relock`](Self::relock). False if
+    /// it was lost; then there is nothing to lock again.
+    pub(crate) fn lend(&self, turn: &Turn) -> Result<bool> {
+        self.ask(turn, lua!(frees "lending a lock", "waiting.lua", "parts.lua", "owner.lua", "lend.lua"))
+    }
+
+    /// Takes a level again that was [lent](Self::lend), with the thread's others, however long that takes: of a full server, too. After an
+    /// error the level that was lent is to be released.
+    pub(crate) fn relock(&self, lent: &Turn) -> Result<Locked> {
         let script = lua!(frees "locking again", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
         self.lock_as(script, lent.token.clone(), Deadline::NEVER)
     }

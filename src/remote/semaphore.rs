@@ -73,7 +73,7 @@ impl Semaphore {
             let permit = || Permit { session: answer.session, token: token.clone(), generation: fork::generation() };
             Ok((answer.value == Value::Int(1)).then(permit))
         });
-        acquired.inspect_err(|failure| giving::undo(session, failure, self.end(), self.arguments(&token, "not")))
+        acquired.inspect_err(|failure| giving::undo(session, failure, Self::end(), self.arguments(&token, "not")))
     }
 
     /// Gives a permit back. False if it was lost: this process was not heard for so long that the permit counted as a dead owner's, or
@@ -89,7 +89,7 @@ impl Semaphore {
         self.end_as(permit, "forgotten")
     }
 
-    fn end(&self) -> &'static Lua {
+    fn end() -> &'static Lua {
         lua!(frees "giving a permit back", "waiting.lua", "parts.lua", "permit.lua")
     }
 
@@ -102,7 +102,7 @@ impl Semaphore {
             return Err(Error::ForkedCopy { object: self.kind });
         }
         let arguments = self.arguments(&permit.token, how);
-        let answer = giving::give_back(self.hold.session(), &permit.session, self.kind, self.end(), arguments)?;
+        let answer = giving::give_back(self.hold.session(), &permit.session, self.kind, Self::end(), arguments)?;
         Ok(answer == Some(Value::Int(1)))
     }
 

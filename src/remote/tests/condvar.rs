@@ -213,3 +213,43 @@ fn a_full_server_notifies() {
         assert_eq!(waited, Ok((true, false)));
     });
 }
+
+#[test]
+fn many_are_notified_in_order() {
+    let server = Server::start();
+    let two = Two::at(&server);
+    let (condvar, other) = pair(&two);
+    let mut places: Vec<_> = (0..1_100).map(|_| condvar.enter().unwrap()).collect();
+    assert_eq!(other.notify(2), Ok(2));
+    let late = places.split_off(2);
+    for place in places {
+        assert_eq!(condvar.wait_in(&place, Deadline::after(SOON)), Ok(true));
+        condvar.leave(place, false).unwrap();
+    }
+    assert_eq!(condvar.wait_in(&late[0], Deadline::after(Duration::ZERO)), Ok(false));
+    assert_eq!((other.notify(usize::MAX), other.notify(usize::MAX)), (Ok(1_097), Ok(0)));
+}
+
+/// What a condition variable does with the guards of other things, and another one with a lock.
+#[test]
+fn a_lock_is_lent_and_taken_again() {
+    for kind in [Kind::Lock, Kind::RLock] {
+        let server = Server::start();
+        let two = Two::at(&server);
+        let (lock, other) = locks(&two, kind);
+        let outer = ours(lock.lock(Deadline::after(SOON)));
+        let inner = (kind == Kind::RLock).then(|| ours(lock.lock(Deadline::after(SOON))));
+        assert!(lock.lend(&outer).unwrap() && lock.lend(&outer).unwrap());
+        let turn = ours(other.lock(Deadline::after(SOON)));
+        assert!(!turn.owner_died() && other.release(&turn).unwrap());
+        let back = ours(lock.relock(&outer));
+        assert!(back.fence() > turn.fence());
+        for level in inner.iter().chain([&back]) {
+            assert!(matches!(other.lock(Deadline::after(Duration::ZERO)).unwrap(), Locked::Held));
+            assert!(lock.release(level).unwrap());
+        }
+        let turn = ours(other.lock(Deadline::after(SOON)));
+        assert!(!lock.lend(&back).unwrap());
+        assert!(other.release(&turn).unwrap());
+    }
+}

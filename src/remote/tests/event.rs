@@ -98,3 +98,16 @@ fn a_full_server_wakes() {
         assert_eq!(other.is_set(), Ok(false));
     });
 }
+
+#[test]
+fn more_are_woken_than_one_step_wakes() {
+    let server = Server::start();
+    let two = Two::at(&server);
+    let (one, _other) = pair(&two);
+    let name = two.one.name().unwrap();
+    for number in 0..1_200 {
+        server.ask(&format!("ZADD crossproc:o:{}:w {number} {name}/fake{number}", one.hold().object()));
+    }
+    one.set().unwrap();
+    assert_eq!(server.waits(one.hold()), 0);
+}

@@ -3,20 +3,20 @@
 //! A session is a possible party from its first arrival until its handle is dropped. One that was not heard breaks the barrier for those who
 //! wait: they look, once a second.
 
+mod arrive;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::Value;
 
-use super::client::Effect;
-use super::giving;
-use super::lua::{Lua, lua};
-use super::object;
-use super::session::{Hold, Session};
-use super::waiting;
 use crate::error::{BarrierError, BrokenBy, Error, Kind, Result};
-use crate::sys::clock::Deadline;
+use crate::remote::client::Effect;
+use crate::remote::giving;
+use crate::remote::lua::{Lua, lua};
+use crate::remote::object;
+use crate::remote::session::{Hold, Session};
 use crate::sys::fork;
 
 pub(crate) struct Barrier {
@@ -50,6 +50,7 @@ pub(crate) struct Duty {
 }
 
 /// What a script says of a generation.
+#[derive(Clone)]
 struct Standing {
     state: String,
     turn: u64,
@@ -101,128 +102,9 @@ impl Barrier {
         facts(&self.hold).map(|(_, _, _, by)| by.is_some())
     }
 
-    /// Waits for the others; if `acts`, the last one is told to act before all pass. A deadline that has passed breaks the barrier, unless
-    /// all others are there.
-    pub(crate) fn arrive(&self, acts: bool, deadline: Deadline) -> Result<Arrived, BarrierError> {
-        let session = self.hold.session();
-        let token = session.token();
-        let mut known: Option<(Arc<str>, Standing)> = None;
-        let waited = waiting::wait(session, Kind::Barrier, self.hold.object(), deadline, |waiter| {
-            if let Some((_, arrival)) = &known
-                && arrival.state == "wait"
-            {
-                let now = self.look(arrival.turn, waiter)?;
-                return Ok((now.state != "wait").then_some(now));
-            }
-            let (name, arrival) = self.ask(&token, acts, false, waiter)?;
-            let is_waiting = matches!(&*arrival.state, "wait" | "busy");
-            let now = Standing { state: arrival.state.clone(), ..arrival };
-            known = Some((name, arrival));
-            Ok((!is_waiting).then_some(now))
-        });
-        let now = match waited {
-            Ok(Some(now)) => now,
-            Ok(None) => self.break_as(BrokenBy::Timeout, known.as_ref().map(|(_, arrival)| arrival.turn))?,
-            Err(failure) => {
-                self.give_up(&failure, known, &token);
-                return Err(failure.into());
-            }
-        };
-        let index = known.as_ref().map_or(0, |(_, arrival)| arrival.index);
-        let name = known.map(|(name, _)| name);
-        self.arrived(now, index, name, token)
-    }
-
-    /// Passes if all others are there already, or is told to act; otherwise nobody has noticed anything.
-    pub(crate) fn try_arrive(&self, acts: bool) -> Result<Option<Arrived>, BarrierError> {
-        let token = self.hold.session().token();
-        match self.ask(&token, acts, true, None) {
-            Ok((_, arrival)) if arrival.state == "no" => Ok(None),
-            Ok((name, arrival)) => self.arrived(arrival.clone_state(), arrival.index, Some(name), token).map(Some),
-            Err(failure) => {
-                self.give_up(&failure, None, &token);
-                Err(failure.into())
-            }
-        }
-    }
-
-    fn arrived(
-        &self,
-        now: Standing,
-        index: usize,
-        name: Option<Arc<str>>,
-        token: String,
-    ) -> Result<Arrived, BarrierError> {
-        match (&*now.state, now.by, name) {
-            ("passed", ..) => {
-                self.wake_rest()?;
-                Ok(Arrived::Passed(index))
-            }
-            ("act", _, Some(session)) => {
-                Ok(Arrived::Act(Duty { session, token, turn: now.turn, index, generation: fork::generation() }))
-            }
-            (_, Some(by), _) => {
-                self.wake_rest()?;
-                Err(BarrierError::Broken(by))
-            }
-            _ => Err(self.hold.session().invalid("waiting at a barrier", &Value::Nil).into()),
-        }
-    }
-
     /// Whom the script has not woken, as it wakes some.
     fn wake_rest(&self) -> Result<()> {
         if self.parties > 500 { object::wake_all(&self.hold, Kind::Barrier) } else { Ok(()) }
-    }
-
-    /// A party that knows no more how things stand does not keep the others.
-    fn give_up(&self, failure: &Error, known: Option<(Arc<str>, Standing)>, token: &str) {
-        let object = self.hold.object().to_owned();
-        match known {
-            Some((name, arrival)) => {
-                let arguments = vec![object, word(BrokenBy::Timeout).to_owned(), arrival.turn.to_string()];
-                giving::later(self.hold.session(), name, self.breaking(), arguments);
-            }
-            None => {
-                let script = lua!(frees "leaving a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_not.lua");
-                let time = object::recent(self.hold.session()).to_string();
-                giving::undo(self.hold.session(), failure, script, vec![object, token.to_owned(), time]);
-            }
-        }
-    }
-
-    fn ask(&self, token: &str, acts: bool, only_last: bool, waiter: Option<&str>) -> Result<(Arc<str>, Standing)> {
-        let session = self.hold.session();
-        self.arrived.store(fork::generation(), Relaxed);
-        let script = lua!(
-            "arriving at a barrier",
-            "waiting.lua",
-            "parts.lua",
-            "recent.lua",
-            "barrier.lua",
-            "barrier_arrive.lua"
-        );
-        let answer = session.run_named(Kind::Barrier, script, Effect::Repeatable, |request| {
-            request.arg(self.hold.object()).arg(token).arg(&self.handle).arg(object::recent(session));
-            request.arg(u8::from(acts)).arg(u8::from(only_last)).arg(waiter);
-        })?;
-        let Value::Array(parts) = &answer.value else {
-            return Err(session.invalid("arriving at a barrier", &answer.value));
-        };
-        let number = |index: usize| match parts.get(index) {
-            Some(Value::Int(number)) => number.cast_unsigned(),
-            _ => 0,
-        };
-        let state = text(parts.first()).unwrap_or_default().to_owned();
-        let standing = Standing { state, turn: number(1), index: number(2) as usize, by: reason(parts.get(3)) };
-        Ok((answer.session, standing))
-    }
-
-    fn look(&self, turn: u64, waiter: Option<&str>) -> Result<Standing> {
-        let script = lua!(frees "waiting at a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_look.lua");
-        let answer = self.hold.session().run(Kind::Barrier, script, Effect::Repeatable, |request| {
-            request.arg(self.hold.object()).arg(turn).arg(waiter);
-        })?;
-        self.standing(&answer, turn)
     }
 
     fn standing(&self, answer: &Value, turn: u64) -> Result<Standing> {
@@ -264,7 +146,7 @@ impl Barrier {
         self.break_as(BrokenBy::Abort, None).map(drop)
     }
 
-    fn breaking(&self) -> &'static Lua {
+    fn breaking() -> &'static Lua {
         lua!(frees "breaking a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_break.lua")
     }
 
@@ -272,7 +154,7 @@ impl Barrier {
         let session = self.hold.session();
         let mut arguments = vec![self.hold.object().to_owned(), word(by).to_owned()];
         arguments.extend(turn.map(|turn| turn.to_string()));
-        let done = giving::give_back(session, &session.name()?, Kind::Barrier, self.breaking(), arguments)?;
+        let done = giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?;
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
         self.wake_rest()?;
         self.standing(&done, turn.unwrap_or(0))
@@ -287,12 +169,6 @@ impl Barrier {
             request.arg(self.hold.object()).arg(&token).arg(object::recent(session));
         })?;
         self.wake_rest()
-    }
-}
-
-impl Standing {
-    fn clone_state(&self) -> Standing {
-        Standing { state: self.state.clone(), ..*self }
     }
 }
 
