@@ -7,13 +7,27 @@
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session` | a process at a server, and what it holds |
 //! | `waiting` | sleeping until something may have become possible |
+//! | `object` | making what processes wait for, and waking them all |
+//! | `giving` | giving back what a process has, also while the server is not to be reached |
+//! | `lock` | locks |
+//! | `semaphore` | permits, which come back from the dead |
+//! | `event` | a flag to wait for |
+//! | `condvar` | waiting without a lock until somebody notifies |
+//! | `barrier` | parties that wait for each other |
 //! | `random` | names that nobody else has |
 
 pub(crate) mod address;
+pub(crate) mod barrier;
 pub(crate) mod client;
+pub(crate) mod condvar;
+pub(crate) mod event;
+mod giving;
 mod link;
+pub(crate) mod lock;
 pub(crate) mod lua;
+mod object;
 mod random;
+pub(crate) mod semaphore;
 pub(crate) mod session;
 #[cfg(test)]
 mod tests;

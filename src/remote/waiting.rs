@@ -43,7 +43,7 @@ pub(crate) fn wait<T>(
 }
 
 /// Until it is woken, for a round at most.
-fn sleep(session: &Session, kind: Kind, waiter: &str, deadline: Deadline) -> Result<()> {
+pub(crate) fn sleep(session: &Session, kind: Kind, waiter: &str, deadline: Deadline) -> Result<()> {
     let time = deadline.remaining().map_or(ROUND, |left| left.min(ROUND)).max(Duration::from_millis(1));
     let mut request = redis::cmd("BLPOP");
     request.arg(format!("{}:k:{waiter}", session.address().prefix)).arg(time.as_secs_f64());

@@ -1,16 +1,25 @@
 //! What the parts promise, against a server that is started for it.
 
+mod barrier;
+mod condvar;
+mod event;
+mod lock;
+mod semaphore;
 mod session;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::Address;
+use super::client::Effect;
 use super::link::Link;
+use super::lua::lua;
+use super::session::{Hold, Session};
 use crate::sys::clock::Deadline;
 
 /// A server on a socket in a folder of its own, both gone with this.
@@ -69,6 +78,31 @@ impl Server {
         link.ask(&command, deadline).map_err(|broken| broken.reason).unwrap()
     }
 
+    /// How many wait for an object.
+    pub(super) fn waits(&self, hold: &Hold) -> usize {
+        redis::from_redis_value(self.ask(&format!("ZCARD crossproc:o:{}:w", hold.object()))).unwrap()
+    }
+
+    /// Has it take nothing more.
+    pub(super) fn fill(&self) {
+        self.ask("CONFIG SET maxmemory-policy noeviction");
+        self.ask("CONFIG SET maxmemory 1");
+    }
+
+    /// It does not answer until it is told to [go on](Self::go_on).
+    pub(super) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    pub(super) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Ends it and starts it anew: it keeps nothing.
     pub(super) fn restart(&mut self) {
         self.process.kill().unwrap();
@@ -93,4 +127,35 @@ pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
         thread::yield_now();
     }
+}
+
+/// Two processes, as the server sees it.
+pub(super) struct Two {
+    pub(super) one: Arc<Session>,
+    pub(super) other: Arc<Session>,
+}
+
+impl Two {
+    pub(super) fn at(server: &Server) -> Self {
+        Two::with(server, "lease_ms=10000", "lease_ms=10001")
+    }
+
+    pub(super) fn with(server: &Server, one: &str, other: &str) -> Self {
+        let session = |options: &str| Session::at(&server.address(options)).unwrap();
+        Two { one: session(one), other: session(other) }
+    }
+}
+
+/// Ends a session as if it had not been heard for long; it goes on as another one. `living` sees to it.
+pub(super) fn end(server: &Server, session: &Session, living: &Session) {
+    let name = session.name().unwrap();
+    until("a session to be ended", || {
+        server.ask(&format!("ZADD crossproc:sessions 0 {name}"));
+        let renew = lua!(frees "renewing a session", "grave.lua", "renew.lua");
+        let renewed = living.run_as(&living.name().unwrap(), renew, Effect::Nothing, |request| {
+            request.arg(10_001);
+        });
+        assert!(renewed.is_ok());
+        server.ask(&format!("ZSCORE crossproc:sessions {name}")) == redis::Value::Nil
+    });
 }

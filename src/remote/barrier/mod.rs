@@ -1,0 +1,234 @@
+//! Barriers at a server.
+//!
+//! A session is a possible party from its first arrival until its handle is dropped. One that was not heard breaks the barrier for those who
+//! wait: they look, once a second.
+
+mod arrive;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::error::{BarrierError, BrokenBy, Error, Kind, Result};
+use crate::remote::client::Effect;
+use crate::remote::giving;
+use crate::remote::lua::{Lua, lua};
+use crate::remote::object;
+use crate::remote::session::{Hold, Session};
+use crate::sys::fork;
+
+pub(crate) struct Barrier {
+    hold: Hold,
+    parties: usize,
+    timeout: Option<Duration>,
+    /// Of the part that a session has when it has arrived by this handle.
+    handle: String,
+    /// The fork generation that has arrived; 0: none. Relaxed: the number is all there is.
+    arrived: AtomicU32,
+}
+
+/// As in shared memory.
+const MOST_PARTIES: usize = 65_535;
+
+/// How an arrival goes on.
+pub(crate) enum Arrived {
+    /// All have come; how many had come before this one: 0 for exactly one of them.
+    Passed(usize),
+    /// All have come, and wait until this one has run the action: then it calls [`Barrier::finish`], or [`Barrier::fail`].
+    Act(Duty),
+}
+
+/// Of the party that runs the action.
+pub(crate) struct Duty {
+    session: Arc<str>,
+    token: String,
+    turn: u64,
+    index: usize,
+    generation: u32,
+}
+
+/// What a script says of a generation.
+#[derive(Clone)]
+struct Standing {
+    state: String,
+    turn: u64,
+    index: usize,
+    by: Option<BrokenBy>,
+}
+
+impl Barrier {
+    pub(crate) fn make(session: &Arc<Session>, parties: usize, timeout: Option<Duration>) -> Result<Self> {
+        if !(1..=MOST_PARTIES).contains(&parties) {
+            return Err(Error::Capacity { object: Kind::Barrier, capacity: parties, most: MOST_PARTIES });
+        }
+        let fields = [("parties", parties.to_string()), ("timeout", timeout_number(timeout).to_string())];
+        Ok(Self::with(object::make(session, Kind::Barrier, &fields)?, parties, timeout))
+    }
+
+    /// One that is there: it is asked for its parties.
+    pub(crate) fn of(hold: Hold) -> Result<Self> {
+        let (parties, timeout, ..) = facts(&hold)?;
+        let timeout = timeout.checked_sub(1).map(Duration::from_nanos);
+        Ok(Self::with(hold, parties, timeout))
+    }
+
+    fn with(hold: Hold, parties: usize, timeout: Option<Duration>) -> Self {
+        let handle = hold.session().token();
+        Barrier { hold, parties, timeout, handle, arrived: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    pub(crate) fn parties(&self) -> usize {
+        self.parties
+    }
+
+    /// Of a wait that names none.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// How many wait. Stale at once.
+    pub(crate) fn n_waiting(&self) -> Result<usize> {
+        facts(&self.hold).map(|(_, _, count, _)| count)
+    }
+
+    /// Whether it is broken. A death is not found before somebody has waited.
+    pub(crate) fn is_broken(&self) -> Result<bool> {
+        facts(&self.hold).map(|(_, _, _, by)| by.is_some())
+    }
+
+    /// Whom the script has not woken, as it wakes some.
+    fn wake_rest(&self) -> Result<()> {
+        if self.parties > 500 { object::wake_all(&self.hold, Kind::Barrier) } else { Ok(()) }
+    }
+
+    fn standing(&self, answer: &Value, turn: u64) -> Result<Standing> {
+        let Value::Array(parts) = answer else {
+            return Err(self.hold.session().invalid("waiting at a barrier", answer));
+        };
+        let state = text(parts.first()).unwrap_or_default().to_owned();
+        Ok(Standing { state, turn, index: 0, by: reason(parts.get(1)) })
+    }
+
+    /// The action is done: all pass, unless the barrier was broken meanwhile. The index of this party.
+    pub(crate) fn finish(&self, duty: Duty) -> Result<usize, BarrierError> {
+        if duty.generation != fork::generation() {
+            return Err(Error::ForkedCopy { object: Kind::Barrier }.into());
+        }
+        let script = lua!(frees "passing a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_finish.lua");
+        let arguments = vec![self.hold.object().to_owned(), duty.token, duty.turn.to_string()];
+        let done = giving::give_back(self.hold.session(), &duty.session, Kind::Barrier, script, arguments)?;
+        let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
+        match self.standing(&done, duty.turn)? {
+            Standing { state, .. } if state == "passed" => {
+                self.wake_rest()?;
+                Ok(duty.index)
+            }
+            Standing { by, .. } => Err(BarrierError::Broken(by.unwrap_or(BrokenBy::Death))),
+        }
+    }
+
+    /// The action has panicked: the barrier is broken, unless it is already, or the action is a forked copy's.
+    pub(crate) fn fail(&self, duty: Duty) -> Result<()> {
+        if duty.generation == fork::generation() {
+            self.break_as(BrokenBy::Panic, Some(duty.turn))?;
+        }
+        Ok(())
+    }
+
+    /// Breaks it for all who wait and come, until it is [reset](Self::reset). One that is broken stays as it is.
+    pub(crate) fn abort(&self) -> Result<()> {
+        self.break_as(BrokenBy::Abort, None).map(drop)
+    }
+
+    fn breaking() -> &'static Lua {
+        lua!(frees "breaking a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_break.lua")
+    }
+
+    fn break_as(&self, by: BrokenBy, turn: Option<u64>) -> Result<Standing> {
+        let session = self.hold.session();
+        let mut arguments = vec![self.hold.object().to_owned(), word(by).to_owned()];
+        arguments.extend(turn.map(|turn| turn.to_string()));
+        let done = giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?;
+        let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
+        self.wake_rest()?;
+        self.standing(&done, turn.unwrap_or(0))
+    }
+
+    /// Makes it whole, with nobody waiting: who waits is told that it was broken, and the dead are forgotten.
+    pub(crate) fn reset(&self) -> Result<()> {
+        let session = self.hold.session();
+        let token = session.token();
+        let script = lua!(frees "resetting a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_reset.lua");
+        session.run_named(Kind::Barrier, script, Effect::Repeatable, |request| {
+            request.arg(self.hold.object()).arg(&token).arg(object::recent(session));
+        })?;
+        self.wake_rest()
+    }
+}
+
+/// It is no possible party any more.
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        let session = self.hold.session();
+        if self.arrived.load(Relaxed) == fork::generation()
+            && let Ok(name) = session.name()
+        {
+            let script = lua!(frees "leaving a barrier", "parts.lua", "barrier_leave.lua");
+            let arguments = vec![self.hold.object().to_owned(), std::mem::take(&mut self.handle)];
+            let _ = giving::give_back(session, &name, Kind::Barrier, script, arguments);
+        }
+    }
+}
+
+/// Parties, timeout as a number, how many wait, and by what it is broken.
+fn facts(hold: &Hold) -> Result<(usize, u64, usize, Option<BrokenBy>)> {
+    let script = lua!(frees "looking at a barrier", "barrier_facts.lua");
+    let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
+        request.arg(hold.object());
+    })?;
+    let found = redis::from_redis_value::<(usize, u64, usize, Option<String>)>(answer.clone())
+        .map_err(|_| hold.session().invalid("looking at a barrier", &answer))?;
+    Ok((found.0, found.1, found.2, found.3.map(|by| broken_by(&by))))
+}
+
+/// 1 + nanoseconds; 0: none, as what no number can say.
+fn timeout_number(timeout: Option<Duration>) -> u64 {
+    timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok()?.checked_add(1)).unwrap_or(0)
+}
+
+fn text(value: Option<&Value>) -> Option<&str> {
+    match value {
+        Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn reason(value: Option<&Value>) -> Option<BrokenBy> {
+    text(value).map(broken_by)
+}
+
+fn word(by: BrokenBy) -> &'static str {
+    match by {
+        BrokenBy::Death => "death",
+        BrokenBy::Timeout => "timeout",
+        BrokenBy::Abort => "abort",
+        BrokenBy::Panic => "panic",
+        BrokenBy::Reset => "reset",
+    }
+}
+
+fn broken_by(word: &str) -> BrokenBy {
+    match word {
+        "timeout" => BrokenBy::Timeout,
+        "abort" => BrokenBy::Abort,
+        "panic" => BrokenBy::Panic,
+        "reset" => BrokenBy::Reset,
+        _ => BrokenBy::Death,
+    }
+}

@@ -1,0 +1,6 @@
+-- Wakes some of those who wait: OBJECT; whether others are left.
+if call('EXISTS', object_key(ARGV[2])) == 0 then
+    return 0
+end
+wake(ARGV[2], 500)
+return call('EXISTS', object_key(ARGV[2]) .. ':w')
