@@ -6,6 +6,7 @@
 //! | `link`, `client` | connections, and requests over them |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session` | a process at a server, and what it holds |
+//! | `queue` | messages, until somebody has done them |
 //! | `waiting` | sleeping until something may have become possible |
 //! | `random` | names that nobody else has |
 
@@ -13,6 +14,7 @@ pub(crate) mod address;
 pub(crate) mod client;
 mod link;
 pub(crate) mod lua;
+pub(crate) mod queue;
 mod random;
 pub(crate) mod session;
 #[cfg(test)]

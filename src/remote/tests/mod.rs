@@ -1,5 +1,7 @@
 //! What the parts promise, against a server that is started for it.
 
+mod queue;
+mod queue_ends;
 mod session;
 
 use std::fs;
@@ -67,6 +69,12 @@ impl Server {
         let mut link =
             Link::open(&self.address("").connection().unwrap(), deadline).map_err(|broken| broken.reason).unwrap();
         link.ask(&command, deadline).map_err(|broken| broken.reason).unwrap()
+    }
+
+    /// Has it stand still, or go on.
+    pub(super) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Ends it and starts it anew: it keeps nothing.
