@@ -106,8 +106,10 @@ impl Client {
     fn carry_out(&self, sent: &Sent<'_>, effect: Effect, what: &'static str, pause: Duration) -> Result<Value, Failed> {
         let deadline = Deadline::after(self.address.patience + pause);
         let mut wait = BACK_OFF.0;
+        let mut was_sent = false;
         loop {
-            let mut link = self.link(deadline)?;
+            let opened = self.link(deadline);
+            let mut link = opened.map_err(|reason| self.no_answer(Broken { reason, was_sent }, effect, what))?;
             let broken = match sent.over(&mut link, deadline) {
                 Ok(Value::ServerError(error)) => {
                     self.put_back(link);
@@ -136,13 +138,14 @@ impl Client {
                 DOUBTS.with_borrow_mut(|doubts| doubts.push((self.number, seat)));
             }
             drop(link);
+            was_sent |= broken.was_sent;
             let may_repeat = match effect {
                 Effect::Nothing => true,
                 Effect::Repeatable => !broken.was_sent || can_settle,
                 Effect::Once => !broken.was_sent,
             };
             if !may_repeat || deadline.has_passed() {
-                return Err(self.no_answer(broken, effect, what).into());
+                return Err(self.no_answer(Broken { was_sent, ..broken }, effect, what).into());
             }
             back_off(&mut wait, deadline);
         }
@@ -166,8 +169,8 @@ impl Client {
         }
     }
 
-    /// A connection to use: this thread's, or a new one, tried for until the deadline.
-    fn link(&self, deadline: Deadline) -> Result<Link> {
+    /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none.
+    fn link(&self, deadline: Deadline) -> Result<Link, String> {
         while let Some(idle) = take_idle(self.number) {
             if clock::coarse_milliseconds() < idle.since + FRESH || idle.link.is_good() {
                 return Ok(idle.link);
@@ -181,10 +184,7 @@ impl Client {
             });
             match opened {
                 Ok(link) => return Ok(link),
-                Err(broken) if deadline.has_passed() => {
-                    // Nothing was asked for yet.
-                    return Err(Error::Unreachable { address: self.address.to_string(), reason: broken.reason });
-                }
+                Err(broken) if deadline.has_passed() => return Err(broken.reason),
                 Err(_) => back_off(&mut wait, deadline),
             }
         }
@@ -207,6 +207,21 @@ impl Client {
             DOUBTS.with_borrow_mut(|doubts| doubts.retain(|known| *known != (server, doubt.clone())));
         }
         Ok(())
+    }
+
+    /// What this thread has given up and the server may still carry out.
+    pub(crate) fn doubts(&self) -> Vec<Seat> {
+        let is_here = |(server, seat): &(u64, Seat)| (*server == self.number).then(|| seat.clone());
+        DOUBTS.with_borrow(|doubts| doubts.iter().filter_map(is_here).collect())
+    }
+
+    /// Has this thread ask for nothing before the server cannot carry out any more what another thread has given up.
+    pub(crate) fn adopt(&self, doubts: &[Seat]) {
+        if doubts.is_empty() {
+            return;
+        }
+        while take_idle(self.number).is_some() {}
+        DOUBTS.with_borrow_mut(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
     }
 
     fn put_back(&self, link: Link) {

@@ -6,6 +6,7 @@
 //! | `link`, `client` | connections, and requests over them |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session` | a process at a server, and what it holds |
+//! | `queue` | messages, until somebody has done them |
 //! | `waiting` | sleeping until something may have become possible |
 //! | `object` | making what processes wait for, and waking them all |
 //! | `giving` | giving back what a process has, also while the server is not to be reached |
@@ -26,6 +27,7 @@ mod link;
 pub(crate) mod lock;
 pub(crate) mod lua;
 mod object;
+pub(crate) mod queue;
 mod random;
 pub(crate) mod semaphore;
 pub(crate) mod session;

@@ -16,6 +16,7 @@ use redis::{Cmd, Value};
 
 use super::address::Address;
 use super::client::{Client, Effect, Failed};
+use super::link::Seat;
 use super::lua::{Lua, lua};
 use super::random;
 use crate::error::{Error, Kind, Result};
@@ -43,10 +44,21 @@ struct State {
     holds: HashMap<String, String>,
     /// What is to be given up: the session, and the token.
     later: Vec<(Arc<str>, String)>,
+    /// What else is to be told to the server.
+    errands: Vec<Errand>,
     /// Holds that were taken in the name of a session that has ended since: to be taken in this one's.
     missed: Vec<(String, String)>,
     tokens: u64,
     stage: Stage,
+}
+
+/// A script that the session's thread runs for somebody who has given up waiting for the server; Repeatable.
+struct Errand {
+    script: &'static Lua,
+    session: Arc<str>,
+    arguments: Vec<String>,
+    /// What must not be carried out any more once this has been.
+    doubts: Vec<Seat>,
 }
 
 /// What a script has answered, and the session in whose name it was asked.
@@ -203,6 +215,15 @@ impl Session {
         })
     }
 
+    /// Has a script run in the name of a session, if that has not ended, as soon as the server can be reached; behind whatever this
+    /// thread has asked for in vain.
+    pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
+        let errand = Errand { script, session: Arc::clone(name), arguments, doubts: self.client.doubts() };
+        let life = self.life();
+        lock(&life.state).errands.push(errand);
+        life.changed.notify_all();
+    }
+
     /// The answer to a command that changes nothing that matters, and for which the server may take so long.
     pub(crate) fn ask_for(&self, kind: Kind, what: &'static str, request: Cmd, time: Duration) -> Result<Value> {
         self.client.ask(request, Effect::Nothing, what, time).map_err(|failed| self.failure(failed, kind))
@@ -303,6 +324,7 @@ impl Life {
             name: random::hexadecimal().into(),
             holds: HashMap::new(),
             later: Vec::new(),
+            errands: Vec::new(),
             missed: Vec::new(),
             tokens: 0,
             stage: Stage::Unborn,
@@ -374,16 +396,21 @@ impl Life {
     fn keep(&self, client: &Client) {
         let pause = client.address.lease / 4;
         loop {
-            let (name, later, is_ending) = {
+            let (name, later, errands, is_ending) = {
                 let state = lock(&self.state);
                 let idle = |state: &mut State| {
-                    state.stage == Stage::Running && state.later.is_empty() && state.missed.is_empty()
+                    state.stage == Stage::Running
+                        && state.later.is_empty()
+                        && state.errands.is_empty()
+                        && state.missed.is_empty()
                 };
                 let (mut state, _) =
                     self.changed.wait_timeout_while(state, pause, idle).unwrap_or_else(PoisonError::into_inner);
-                (Arc::clone(&state.name), std::mem::take(&mut state.later), state.stage == Stage::Ending)
+                let (later, errands) = (std::mem::take(&mut state.later), std::mem::take(&mut state.errands));
+                (Arc::clone(&state.name), later, errands, state.stage == Stage::Ending)
             };
             self.catch_up(client, &name);
+            let unheard = run_errands(client, errands);
             let left = give_up(client, later);
             if is_ending {
                 let _ = client.run(
@@ -398,8 +425,12 @@ impl Life {
                 self.changed.notify_all();
                 return;
             }
-            let has_left = !left.is_empty();
-            lock(&self.state).later.splice(0..0, left);
+            let has_left = !left.is_empty() || !unheard.is_empty();
+            {
+                let mut state = lock(&self.state);
+                state.later.splice(0..0, left);
+                state.errands.splice(0..0, unheard);
+            }
             let renewed = client.run(
                 lua!(frees "renewing a session", "grave.lua", "renew.lua"),
                 Effect::Nothing,
@@ -418,6 +449,21 @@ impl Life {
             }
         }
     }
+}
+
+/// Runs what others have left to be run; the rest, when the server does not hear.
+fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
+    let mut left = errands.into_iter();
+    while let Some(errand) = left.next() {
+        client.adopt(&errand.doubts);
+        let sent = client.run(errand.script, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(&*errand.session).arg(&errand.arguments);
+        });
+        if let Err(Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. })) = sent {
+            return std::iter::once(errand).chain(left).collect();
+        }
+    }
+    Vec::new()
 }
 
 /// Gives holds up, of whichever sessions; those that the server has not heard of.

@@ -37,9 +37,14 @@ end
 
 -- Whoever asks in the name of a session that has ended is told so before anything has happened.
 local function require_session(session)
-    if not call('ZSCORE', P .. 'sessions', session) then
+    if (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0 then
         fail('LOST')
     end
+end
+
+-- A session that is not alive, and from which something is taken, cannot go on: it learns so with its next request.
+local function condemn(session)
+    call('ZADD', P .. 'sessions', 'XX', 0, session)
 end
 
 local function object_key(object)
