@@ -102,9 +102,6 @@ impl Server {
 
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
-    /// Has it stand still, or go on.
-    pub(super) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
         assert!(sent.unwrap().success());
     }
 

@@ -169,9 +169,9 @@ fn a_read_that_was_given_up_is_given_back() {
     for number in 0..5 {
         assert_eq!(get(&hasty, now()), "(empty)", "it is connected");
         put(&one, &number.to_string());
-        server.signal("-STOP");
+        server.stop();
         let failed = hasty.get(now()).err();
-        server.signal("-CONT");
+        server.go_on();
         assert!(matches!(failed, Some(Error::Unanswered { .. })), "{failed:?}");
         assert_eq!(get(&one, soon()), number.to_string());
         let state = one.state().unwrap();
@@ -188,9 +188,9 @@ fn a_task_is_done_later() {
     let hasty = Queue::of(hasty.hold(Kind::Queue, one.hold().object(), None).unwrap().0);
     put(&one, "a");
     let (task, _) = task(&hasty);
-    server.signal("-STOP");
+    server.stop();
     let failed = task.done();
-    server.signal("-CONT");
+    server.go_on();
     assert!(matches!(failed, Err(Error::Unanswered { .. })), "{failed:?}");
     assert_eq!(one.join(soon()), Ok(true));
 }
@@ -285,9 +285,9 @@ fn an_unanswered_get_hands_the_message_over_with_the_doubt() {
     for _ in 0..5 {
         put(&one, "a");
         let Some(Taken::Message(read, message)) = hasty.take(now()).unwrap() else { panic!("no message") };
-        server.signal("-STOP");
+        server.stop();
         let got = hasty.got(read, message);
-        server.signal("-CONT");
+        server.go_on();
         let Ok(Some(Get::Unsure(message, Error::Unanswered { .. }))) = got else { panic!("no doubt") };
         assert_eq!(message.value, value("a"));
         // It has been got, or it is there again.
