@@ -382,9 +382,16 @@ impl Life {
         if missed.is_empty() {
             return;
         }
-        let has_joined = self.join(client, name, &missed).is_ok();
+        // A session that has ended must not begin again under its name: others have taken what was its own.
+        let more = lua!(frees "holding objects", "hold_more.lua");
+        let held = client.run(more, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(&**name);
+            for (token, object) in &missed {
+                request.arg(token).arg(object);
+            }
+        });
         let mut state = lock(&self.state);
-        if !has_joined || state.name != *name {
+        if held.is_err() || state.name != *name {
             state.missed.extend(missed);
             return;
         }

@@ -1,8 +1,5 @@
 -- A session begins, or goes on under a new name: SESSION LEASE, TOKEN OBJECT ..; the tokens whose objects are no more.
 local session, lease = ARGV[2], tonumber(ARGV[3])
-if call('ZSCORE', P .. 'sessions', session) == '0' then
-    fail('LOST')
-end
 local leap = tonumber(call('HGET', P .. 'clock', 'leap'))
 if not leap or leap > lease / 2 then
     call('HSET', P .. 'clock', 'leap', math.floor(lease / 2))

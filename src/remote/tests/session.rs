@@ -101,3 +101,16 @@ fn a_restarted_server_is_found_again() {
     let gone = session.hold(Kind::Manager, lost.object(), None).map(drop);
     assert_eq!(gone, Err(Error::Gone { object: Kind::Manager }));
 }
+
+#[test]
+fn a_session_that_has_ended_does_not_begin_again() {
+    let server = Server::start();
+    let session = Session::at(&server.address("")).unwrap();
+    let hold = make(&session);
+    let name = session.name().unwrap();
+    server.ask(&format!("ZREM crossproc:sessions {name}"));
+    // As if it had been taken in the name of an earlier one, so that it is to be taken in this one's.
+    let _more = session.held("another", session.token(), hold.object().to_owned());
+    until("it to go on", || !session.is_called(&name));
+    assert_eq!(server.ask(&format!("ZSCORE crossproc:sessions {name}")), Value::Nil);
+}
