@@ -70,14 +70,14 @@ impl Barrier {
     ) -> Result<Arrived, BarrierError> {
         match (&*now.state, now.by, name) {
             ("passed", ..) => {
-                self.wake_rest()?;
+                self.wake_rest();
                 Ok(Arrived::Passed(index))
             }
             ("act", _, Some(session)) => {
                 Ok(Arrived::Act(Duty { session, token, turn: now.turn, index, generation: fork::generation() }))
             }
             (_, Some(by), _) => {
-                self.wake_rest()?;
+                self.wake_rest();
                 Err(BarrierError::Broken(by))
             }
             _ => Err(self.hold.session().invalid("waiting at a barrier", &Value::Nil).into()),
@@ -88,11 +88,11 @@ impl Barrier {
     fn give_up(&self, failure: &Error, known: Option<(Arc<str>, Standing)>, token: &str) {
         let object = self.hold.object().to_owned();
         match known {
-            Some((name, arrival)) => {
+            Some((name, arrival)) if arrival.state == "wait" => {
                 let arguments = vec![object, word(BrokenBy::Timeout).to_owned(), arrival.turn.to_string()];
                 giving::later(self.hold.session(), name, Self::breaking(), arguments);
             }
-            None => {
+            _ => {
                 let script = lua!(frees "leaving a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_not.lua");
                 let time = object::recent(self.hold.session()).to_string();
                 giving::undo(self.hold.session(), failure, script, vec![object, token.to_owned(), time]);

@@ -102,9 +102,11 @@ impl Barrier {
         facts(&self.hold).map(|(_, _, _, by)| by.is_some())
     }
 
-    /// Whom the script has not woken, as it wakes some.
-    fn wake_rest(&self) -> Result<()> {
-        if self.parties > 500 { object::wake_all(&self.hold, Kind::Barrier) } else { Ok(()) }
+    /// Whom the script has not woken, as it wakes some. Without an answer they find it out themselves, within a second.
+    fn wake_rest(&self) {
+        if self.parties > 500 {
+            let _ = object::wake_all(&self.hold, Kind::Barrier);
+        }
     }
 
     fn standing(&self, answer: &Value, turn: u64) -> Result<Standing> {
@@ -126,7 +128,7 @@ impl Barrier {
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
         match self.standing(&done, duty.turn)? {
             Standing { state, .. } if state == "passed" => {
-                self.wake_rest()?;
+                self.wake_rest();
                 Ok(duty.index)
             }
             Standing { by, .. } => Err(BarrierError::Broken(by.unwrap_or(BrokenBy::Death))),
@@ -156,7 +158,7 @@ impl Barrier {
         arguments.extend(turn.map(|turn| turn.to_string()));
         let done = giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?;
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
-        self.wake_rest()?;
+        self.wake_rest();
         self.standing(&done, turn.unwrap_or(0))
     }
 
@@ -168,7 +170,8 @@ impl Barrier {
         session.run_named(Kind::Barrier, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&token).arg(object::recent(session));
         })?;
-        self.wake_rest()
+        self.wake_rest();
+        Ok(())
     }
 }
 

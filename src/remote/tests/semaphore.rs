@@ -65,7 +65,7 @@ fn who_waits_gets_what_comes_back() {
         until("three to wait", || server.waits(one.hold()) == 3);
         assert!(one.give_back(&permit).unwrap());
         one.release(2).unwrap();
-        waiters.map(|waiter| waiter.join().unwrap());
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
     assert_eq!((one.value(), server.waits(one.hold())), (Ok(0), 0));
 }
