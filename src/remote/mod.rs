@@ -5,7 +5,7 @@
 //! | `address` | where a server is |
 //! | `link`, `client` | connections, and requests over them |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
-//! | `session` | a process at a server, and what it holds |
+//! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
 //! | `queue` | messages, until somebody has done them |
 //! | `waiting` | sleeping until something may have become possible |
 //! | `object` | making what processes wait for, and waking them all |
@@ -23,6 +23,7 @@ pub(crate) mod client;
 pub(crate) mod condvar;
 pub(crate) mod event;
 mod giving;
+mod life;
 mod link;
 pub(crate) mod lock;
 pub(crate) mod lua;

@@ -1,0 +1,279 @@
+//! A session in one process: its name, what is held in it, and the thread that renews it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::client::{Client, Effect, Failed};
+use super::link::Seat;
+use super::lua::{Lua, lua};
+use super::random;
+use crate::error::{Error, Result};
+use crate::sys::fork;
+
+/// A session in one process.
+pub(super) struct Life {
+    pub(super) generation: u32,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: Condvar,
+    /// Who has it makes the next session, for all.
+    joining: Mutex<()>,
+}
+
+pub(super) struct State {
+    pub(super) name: Arc<str>,
+    /// By token, what is held.
+    pub(super) holds: HashMap<String, String>,
+    /// What is to be given up: the session, and the token.
+    pub(super) later: Vec<(Arc<str>, String)>,
+    /// What else is to be told to the server.
+    pub(super) errands: Vec<Errand>,
+    /// Holds that were taken in the name of a session that has ended since: to be taken in this one's.
+    pub(super) missed: Vec<(String, String)>,
+    pub(super) tokens: u64,
+    pub(super) stage: Stage,
+}
+
+/// A script that the session's thread runs for somebody who has given up waiting for the server; Repeatable.
+pub(super) struct Errand {
+    pub(super) script: &'static Lua,
+    pub(super) session: Arc<str>,
+    pub(super) arguments: Vec<String>,
+    /// What must not be carried out any more once this has been.
+    pub(super) doubts: Vec<Seat>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Unborn,
+    Running,
+    /// Nobody uses it any more.
+    Ending,
+    Ended,
+}
+
+/// Who drops the last handle waits so long, at most, until the server knows.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Life {
+    pub(super) fn new() -> Arc<Self> {
+        let state = State {
+            name: random::hexadecimal().into(),
+            holds: HashMap::new(),
+            later: Vec::new(),
+            errands: Vec::new(),
+            missed: Vec::new(),
+            tokens: 0,
+            stage: Stage::Unborn,
+        };
+        Arc::new(Life {
+            generation: fork::generation(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            joining: Mutex::new(()),
+        })
+    }
+
+    /// Begins the first session, unless somebody has.
+    pub(super) fn begin(self: &Arc<Self>, client: &Arc<Client>) -> Result<()> {
+        let _joining = lock(&self.joining);
+        if lock(&self.state).stage != Stage::Unborn {
+            return Ok(());
+        }
+        let (name, holds) = self.present();
+        self.join(client, &name, &holds)?;
+        let (thread_life, client) = (Arc::clone(self), Arc::clone(client));
+        let started = thread::Builder::new()
+            .name("crossproc-lease".into())
+            .stack_size(256 << 10)
+            .spawn(move || thread_life.keep(&client));
+        started.map_err(|error| Error::os("start a thread", error))?;
+        lock(&self.state).stage = Stage::Running;
+        Ok(())
+    }
+
+    pub(super) fn present(&self) -> (Arc<str>, Vec<(String, String)>) {
+        let state = lock(&self.state);
+        let holds = state.holds.iter().map(|(token, object)| (token.clone(), object.clone()));
+        (Arc::clone(&state.name), holds.collect())
+    }
+
+    /// Begins a session, or goes on with it, which holds these besides.
+    pub(super) fn join(&self, client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
+        let script = lua!(frees "beginning a session", "begin.lua");
+        let begun = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(name).arg(client.address.lease.as_millis() as u64);
+            for (token, object) in holds {
+                request.arg(token).arg(object);
+            }
+        });
+        match begun {
+            Ok(_) => Ok(()),
+            Err(Failed::Other(error)) => Err(error),
+            Err(Failed::Gone | Failed::Lost) => Err(client.invalid(script.name(), &Value::Nil)),
+        }
+    }
+
+    /// Goes on as a new session, unless somebody has seen to it since the name was asked for.
+    pub(super) fn rejoin(&self, client: &Client, lost: &str) -> Result<()> {
+        let _joining = lock(&self.joining);
+        let (present, holds) = self.present();
+        if &*present != lost {
+            return Ok(());
+        }
+        let name: Arc<str> = random::hexadecimal().into();
+        self.join(client, &name, &holds)?;
+        let mut state = lock(&self.state);
+        // What was dropped meanwhile has been given up in the name of the one that has ended.
+        let dropped: Vec<_> = holds.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
+        state.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
+        state.name = name;
+        Ok(())
+    }
+
+    /// Takes holds in this session's name that were taken in an earlier one's.
+    fn catch_up(&self, client: &Client, name: &Arc<str>) {
+        let missed = std::mem::take(&mut lock(&self.state).missed);
+        if missed.is_empty() {
+            return;
+        }
+        // A session that has ended must not begin again under its name: others have taken what was its own.
+        let more = lua!(frees "holding objects", "hold_more.lua");
+        let held = client.run(more, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(&**name);
+            for (token, object) in &missed {
+                request.arg(token).arg(object);
+            }
+        });
+        let mut state = lock(&self.state);
+        if held.is_err() || state.name != *name {
+            state.missed.extend(missed);
+            return;
+        }
+        let dropped: Vec<_> = missed.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
+        state.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(name), token)));
+    }
+
+    /// Nobody uses it any more: its thread says so to the server.
+    pub(super) fn end(&self) {
+        let mut state = lock(&self.state);
+        if state.stage != Stage::Running {
+            return;
+        }
+        state.stage = Stage::Ending;
+        self.changed.notify_all();
+        let ended = self.changed.wait_timeout_while(state, FAREWELL, |state| state.stage != Stage::Ended);
+        drop(ended);
+    }
+
+    /// What the session's thread does: it renews the lease, and gives up what is to be given up.
+    fn keep(&self, client: &Client) {
+        let pause = client.address.lease / 4;
+        let mut renewed_at = Instant::now();
+        loop {
+            let (name, later, errands, is_ending) = {
+                let state = lock(&self.state);
+                let idle = |state: &mut State| {
+                    state.stage == Stage::Running
+                        && state.later.is_empty()
+                        && state.errands.is_empty()
+                        && state.missed.is_empty()
+                };
+                let (mut state, _) = self
+                    .changed
+                    .wait_timeout_while(state, pause.saturating_sub(renewed_at.elapsed()), idle)
+                    .unwrap_or_else(PoisonError::into_inner);
+                let (later, errands) = (std::mem::take(&mut state.later), std::mem::take(&mut state.errands));
+                (Arc::clone(&state.name), later, errands, state.stage == Stage::Ending)
+            };
+            self.catch_up(client, &name);
+            let unheard = run_errands(client, errands);
+            let left = give_up(client, later);
+            if is_ending {
+                let _ = client.run(
+                    lua!(frees "ending a session", "grave.lua", "end.lua"),
+                    Effect::Repeatable,
+                    Duration::ZERO,
+                    |request| {
+                        request.arg(&*name);
+                    },
+                );
+                lock(&self.state).stage = Stage::Ended;
+                self.changed.notify_all();
+                return;
+            }
+            let has_left = !left.is_empty() || !unheard.is_empty();
+            {
+                let mut state = lock(&self.state);
+                state.later.splice(0..0, left);
+                state.errands.splice(0..0, unheard);
+            }
+            if renewed_at.elapsed() >= pause {
+                renewed_at = Instant::now();
+                self.renew(client, &name);
+            }
+            if has_left {
+                // The server is not to be reached: what is left waits for the next renewal.
+                let state = lock(&self.state);
+                let _ = self.changed.wait_timeout_while(state, pause, |state| state.stage == Stage::Running);
+            }
+        }
+    }
+
+    fn renew(&self, client: &Client, name: &str) {
+        let renewed = client.run(
+            lua!(frees "renewing a session", "grave.lua", "renew.lua"),
+            Effect::Nothing,
+            Duration::ZERO,
+            |request| {
+                request.arg(name).arg(client.address.lease.as_millis() as u64);
+            },
+        );
+        if let Err(Failed::Lost) = renewed {
+            let _ = self.rejoin(client, name);
+        }
+    }
+}
+
+/// Runs what others have left to be run; the rest, when the server does not hear.
+fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
+    let mut left = errands.into_iter();
+    while let Some(errand) = left.next() {
+        client.adopt(&errand.doubts);
+        let sent = client.run(errand.script, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(&*errand.session).arg(&errand.arguments);
+        });
+        if let Err(Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. })) = sent {
+            return std::iter::once(errand).chain(left).collect();
+        }
+    }
+    Vec::new()
+}
+
+/// Gives holds up, of whichever sessions; those that the server has not heard of.
+fn give_up(client: &Client, mut later: Vec<(Arc<str>, String)>) -> Vec<(Arc<str>, String)> {
+    while let Some((session, _)) = later.first().cloned() {
+        let (mine, others): (Vec<_>, Vec<_>) = later.into_iter().partition(|(name, _)| *name == session);
+        let sent =
+            client.run(lua!(frees "giving holds up", "let_go.lua"), Effect::Repeatable, Duration::ZERO, |request| {
+                request.arg(&*session);
+                mine.iter().for_each(|(_, token)| {
+                    request.arg(token);
+                });
+            });
+        match sent {
+            Err(Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. })) => {
+                return mine.into_iter().chain(others).collect();
+            }
+            _ => later = others,
+        }
+    }
+    later
+}
