@@ -16,9 +16,18 @@ fn write_id(dict: Dict<u32, u32>, list: List<u32>) -> Result<()> {
     write(dict, list, process::id())
 }
 
+/// A manager of this machine, or one at the server that `--engine` names: `redis://localhost`, say.
+fn manager() -> Result<Manager> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--engine");
+    match arguments.nth(1) {
+        Some(address) => Manager::connect(&address),
+        None => Manager::start(),
+    }
+}
+
 fn main() -> Result<()> {
     crossproc::init();
-    let manager = Manager::start()?;
+    let manager = manager()?;
 
     let (dict, list) = (manager.dict()?, manager.list(0..10)?);
     let writers: Vec<_> = (0..4).map(|i| Process::spawn(write, (&dict, &list, i))).collect::<Result<_>>()?;

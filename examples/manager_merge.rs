@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crossproc::managed::Dict;
-use crossproc::{Lock, Manager, Process, Result};
+use crossproc::managed::{Dict, Lock};
+use crossproc::{Manager, Process, Result};
 
 type Results = Dict<String, Vec<u64>>;
 
@@ -46,11 +46,20 @@ fn length_job(results: Results, lock: Option<Lock>, key: String, word: String) -
     merge(results, lock, key, length(word))
 }
 
+/// A manager of this machine, or one at the server that `--engine` names: `redis://localhost`, say.
+fn manager() -> Result<Manager> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--engine");
+    match arguments.nth(1) {
+        Some(address) => Manager::connect(&address),
+        None => Manager::start(),
+    }
+}
+
 /// What all jobs have found, sorted: they end in any order.
-fn run_jobs(lock: Option<&Lock>) -> Result<BTreeMap<String, Vec<u64>>> {
-    let manager = Manager::start()?;
+fn run_jobs(is_locked: bool) -> Result<BTreeMap<String, Vec<u64>>> {
+    let manager = manager()?;
     let results: Results = manager.dict()?;
-    let lock = lock.cloned();
+    let lock = is_locked.then(|| manager.lock()).transpose()?;
     let mut jobs = Vec::new();
     for number in 0..6_u64 {
         for (key, exponent) in [("squares", 2_u32), ("cubes", 3)] {
@@ -70,7 +79,7 @@ fn run_jobs(lock: Option<&Lock>) -> Result<BTreeMap<String, Vec<u64>>> {
 
 fn main() -> Result<()> {
     crossproc::init();
-    println!("{:?}", run_jobs(Some(&Lock::new()?))?);
-    println!("{:?}", run_jobs(None)?);
+    println!("{:?}", run_jobs(true)?);
+    println!("{:?}", run_jobs(false)?);
     Ok(())
 }

@@ -12,9 +12,18 @@ fn change(number: Value<f64>, array: Array<i32>, list: List<String>) -> Result<(
     list.push("Hello")
 }
 
+/// A manager of this machine, or one at the server that `--engine` names: `redis://localhost`, say.
+fn manager() -> Result<Manager> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--engine");
+    match arguments.nth(1) {
+        Some(address) => Manager::connect(&address),
+        None => Manager::start(),
+    }
+}
+
 fn main() -> Result<()> {
     crossproc::init();
-    let manager = Manager::start()?;
+    let manager = manager()?;
     let (number, array, list) = (manager.value(0.0)?, manager.array(0..10)?, manager.list([])?);
     Process::spawn(change, (&number, &array, &list))?.join()??;
     println!("{}", number.get()?);

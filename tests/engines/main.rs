@@ -8,6 +8,8 @@ mod redis;
 
 mod atomic;
 mod containers;
+#[cfg(feature = "redis")]
+mod examples;
 mod handles;
 mod names;
 mod refusals;
