@@ -48,7 +48,7 @@ impl Bench {
     fn row(&self, what: &str, command: &str, call: impl Fn() -> Result<()>) {
         let many = self.plan.of(3_000, 100);
         // Within 1.3 x of the rival's rate.
-        self.measure(what, command, many, many, call, Some(Target::RatioAtLeast(1.0 / 1.3)));
+        self.measure(what, command, many, many, call, Some(Target::RatioAtLeast(0.77)));
     }
 
     fn extend(&self, call: impl Fn() -> Result<()>) {
