@@ -2,6 +2,8 @@
 //!
 //! Rival children that are executed are this very executable and do the same start-up: they return from `main` right after
 //! `crossproc::init()`. One child at a time, any core, standard streams inherited.
+//!
+//! `cargo bench --bench process -- "spawn from the zygote"` measures the rows that begin so, with those that belong to them.
 
 mod common;
 
@@ -12,7 +14,7 @@ use std::process::{Command, ExitCode};
 use std::ptr;
 use std::thread;
 
-use common::{Plan, Table, Target, alternate, microseconds};
+use common::{Plan, Table, Target, alternate, is_asked_for, microseconds};
 use crossproc::{Function, Process, ProcessBuilder, StartMethod, Value};
 
 const PROGRAM: &str = "/proc/self/exe";
@@ -35,11 +37,18 @@ fn main() -> ExitCode {
     let plan = Plan::from_args();
     let table = Table::new(plan, "process");
     let starts = plan.of(400, 5);
-    trivial(&table, starts);
-    from_the_zygote(&table, starts);
-    with_a_mebibyte(&table, plan.of(200, 3));
-    with_a_handle(&table, starts);
-    end_of_a_daemon(&table, plan.of(50, 3));
+    let rows: [(&str, &dyn Fn()); 5] = [
+        ("spawn + join", &|| trivial(&table, starts)),
+        ("spawn from the zygote", &|| from_the_zygote(&table, starts)),
+        ("spawn with 1 MiB", &|| with_a_mebibyte(&table, plan.of(200, 3))),
+        ("spawn with a Value", &|| with_a_handle(&table, starts)),
+        ("killed until", &|| end_of_a_daemon(&table, plan.of(50, 3))),
+    ];
+    for (name, measure) in rows {
+        if is_asked_for(name) {
+            measure();
+        }
+    }
     ExitCode::SUCCESS
 }
 

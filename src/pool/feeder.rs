@@ -25,6 +25,11 @@ const SPELL: Duration = Duration::from_millis(2);
 /// The most items of a chunk whose size follows from that. A guess.
 const MOST_ADAPTED: u64 = 4_096;
 
+/// The most items of a chunk that is its share of an input. Where so many do not take long, the workers would otherwise have nothing
+/// to do until the first large ones are encoded, and not be done at the same time; and where they do, to hand them over costs nothing.
+/// Measured: a map of 100,000 squares by two workers takes a fifth less time than with 12,500, and with 1,024 about the same.
+const MOST_SHARED: u64 = 2_048;
+
 /// The most items that are pulled for a chunk, whatever its size; of items that take a byte each, half as many are [`ENOUGH`]. A guess.
 const MOST_PENDING: usize = 64 << 10;
 
@@ -38,7 +43,7 @@ pub(super) enum ChunkSize {
 }
 
 impl ChunkSize {
-    /// For an input of `hint` items: four chunks for each worker, as Python does.
+    /// For an input of `hint` items: four chunks for each worker, as Python does, but none longer than [`MOST_SHARED`].
     pub(super) fn of(core: &Core, asked: Option<usize>, hint: (usize, Option<usize>)) -> Self {
         // The time is limited for each task, which then has to be one of its own.
         if core.options.time_limit.is_some() {
@@ -48,7 +53,7 @@ impl ChunkSize {
         match (asked, hint) {
             (Some(size), _) => ChunkSize::Fixed((size as u64).clamp(1, most)),
             (None, (least, Some(length))) if least == length => {
-                ChunkSize::Fixed((length.div_ceil(4 * core.options.workers) as u64).clamp(1, most))
+                ChunkSize::Fixed((length.div_ceil(4 * core.options.workers) as u64).min(MOST_SHARED).clamp(1, most))
             }
             (None, _) => ChunkSize::Adaptive,
         }

@@ -118,8 +118,14 @@ impl<'a> Mapping<'a> {
         I: IntoIterator<Item = S>,
     {
         let (mut results, mut failed) = (Vec::new(), None);
-        self.each(f, items.into_iter(), |outcome| match outcome {
-            Ok(result) if failed.is_none() => results.push(result),
+        self.each(f, items.into_iter(), |outcome, calls| match outcome {
+            Ok(result) if failed.is_none() => {
+                // Once, for all: a list that grows is copied, and its pages are new to this process, again and again.
+                if results.is_empty() {
+                    results.reserve_exact(calls);
+                }
+                results.push(result);
+            }
             Err(error) if failed.is_none() => failed = Some(*error),
             _ => {}
         })?;
@@ -173,7 +179,7 @@ impl<'a> Mapping<'a> {
         let (mut items, pulled) = (items.into_iter().fuse(), Cell::new(0));
         let mut outcomes = Vec::new();
         let input = items.by_ref().inspect(|_| pulled.set(pulled.get() + 1));
-        let ended = self.each(f, input, |outcome| outcomes.push(outcome.map_err(|error| *error)));
+        let ended = self.each(f, input, |outcome, _| outcomes.push(outcome.map_err(|error| *error)));
         // A pool that takes nothing more says so once, for all that would have followed.
         let last = || outcomes.last().and_then(|outcome| outcome.as_ref().err().cloned());
         let refused = ended.err().or_else(last).unwrap_or(TaskError::Cancelled);

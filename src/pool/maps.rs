@@ -234,9 +234,9 @@ impl Pool {
     /// The maps of this pool with so many items to a chunk, at least 1.
     ///
     /// A worker takes a chunk at a time. Large ones cost little for each item; small ones are shared out evenly. By default the input of
-    /// a [`map`](Self::map), if its length is known, makes four chunks for each worker, as in Python; those of other inputs, and of
-    /// lazy maps, take some milliseconds each. A chunk
-    /// is no longer than 32 KiB of arguments and one item, whatever its size.
+    /// a [`map`](Self::map), if its length is known, makes four chunks for each worker, as in Python, or more of 2,048 items; those of
+    /// other inputs, and of lazy maps, take some milliseconds each. A chunk is no longer than 56 KiB of arguments and one item, whatever
+    /// its size.
     ///
     /// # Examples
     ///

@@ -15,12 +15,12 @@ use crate::sys::clock::Deadline;
 
 impl<'a> Mapping<'a> {
     /// Gives `take` the outcomes of all calls, in the order of these and as they come; so that little is left to be decoded when
-    /// the last one has come.
+    /// the last one has come. It is told, too, how many calls there are.
     pub(super) fn each<F, S, P, I>(
         &self,
         f: F,
         items: I,
-        mut take: impl FnMut(Result<F::Output, Box<TaskError>>),
+        mut take: impl FnMut(Result<F::Output, Box<TaskError>>, usize),
     ) -> Result<(), TaskError>
     where
         F: Function<S, P>,
@@ -33,11 +33,12 @@ impl<'a> Mapping<'a> {
         #[cfg(feature = "cli")]
         let _bar = self.shows_progress.then(|| Bar::show(core, &feeder.job, hint));
         let job = Waited { core, job: self.feed(feeder, core.options.bound.unwrap_or(CELLS)) };
+        let calls = usize::try_from(job.job.counts().0).unwrap_or(usize::MAX);
         loop {
             match job.job.take_some() {
                 Portion::Some(mut outcomes) => {
                     while let Some(outcome) = outcomes.next() {
-                        take(outcome);
+                        take(outcome, calls);
                     }
                 }
                 Portion::NotYet if core.wait(Deadline::NEVER, || job.job.has_some()) => {}

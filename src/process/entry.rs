@@ -208,7 +208,7 @@ pub(super) fn run(control: OwnedFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<
 }
 
 /// What the parent asks for.
-pub(super) fn request(control: BorrowedFd<'_>) -> Result<Received<Request>> {
+fn request(control: BorrowedFd<'_>) -> Result<Received<Request>> {
     message::receive(REQUEST, control)?
         .ok_or_else(|| Error::Decode { what: REQUEST.into(), reason: "there is none".into() })
 }

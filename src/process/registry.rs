@@ -126,7 +126,8 @@ pub(super) extern "C" fn at_exit() {
 
     // Errors: one that we may not signal might never end, so nobody waits for it.
     let asked: Vec<_> = daemons.into_iter().filter(|daemon| daemon.terminate().is_ok()).collect();
-    let deadline = Deadline::after(GRACE);
+    // Each child comes here, and most have none: to ask for the time is among the dearest things that they would do.
+    let deadline = if asked.is_empty() { Deadline::NEVER } else { Deadline::after(GRACE) };
     for daemon in &asked {
         if daemon.wait_until(deadline).is_none() && daemon.kill().is_ok() {
             daemon.wait();

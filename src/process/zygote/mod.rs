@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! parent                                 zygote                        child
-//!   REQUEST  (into the child's socket)
 //!   START, descriptors      ------------>  clone (CLONE_PARENT)  ------>  takes its places
-//!   <---------------- STARTED, pidfd       closes the descriptors        reads the request
+//!   PREPARE, REQUEST  (into the child's socket)  --------------------->  prepares itself, reads the request
+//!   <---------------- STARTED, pidfd       closes the descriptors
 //!   GO       (into the child's socket)  ------------------------------->  runs the function
 //! ```
+//!
+//! What the parent has to find out about its own thread it finds out while the zygote forks. If the child then is of no use, or the
+//! request cannot be sent, the child is ended before it has run anything.
 //!
 //! | | invariant | so |
 //! |---|---|---|
@@ -47,6 +50,8 @@ struct Zygote {
     environment: Strings,
     /// It did not answer once, and is not asked again.
     is_gone: AtomicBool,
+    /// The last thread that wanted a child had what the zygote cannot give. Then the next one is looked at first.
+    did_differ: AtomicBool,
 }
 
 static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
@@ -54,15 +59,20 @@ static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
 /// Names of the messages, for errors.
 const START: &str = "a request to fork a child";
 const STARTED: &str = "the answer of a zygote";
+const PREPARE: &str = "what a zygote's child is to be given";
 
 /// What a child waits for.
 const GO: &[u8] = b"!";
 
-/// The head of what the zygote is asked for; the environment, if it is another, is the body. Descriptors: the control socket,
-/// the directory, and the streams that there are.
+/// The head of what the zygote is asked for. Descriptors: the control socket, the directory, and the streams that there are.
 #[derive(Serialize, Deserialize)]
 struct Start {
     streams: [bool; 3],
+}
+
+/// The head of the first message to the child; the environment, if it is another, is the body.
+#[derive(Serialize, Deserialize)]
+struct Prepare {
     mask: u64,
     /// `None`: those of the zygote.
     attributes: Option<Attributes>,
@@ -148,7 +158,9 @@ fn make() {
     let parent = std::process::id();
     let generation = fork::generation();
     let Ok(environment) = launch::environment(false, &BTreeMap::new()) else { return };
-    let _ = program::this(); // so that not each child has to look for it
+    // So that not each child has to look for it, or to make it.
+    let _ = program::this();
+    let _ = std::thread::current();
     match cloner.zygote() {
         Err(_) => {}
         Ok(Side::Original(started)) => {
@@ -159,6 +171,7 @@ fn make() {
                 heritage,
                 environment,
                 is_gone: AtomicBool::new(false),
+                did_differ: AtomicBool::new(false),
             };
             let _ = ZYGOTE.set(zygote);
         }

@@ -1,10 +1,14 @@
 //! The zygote's half of a start, and the child's.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use serde::de::DeserializeOwned;
 
 use super::super::entry;
 use super::super::message::{self, Received};
-use super::{Answer, START, STARTED, Start};
+use super::super::protocol::REQUEST;
+use super::{Answer, PREPARE, Prepare, START, STARTED, Start};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::zygote::{self, Cloner, Descriptors, Side};
@@ -48,21 +52,33 @@ fn be_born(mut start: Received<Start>, socket: OwnedFd) -> ! {
     let entered = zygote::enter(directory.as_fd());
     drop(directory);
     let Ok(control) = Descriptors { control, streams }.keep_only() else { exit::now(1) };
-    if start.head.environment {
-        heritage::replace_environment(start.body());
-    }
-    let Start { mask, attributes, .. } = start.head;
     entry::run(control, move |control| {
-        let prepared = entered.and_then(|()| attributes.map_or(Ok(()), |attributes| attributes.apply()));
-        prepared.map_err(|error| Error::os("prepare a new process", error))?;
-        heritage::block(mask);
-        let request = entry::request(control)?;
+        prepare(next(PREPARE, control)?, entered)?;
+        let request = next(REQUEST, control)?;
         wait_to_be_known(control)?;
         entry::serve(request)
     })
 }
 
-/// Ends this process if its parent has given it up, or has died (Z1).
+/// The parent's next message. Ends this process if there is none, as the parent has given it up, or has died (Z1).
+fn next<H: DeserializeOwned>(what: &'static str, control: BorrowedFd<'_>) -> Result<Received<H>> {
+    poll::readable(&[control], Deadline::NEVER)?;
+    Ok(message::receive(what, control)?.unwrap_or_else(|| exit::now(0)))
+}
+
+/// Gives this process what the thread has that starts it. `entered`: whether it could enter its directory.
+fn prepare(prepare: Received<Prepare>, entered: io::Result<()>) -> Result<()> {
+    if prepare.head.environment {
+        heritage::replace_environment(prepare.body());
+    }
+    let Prepare { mask, attributes, .. } = prepare.head;
+    let prepared = entered.and_then(|()| attributes.map_or(Ok(()), |attributes| attributes.apply()));
+    prepared.map_err(|error| Error::os("prepare a new process", error))?;
+    heritage::block(mask);
+    Ok(())
+}
+
+/// As [`next`], for the word that the parent knows of this process.
 fn wait_to_be_known(control: BorrowedFd<'_>) -> Result<()> {
     poll::readable(&[control], Deadline::NEVER)?;
     match socket::receive(control) {
