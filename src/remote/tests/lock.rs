@@ -67,9 +67,9 @@ fn who_waits_gets_it_when_it_is_free() {
         });
         until("somebody to wait", || server.waits(one.hold()) == 1);
         assert!(one.release(&turn).unwrap());
+        assert_eq!(server.waits(one.hold()), 0); // it is woken, and does not just look again
         assert!(waiter.join().unwrap());
     });
-    until("an empty line", || server.waits(one.hold()) == 0);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Server, Two, end, until};
 use crate::error::{Error, Kind};
+use crate::remote::client::Effect;
+use crate::remote::lua::lua;
 use crate::remote::semaphore::{Permit, Semaphore};
 use crate::sys::clock::Deadline;
 
@@ -65,6 +67,7 @@ fn who_waits_gets_what_comes_back() {
         until("three to wait", || server.waits(one.hold()) == 3);
         assert!(one.give_back(&permit).unwrap());
         one.release(2).unwrap();
+        assert_eq!(server.waits(one.hold()), 0); // they are woken, and do not just look again
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
     assert_eq!((one.value(), server.waits(one.hold())), (Ok(0), 0));
@@ -158,4 +161,21 @@ fn what_could_not_be_given_back_is_given_back_later() {
     assert!(thread::scope(|scope| scope.spawn(|| one.acquire(Deadline::NEVER).is_err()).join().unwrap()));
     server.go_on();
     drop((acquire(&other), acquire(&other)));
+}
+
+/// A request that is carried out after its caller has given it up gets nothing.
+#[test]
+fn what_was_given_up_is_not_granted_later() {
+    let server = Server::start();
+    let two = Two::at(&server);
+    let (one, _) = pair(&two, 1, 1);
+    let next = u64::from_str_radix(&two.one.token(), 16).unwrap() + 1;
+    let script = lua!(frees "giving a permit back", "waiting.lua", "parts.lua", "permit.lua");
+    let given_up = two.one.run_as(&two.one.name().unwrap(), script, Effect::Repeatable, |request| {
+        request.arg(one.hold().object()).arg(format!("{next:x}")).arg("not");
+    });
+    assert!(given_up.is_ok());
+    assert!(try_acquire(&one).is_none());
+    assert_eq!(one.value(), Ok(1));
+    assert!(try_acquire(&one).is_some());
 }
