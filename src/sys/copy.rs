@@ -5,6 +5,9 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
+use std::ptr;
+
 /// Copies `length` bytes, which others may write meanwhile, or read.
 ///
 /// # Safety
@@ -75,6 +78,35 @@ pub(crate) unsafe fn racing(from: *const u8, to: *mut u8, length: usize) {
         unsafe { to.wrapping_add(at).write_volatile(byte) };
     }
 }
+
+/// Writes a value that others may read meanwhile, word by word, from wherever the compiler has it: a copy of its bytes by
+/// [`racing`] has it written to the stack first, and waits there until the processor has done so.
+///
+/// # Safety
+///
+/// Its bytes can be written at `to`, and the two do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn write_value<T: Copy>(value: &T, to: *mut u8) {
+    let from = ptr::from_ref(value).cast::<u8>();
+    let words = size_of::<T>() / size_of::<Word>();
+    for at in (0..words).map(|word| word * size_of::<Word>()) {
+        // SAFETY: the word lies within the value.
+        let word = unsafe { from.wrapping_add(at).cast::<Word>().read() };
+        // SAFETY: as the caller promises.
+        unsafe { to.wrapping_add(at).cast::<Word>().write_volatile(word) };
+    }
+    for at in words * size_of::<Word>()..size_of::<T>() {
+        // SAFETY: the byte lies within the value.
+        let byte = unsafe { from.wrapping_add(at).cast::<MaybeUninit<u8>>().read() };
+        // SAFETY: as the caller promises.
+        unsafe { to.wrapping_add(at).cast::<MaybeUninit<u8>>().write_volatile(byte) };
+    }
+}
+
+/// Eight bytes, of any alignment and any history.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+struct Word(MaybeUninit<u64>);
 
 /// Each copies as many bytes as its name says; `from` and `to` are as for [`racing`].
 #[cfg(target_arch = "x86_64")]
