@@ -180,4 +180,13 @@ mod tests {
             assert_eq!(target, expected, "{length} bytes");
         }
     }
+
+    #[test]
+    fn a_value_is_written_whole_and_nothing_beside_it_changes() {
+        let value: [u8; 13] = std::array::from_fn(|index| index as u8 + 1);
+        let mut target = [0xEE; 19];
+        // SAFETY: the target has 3 bytes on either side of the value.
+        unsafe { write_value(&value, target.as_mut_ptr().wrapping_add(3)) };
+        assert_eq!(target[..], [&[0xEE; 3][..], &value, &[0xEE; 3]].concat());
+    }
 }
