@@ -6,7 +6,7 @@
 //! | round trip | the same two, one message there and one back | the same; "polling": `try_recv` in a loop at both ends |
 //!
 //! The kernel's pipe has a capacity of 1 MiB. Its readers know how long a message is. Our receivers copy messages of up to
-//! 1 KiB into a buffer and borrow larger ones where they lie; every message is checked at its first and last byte.
+//! 1 KiB into a buffer and borrow larger ones where they lie; every message is checked at its first and last word.
 
 #![allow(clippy::needless_pass_by_value, reason = "what a process is given is its own")]
 
@@ -36,14 +36,17 @@ fn main() {
     round_trip(plan, &table, 1 << 10, Wait::Default, &[Target::AtMost(1_300.0)]);
 }
 
-/// What the `number`th message of a stream looks like at its ends.
+/// What the `number`th message of a stream has at both ends: words, as programs write them.
 fn mark(number: usize, message: &mut [u8]) {
-    let last = message.len() - 1;
-    (message[0], message[last]) = (number as u8, !(number as u8));
+    let word = number.to_ne_bytes();
+    let last = message.len() - word.len();
+    message[..word.len()].copy_from_slice(&word);
+    message[last..].copy_from_slice(&word);
 }
 
 fn check(number: usize, message: &[u8], size: usize) {
-    assert_eq!((message.len(), message[0], message[size - 1]), (size, number as u8, !(number as u8)), "torn or lost");
+    let word = &number.to_ne_bytes()[..];
+    assert!(message.len() == size && message.starts_with(word) && message.ends_with(word), "torn or lost");
 }
 
 /// Seconds from the first message to the last, as the receiver sees it.

@@ -43,7 +43,7 @@ impl Cursors {
     }
 
     /// A slot to write into. `is_over`: asked before it sleeps, whether nobody is left to wait for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn claim(&self, cells: &Cells<'_>, wait: Wait, is_over: impl Fn() -> bool) -> Result<Ticket, Refusal> {
         let me = cells.segment().me().map_err(Refusal::Failed)?;
         match self.producer.claim(cells, me) {
@@ -81,7 +81,7 @@ impl Cursors {
     }
 
     /// A message to read. `is_over`: as for [`claim`](Self::claim).
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(
         &self,
         cells: &Cells<'_>,
@@ -150,7 +150,7 @@ impl Cursors {
         self.watched.descriptor(|| Ok(readable()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&self, cells: &Cells<'_>, ticket: Ticket) {
         self.consumer.release(cells, ticket);
     }

@@ -55,7 +55,7 @@ impl Producer {
     }
 
     /// Claims the next slot if it is free; asks nobody for a death, and so makes no system call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(&self, slots: &impl Slots, me: PeerId) -> Result<Ticket, PutRefused> {
         let at = self.position(slots.capacity());
         let free = Word::new(at.lap(), Phase::Free, 0);
@@ -79,7 +79,7 @@ impl Producer {
         self.walk(slots, at, slots.word(at.index()).load(), me, |owner| liveness.is_dead(owner))
     }
 
-    #[inline]
+    #[inline(always)]
     fn claimed(&self, slots: &impl Slots, at: Position) -> Result<Ticket, PutRefused> {
         crash_point!("ring.claimed");
         look_ahead(slots, at);
@@ -224,7 +224,7 @@ fn mend(slots: &impl Slots, at: Position, word: Word, is_dead: &impl Fn(u32) -> 
 
 impl Ticket {
     /// Publishes what has been written into the slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(self, slots: &impl Slots) {
         crash_point!("ring.written");
         let at = self.end(slots, Phase::Ready);

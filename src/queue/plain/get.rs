@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::cursors::{Refusal, never};
-use super::{Ring, Taken};
+use super::{Ring, Taken, slot};
 use crate::error::{GetError, TryGetError};
 use crate::ring::Hold;
 use crate::segment::{Shared, Wait};
@@ -18,7 +18,7 @@ impl<T: Shared> Ring<T> {
     /// See [`put`](Self::put).
     #[inline]
     pub fn get(&self) -> Result<T, GetError> {
-        self.taken(Hold::Briefly, Wait::FOR_EVER).map(|taken| taken.read()).map_err(Refusal::get)
+        self.copied(Wait::FOR_EVER).map_err(Refusal::get)
     }
 
     /// Gets the next message if there is one.
@@ -38,7 +38,7 @@ impl<T: Shared> Ring<T> {
     /// ```
     #[inline]
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.taken(Hold::Briefly, Wait::No).map(|taken| taken.read()).map_err(Refusal::try_get)
+        self.copied(Wait::No).map_err(Refusal::try_get)
     }
 
     /// Gets the next message; waits for `timeout` at most (monotonic).
@@ -51,7 +51,7 @@ impl<T: Shared> Ring<T> {
     ///
     /// See [`take_timeout`](Self::take_timeout).
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, TryGetError> {
-        self.taken(Hold::Briefly, Wait::at_most(timeout)).map(|taken| taken.read()).map_err(Refusal::try_get)
+        self.copied(Wait::at_most(timeout)).map_err(Refusal::try_get)
     }
 
     /// The next message, to be read in place; waits while there is none.
@@ -65,7 +65,7 @@ impl<T: Shared> Ring<T> {
     /// See [`Slot`](crate::Slot).
     #[inline]
     pub fn take(&self) -> Result<Taken<'_, T>, GetError> {
-        self.taken(Hold::Long, Wait::FOR_EVER).map_err(Refusal::get)
+        self.taken(Wait::FOR_EVER).map_err(Refusal::get)
     }
 
     /// The next message in place, if there is one.
@@ -86,7 +86,7 @@ impl<T: Shared> Ring<T> {
     /// ```
     #[inline]
     pub fn try_take(&self) -> Result<Taken<'_, T>, TryGetError> {
-        self.taken(Hold::Long, Wait::No).map_err(Refusal::try_get)
+        self.taken(Wait::No).map_err(Refusal::try_get)
     }
 
     /// The next message in place; waits for `timeout` at most (monotonic).
@@ -107,13 +107,23 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn take_timeout(&self, timeout: Duration) -> Result<Taken<'_, T>, TryGetError> {
-        self.taken(Hold::Long, Wait::at_most(timeout)).map_err(Refusal::try_get)
+        self.taken(Wait::at_most(timeout)).map_err(Refusal::try_get)
     }
 
     #[inline]
-    fn taken(&self, hold: Hold, wait: Wait) -> Result<Taken<'_, T>, Refusal> {
+    fn copied(&self, wait: Wait) -> Result<T, Refusal> {
         let cells = self.cells();
-        Ok(Taken::new(cells, &self.cursors, self.cursors.take(&cells, hold, wait, never)?))
+        let ticket = self.cursors.take(&cells, Hold::Briefly, wait, never)?;
+        // Without a `Taken`: nothing can panic or fork before the message is got.
+        let message = slot::read(&cells, ticket);
+        self.cursors.release(&cells, ticket);
+        Ok(message)
+    }
+
+    #[inline]
+    fn taken(&self, wait: Wait) -> Result<Taken<'_, T>, Refusal> {
+        let cells = self.cells();
+        Ok(Taken::new(cells, &self.cursors, self.cursors.take(&cells, Hold::Long, wait, never)?))
     }
 
     /// Gets the next messages, as many as are there but `most` at most; waits while there is none.

@@ -15,7 +15,7 @@ use super::super::cells::Cells;
 use super::super::cursors::Cursors;
 use crate::ring::Ticket;
 use crate::segment::Shared;
-use crate::sys::fork;
+use crate::sys::{copy, fork};
 
 /// Room for a message that is being written in place: derefs to the `T` that the slot holds, whose bytes are at first those
 /// of some earlier message, or zero.
@@ -74,6 +74,41 @@ pub struct Taken<'a, T: Shared> {
 /// of an array of it that is read volatile, and takes minutes for 64 KiB.
 const SHORT: usize = 128;
 
+/// Whether messages are copied by a loop.
+pub(super) const fn is_long<T>() -> bool {
+    size_of::<T>() > SHORT
+}
+
+/// Fills in the message of a slot that is ours.
+#[inline(always)]
+pub(super) fn write<T: Shared>(cells: &Cells<'_>, ticket: Ticket, message: &T) {
+    let region = cells.message(ticket);
+    if const { is_long::<T>() } {
+        return region.write(message.as_bytes());
+    }
+    assert!(size_of::<T>() <= region.len(), "a slot has room for its message");
+    // SAFETY: T, and the assertion; nothing private overlaps a mapping of ours.
+    unsafe { copy::write_value(message, region.start().as_ptr()) };
+}
+
+/// A copy of the message in a slot that is ours.
+#[inline(always)]
+pub(super) fn read<T: Shared>(cells: &Cells<'_>, ticket: Ticket) -> T {
+    let region = cells.message(ticket);
+    assert!(size_of::<T>() <= region.len(), "a slot has room for its message");
+    if const { is_long::<T>() } {
+        let mut message = MaybeUninit::<T>::uninit();
+        let bytes = message.as_mut_ptr().cast();
+        // SAFETY: all bytes of `message`, which may be uninitialised, and which nobody else refers to.
+        let bytes = unsafe { slice::from_raw_parts_mut(bytes, size_of::<T>()) };
+        region.read(bytes);
+        // SAFETY: all of its bytes have just been written, and any bytes are a `T` (T).
+        return unsafe { message.assume_init() };
+    }
+    // SAFETY: T; volatile, since a hostile peer may be writing.
+    unsafe { region.start().cast::<T>().read_volatile() }
+}
+
 struct Claim<'a, T> {
     cells: Cells<'a>,
     ticket: Ticket,
@@ -129,7 +164,7 @@ impl<'a, T: Shared> Slot<'a, T> {
     #[inline]
     pub fn write(&mut self, message: T) {
         self.claim.assert_ours();
-        self.claim.cells.message(self.claim.ticket).write(message.as_bytes());
+        write(&self.claim.cells, self.claim.ticket, &message);
     }
 
     /// Puts the message: from now on it can be got. It wakes a consumer that sleeps.
@@ -177,22 +212,6 @@ impl<'a, T: Shared> Taken<'a, T> {
     #[inline]
     pub(super) fn new(cells: Cells<'a>, cursors: &'a Cursors, ticket: Ticket) -> Self {
         Taken { claim: Claim::new(cells, ticket), cursors }
-    }
-
-    /// A copy of the message.
-    #[inline]
-    pub(super) fn read(&self) -> T {
-        if const { size_of::<T>() > SHORT } {
-            let mut message = MaybeUninit::<T>::uninit();
-            let bytes = message.as_mut_ptr().cast();
-            // SAFETY: all bytes of `message`, which may be uninitialised, and which nobody else refers to.
-            let bytes = unsafe { slice::from_raw_parts_mut(bytes, size_of::<T>()) };
-            self.claim.cells.message(self.claim.ticket).read(bytes);
-            // SAFETY: all of its bytes have just been written, and any bytes are a `T` (T).
-            return unsafe { message.assume_init() };
-        }
-        // SAFETY: T; volatile, since a hostile peer may be writing.
-        unsafe { self.claim.message.read_volatile() }
     }
 
     /// Gives the message back, as if it had not been taken: somebody gets it, maybe behind later ones.
