@@ -321,7 +321,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
 #[inline]
 pub(super) fn read<T: DeserializeOwned>(held: &Held, index: u64) -> Result<T> {
     match held.short_item(index) {
-        Some(short) => codec::plain(short.bytes()),
+        Some(short) => short.with(codec::plain),
         None => read_any(held, index),
     }
 }
