@@ -173,7 +173,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     }
 
     /// Copies of all items, of one instant. Handles in them are held in one step, of which some thousand are too many
-    /// ([`NoSpace`](Error::NoSpace)): then [`iter`](Self::iter).
+    /// ([`TooManyChanges`](Error::TooManyChanges)): then [`iter`](Self::iter).
     ///
     /// # Examples
     ///
