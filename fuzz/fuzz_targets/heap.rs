@@ -184,7 +184,7 @@ impl Containers {
             OnDict::Entry => drop(dict.entry(key).unwrap().and_modify(|value| value.push(1)).or_insert(value)),
             OnDict::Exchange => drop(dict.compare_exchange(key, Some(&value), None)),
             OnDict::With => drop(dict.with(|dict| {
-                dict.insert(key, value)?;
+                dict.insert(key, &value)?;
                 dict.remove(key ^ 1)?;
                 dict.get(key)?;
                 dict.keys()

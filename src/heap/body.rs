@@ -187,12 +187,11 @@ impl Heap {
         }
     }
 
-    /// Blocks' words from an address on, if this process knows that there is memory behind them.
+    /// The words of all blocks, as far as this process knows that they have memory behind them.
     #[inline]
-    pub(super) fn known_words(&self, at: At, count: usize) -> Option<&[AtomicU64]> {
-        let first = (at as usize).wrapping_sub(CONTROL);
-        let known = self.blocks.all().get(..self.known())?;
-        known.get(first..first.wrapping_add(count))
+    pub(super) fn known_words(&self) -> &[AtomicU64] {
+        let all = self.blocks.all();
+        &all[..self.known().min(all.len())]
     }
 
     /// How many words have memory behind them, as far as this process knows.

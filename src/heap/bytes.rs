@@ -50,7 +50,8 @@ impl Buffer {
 /// Bytes that refer to nothing, and are so few that they are handed on in registers: a number has ten at most.
 #[derive(Clone, Copy)]
 pub(crate) struct Short {
-    pub(super) bytes: [u8; SHORTEST],
+    /// Little-endian.
+    pub(super) bytes: [u64; SHORTEST / 8],
     /// Up to [`SHORTEST`].
     pub(super) length: usize,
 }
@@ -58,9 +59,11 @@ pub(crate) struct Short {
 pub(super) const SHORTEST: usize = 16;
 
 impl Short {
+    /// Runs `decode` with them.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length.min(SHORTEST)]
+    pub(crate) fn with<R>(self, decode: impl FnOnce(&[u8]) -> R) -> R {
+        let bytes = self.bytes.map(u64::to_le_bytes);
+        decode(&bytes.as_flattened()[..self.length.min(SHORTEST)])
     }
 }
 

@@ -10,13 +10,13 @@
 
 use std::ops::Range;
 
-use super::body::{Heap, corrupted};
+use super::body::{CONTROL, Heap, corrupted};
 use super::bytes::{Buffer, Content, SHORTEST, Seen, Short, words_of};
 use super::object::{self, Object, Shape};
 use super::view::View;
 use super::{At, Transaction, buddy};
 use crate::error::{Error, Result};
-use crate::sys::atomic::Ordering::Relaxed;
+use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 
 mod own {
     pub(super) const PLACES: u64 = 0;
@@ -59,6 +59,14 @@ fn content(view: &View<'_>, item: At) -> Result<Content> {
     see(view, item, &mut buffer).map(|seen| buffer.content(seen))
 }
 
+/// The first words from an address on.
+#[inline]
+fn words_at<const N: usize>(all: &[AtomicU64], at: At) -> Option<&[AtomicU64; N]> {
+    all.get((at as usize).wrapping_sub(CONTROL)..)?.first_chunk()
+}
+
+const _: () = assert!(item::LENGTH == 0 && item::OBJECTS == 1 && item::BYTES == 2 && SHORTEST == 16);
+
 fn out_of_range(index: u64, length: u64) -> Error {
     Error::OutOfRange { index: index as usize, length: length as usize }
 }
@@ -97,25 +105,20 @@ impl Heap {
     #[inline]
     pub(crate) fn short_item(&self, row: Object, index: u64) -> Option<Short> {
         let sequence = self.begin_reading()?;
-        let words = self.known_words(row.at, object::WORDS)?;
+        let all = self.known_words();
+        let words: &[_; object::WORDS] = words_at(all, row.at)?;
         let word = |place: u64| words[place as usize].load(Relaxed);
         if word(object::NUMBER) != row.number || word(0) != Shape::Row as u64 || index >= word(object::OWN + own::ITEMS)
         {
             return None;
         }
         let place = word(object::OWN + own::PLACES).wrapping_add(word(object::OWN + own::START)).wrapping_add(index);
-        let item = self.known_words(place, 1)?[0].load(Relaxed);
-        let words = self.known_words(item, item::BYTES as usize)?;
-        let length = words[item::LENGTH as usize].load(Relaxed) as usize;
-        if length > SHORTEST || words[item::OBJECTS as usize].load(Relaxed) != 0 {
-            return None;
-        }
-        let words = self.known_words(item.wrapping_add(item::BYTES), words_of(length))?;
-        let mut bytes = [0; SHORTEST];
-        for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
-            *bytes = word.load(Relaxed).to_le_bytes();
-        }
-        self.was_whole(sequence).then_some(Short { bytes, length })
+        let [item] = words_at(all, place)?;
+        // Behind a shorter one comes what nobody looks at.
+        let [length, objects, first, second] = words_at(all, item.load(Relaxed))?;
+        let (length, objects) = (length.load(Relaxed) as usize, objects.load(Relaxed));
+        let bytes = [first.load(Relaxed), second.load(Relaxed)];
+        (length <= SHORTEST && objects == 0 && self.was_whole(sequence)).then_some(Short { bytes, length })
     }
 
     #[inline]

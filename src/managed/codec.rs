@@ -59,6 +59,7 @@ pub(super) fn stored<V: DeserializeOwned>(held: &Held, stored: &Stored) -> Resul
 }
 
 /// What refers to nothing.
+#[inline]
 pub(super) fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     codec::decode(VALUE, bytes)
 }

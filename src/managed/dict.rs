@@ -37,8 +37,7 @@ use crate::message::Sends;
 ///
 /// Of all methods: [`Encode`](crate::Error::Encode), and [`Decode`](crate::Error::Decode), which does not undo what was done: what
 /// [`remove`](Self::remove) takes out, and [`insert`](Self::insert) replaces, is gone even if it does not decode; [`NoSpace`](crate::Error::NoSpace) when the manager is full, which
-/// changes nothing; [`Corrupted`](crate::Error::Corrupted) if somebody has written there who does not keep to the protocol;
-/// [`AlreadyHeld`](crate::Error::AlreadyHeld) inside [`with`](Self::with) of the same manager.
+/// changes nothing; [`Corrupted`](crate::Error::Corrupted) if somebody has written there who does not keep to the protocol.
 ///
 /// # Examples
 ///
@@ -211,7 +210,7 @@ where
     }
 
     /// Copies of all entries, of one instant, in the order of the keys. Handles in them are held in one step, of which some thousand
-    /// are too many ([`NoSpace`](crate::Error::NoSpace)): then [`keys`](Self::keys) and [`get`](Self::get).
+    /// are too many ([`TooManyChanges`](crate::Error::TooManyChanges)): then [`keys`](Self::keys) and [`get`](Self::get).
     ///
     /// # Examples
     ///

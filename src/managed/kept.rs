@@ -103,14 +103,21 @@ impl Seen {
     pub(super) fn decode<V: DeserializeOwned>(self, buffer: &Buffer) -> Result<V> {
         match self {
             Seen::Short(length) => codec::decode(VALUE, buffer.bytes(length)),
-            Seen::Long(mut kept) => kept.decode(),
+            Seen::Long(kept) => decode_long(kept),
         }
     }
 
+    #[inline]
     pub(super) fn keep(self, buffer: &Buffer) -> Kept {
         match self {
             Seen::Short(length) => Kept::plain(buffer.bytes(length).to_vec()),
             Seen::Long(kept) => kept,
         }
     }
+}
+
+/// Out of the way of what is short.
+#[inline(never)]
+fn decode_long<V: DeserializeOwned>(mut kept: Kept) -> Result<V> {
+    kept.decode()
 }

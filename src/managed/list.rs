@@ -173,7 +173,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     }
 
     /// Copies of all items, of one instant. Handles in them are held in one step, of which some thousand are too many
-    /// ([`NoSpace`](Error::NoSpace)): then [`iter`](Self::iter).
+    /// ([`TooManyChanges`](Error::TooManyChanges)): then [`iter`](Self::iter).
     ///
     /// # Examples
     ///
@@ -321,7 +321,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
 #[inline]
 pub(super) fn read<T: DeserializeOwned>(held: &Held, index: u64) -> Result<T> {
     match held.short_item(index) {
-        Some(short) => codec::plain(short.bytes()),
+        Some(short) => short.with(codec::plain),
         None => read_any(held, index),
     }
 }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::super::kept::{Exchanged, Kept, Seen, Stored};
-use super::taken::{Taken, all_plain, plain};
+use super::taken::{Taken, all_plain};
 use super::{Buffer, Held, Short};
 use crate::error::Result;
 use crate::heap::Transaction;
+use crate::heap::bytes::Seen as Found;
 use crate::heap::object::gone;
 
 impl Held {
@@ -16,9 +17,10 @@ impl Held {
     }
 
     pub(crate) fn item(&self, index: u64, buffer: &mut Buffer) -> Result<Seen> {
-        match plain(self.heap.item(self.object, index, buffer)?) {
-            Some(seen) => Ok(seen),
-            None => {
+        match self.heap.item(self.object, index, buffer)? {
+            Found::Short(length) => Ok(Seen::Short(length)),
+            Found::Long(content) if content.objects.is_empty() => Ok(Seen::Long(Kept::plain(content.bytes))),
+            Found::Long(_) => {
                 let taken = self.take_out(|transaction| transaction.item(self.object, index).map(Some))?;
                 taken.map(Seen::Long).ok_or_else(gone)
             }

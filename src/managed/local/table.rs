@@ -2,19 +2,28 @@
 
 use super::super::guard::{Change, Looks};
 use super::super::kept::{Exchanged, Kept, Seen, Stored};
-use super::taken::{Taken, plain};
-use super::{Buffer, Held};
+use super::taken::Taken;
+use super::{Buffer, Content, Held};
 use crate::error::{Error, Result};
+use crate::heap::bytes::Seen as Found;
 use crate::heap::{NOTES, Transaction, View};
 
 impl Held {
     #[inline]
     pub(crate) fn get(&self, key: &[u8], buffer: &mut Buffer) -> Result<Option<Seen>> {
-        let Some(found) = self.heap.get(self.object, key, buffer)? else { return Ok(None) };
-        match plain(found) {
-            Some(seen) => Ok(Some(seen)),
-            None => Ok(self.take_out(|transaction| transaction.look_up(self.object, key))?.map(Seen::Long)),
+        match self.heap.get(self.object, key, buffer)? {
+            None => Ok(None),
+            Some(Found::Short(length)) => Ok(Some(Seen::Short(length))),
+            Some(Found::Long(content)) => self.long_value(key, content),
         }
+    }
+
+    #[inline(never)]
+    fn long_value(&self, key: &[u8], found: Content) -> Result<Option<Seen>> {
+        if found.objects.is_empty() {
+            return Ok(Some(Seen::Long(Kept::plain(found.bytes))));
+        }
+        Ok(self.take_out(|transaction| transaction.look_up(self.object, key))?.map(Seen::Long))
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool> {

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::kept::{Kept, Seen};
+use super::super::kept::Kept;
 use super::super::travel::{self, Loading};
 use super::{Content, Held};
 use crate::error::Result;
-use crate::heap::bytes::Seen as Found;
 use crate::heap::object::Hold;
 use crate::heap::{Heap, Transaction};
 
@@ -31,15 +30,6 @@ impl Taken {
             return Kept::plain(self.content.bytes);
         }
         Kept::local(self.content.bytes, Holds { heap: Arc::clone(heap), holds: self.holds })
-    }
-}
-
-/// What was seen without a transaction, if it refers to nothing.
-#[inline]
-pub(super) fn plain(found: Found) -> Option<Seen> {
-    match found {
-        Found::Short(length) => Some(Seen::Short(length)),
-        Found::Long(content) => content.objects.is_empty().then(|| Seen::Long(Kept::plain(content.bytes))),
     }
 }
 
