@@ -98,7 +98,7 @@ fn in_words(size: usize) -> String {
 }
 
 fn our_stream(size: usize, count: usize) -> f64 {
-    let capacity = (4 * size).max(256 << 10);
+    let capacity = (4 * size).max(1 << 20);
     let (mut sender, receiver) = PipeBuilder::new().capacity(capacity).channel::<()>().unwrap();
     let receive = |mut receiver: Receiver<()>, size: usize, count: usize| {
         let mut buffer = vec![0; size];

@@ -46,7 +46,7 @@ fn main() {
         let _pinned = pin(CONSUMER);
         streams::of_copies::<1>(plan, &table, "stream, 8 B, Ring<[u64; 1]> of 16,384", 1 << 14, 2_000_000, 50.0);
         streams::of_copies::<8>(plan, &table, "stream, 64 B, Ring<[u64; 8]> of 16,384", 1 << 14, 1_500_000, 35.0);
-        streams::of_copies::<128>(plan, &table, "stream, 1 KiB, Ring<[u64; 128]> of 512", 512, 400_000, 8.0);
+        streams::of_copies::<128>(plan, &table, "stream, 1 KiB, Ring<[u64; 128]> of 2,048", 1 << 11, 400_000, 8.0);
         for whole in [false, true] {
             streams::in_place::<8_192>(plan, &table, "stream, 64 KiB in place, Ring of 8", whole, 8, 20_000, 27.0);
             streams::in_place::<131_072>(plan, &table, "stream, 1 MiB in place, Ring of 4", whole, 4, 1_000, 17.0);
