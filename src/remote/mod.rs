@@ -26,7 +26,7 @@ mod giving;
 mod link;
 pub(crate) mod lock;
 pub(crate) mod lua;
-mod object;
+pub(crate) mod object;
 pub(crate) mod queue;
 mod random;
 pub(crate) mod semaphore;
