@@ -244,19 +244,22 @@ fn handles_go_to_a_child_and_back(manager: &Manager) {
 }
 
 fn handles_go_to_pools_and_back(manager: &Manager) {
-    fn work(all: All, counts: Dict<u8, u32>) -> All {
-        let guard = all.lock.lock().unwrap();
+    type Handles = (Lock, Event, Semaphore, RLock);
+    fn work(handles: Handles, counts: Dict<u8, u32>) -> Handles {
+        let guard = handles.0.lock().unwrap();
         counts.insert(0, counts.get(0).unwrap().unwrap_or(0) + 1).unwrap();
         drop(guard);
-        all
+        handles
     }
     let pool = Pool::new(2).unwrap();
     let (all, counts) = (All::new(manager), manager.dict().unwrap());
-    let back = pool.starmap(work, (0..20).map(|_| (all.clone(), counts.clone()))).unwrap();
-    drop(all);
+    let handles = (all.lock, all.event, all.semaphore, all.rlock);
+    let back = pool.starmap(work, (0..20).map(|_| (handles.clone(), counts.clone()))).unwrap();
     assert_eq!(counts.get(0).unwrap(), Some(20));
-    back[19].clone().use_all();
-    back[0].assert_used();
+    back[0].1.set().unwrap();
+    assert!(back[19].1.is_set().unwrap() && handles.1.is_set().unwrap());
+    back[1].2.acquire().unwrap().forget().unwrap();
+    assert_eq!(handles.2.value(), Ok(0));
 }
 
 fn another_kind_is_refused_and_names_are_at_a_server(manager: &Manager) {

@@ -23,9 +23,15 @@ use crate::sys::clock::Deadline;
 ///
 /// A process that dies with a handle of it breaks it for the others, who are told so until somebody resets it.
 ///
+/// # At a server
+///
+/// A process is a party from the first time that it waits, by whichever handle, until that is dropped. It breaks the barrier when it was
+/// not heard for a lease (see [`Lock`](super::Lock)), and somebody waits: they look once a second. [`is_broken`](Self::is_broken) does not look
+/// for the dead.
+///
 /// # Errors
 ///
-/// Of the methods that do not wait: none on this machine.
+/// Of the methods that do not wait: none on this machine; at a server those of a [`Dict`](crate::managed::Dict).
 ///
 /// # Examples
 ///
@@ -83,7 +89,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Barrier::new`](crate::Barrier::new).
+    /// Those of [`Barrier::new`](crate::Barrier::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///

@@ -27,6 +27,13 @@ use crate::sys::clock::Deadline;
 ///
 /// A dead waiter takes no notification: another gets it.
 ///
+/// # At a server
+///
+/// The same, when the dead one was not heard for a lease (see [`Lock`](super::Lock)): until then it counts, in what
+/// [`notify`](Self::notify) returns, too. A wake-up without a notification comes only to a process that counted as dead meanwhile. With a
+/// lock that is not at the same server, or is of this machine, waiting takes one step more. If a server does not answer, the lock is given up:
+/// [`Failed`](LockError::Failed).
+///
 /// # Examples
 ///
 /// ```
@@ -88,7 +95,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Condvar::new`](crate::Condvar::new).
+    /// Those of [`Condvar::new`](crate::Condvar::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -202,7 +209,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -222,7 +229,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -235,7 +242,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///

@@ -24,7 +24,12 @@ use crate::sys::clock::Deadline;
 ///
 /// # Errors
 ///
-/// Of all methods: none on this machine.
+/// Of all methods: none on this machine; at a server those of a [`Dict`](crate::managed::Dict).
+///
+/// # At a server
+///
+/// Who waits sees that it was set also if it is cleared at once. Whoever is not woken, as the one that has set it was killed just then,
+/// finds out within a second.
 ///
 /// # Examples
 ///
@@ -79,7 +84,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Event::new`](crate::Event::new).
+    /// Those of [`Event::new`](crate::Event::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///

@@ -20,8 +20,8 @@ use crate::sys::clock::Deadline;
 
 /// Mutual exclusion, as a [`crate::Lock`], with a number for each acquisition.
 ///
-/// [`Manager::lock`] makes one. It travels to other processes in their arguments, and through queues; it cannot be kept in a container
-/// ([`HandleOutsideTransfer`](crate::Error::HandleOutsideTransfer)).
+/// [`Manager::lock`] makes one. It travels to other processes in their arguments and results. One at a server can be kept in the containers
+/// of its manager; one of this machine in none ([`HandleOutsideTransfer`](crate::Error::HandleOutsideTransfer)).
 ///
 /// # Concurrency
 ///
@@ -32,6 +32,18 @@ use crate::sys::clock::Deadline;
 /// # Death
 ///
 /// The next owner is told, with the guard, and so are all after it until one repairs.
+///
+/// # At a server
+///
+/// Nobody sees a process die there: it counts as dead when it has not been heard for a lease (`lease_ms`, 10 s unless the address says
+/// otherwise; a thread of it is heard three times in that time). So the next owner waits for a lease and up to a second, and a process
+/// that was stopped for longer, or cut off from the server, has lost the lock, and may go on for a while as if not: what it writes
+/// elsewhere can be refused by its token, and [`unlock`](LockGuard::unlock) says so. The token is greater than those before also when
+/// the server has lost its data, as long as its clock has not been set back.
+///
+/// Who waits is woken when the lock becomes free, and tries again each second. A server that does not answer is tried for `timeout_ms`, 5 s;
+/// then [`Failed`](LockError::Failed) has [`Unreachable`](crate::Error::Unreachable), or [`Unanswered`](crate::Error::Unanswered) if it may have been locked: then it is
+/// given back as soon as the server is there. The same is done about a guard that is dropped meanwhile.
 ///
 /// # Examples
 ///
@@ -102,7 +114,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Lock::new`](crate::Lock::new).
+    /// Those of [`Lock::new`](crate::Lock::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///

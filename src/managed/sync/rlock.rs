@@ -28,6 +28,10 @@ use crate::sys::clock::Deadline;
 ///
 /// The next owner is told, with the guard, and so are all after it until one repairs.
 ///
+/// # At a server
+///
+/// As of a [`Lock`](super::Lock): a process counts as dead when it was not heard for a lease. All levels of its threads are lost then.
+///
 /// # Examples
 ///
 /// ```
@@ -83,7 +87,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`RLock::new`](crate::RLock::new).
+    /// Those of [`RLock::new`](crate::RLock::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///

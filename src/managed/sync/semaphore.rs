@@ -25,6 +25,12 @@ use crate::sys::clock::Deadline;
 ///
 /// The permits of a dead process come back.
 ///
+/// # At a server
+///
+/// They come back when the process was not heard for a lease (see [`Lock`](super::Lock)), and somebody finds none free: for each look,
+/// a hundred owners are looked at. One that lives nevertheless has lost its permits, and [`release`](Permit::release) says so.
+/// [`value`](Semaphore::value) counts them as free when they have come back.
+///
 /// # Examples
 ///
 /// ```
@@ -79,7 +85,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::new`](crate::Semaphore::new).
+    /// Those of [`Semaphore::new`](crate::Semaphore::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -103,7 +109,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// Those of [`crate::Semaphore::acquire`].
+    /// Those of [`crate::Semaphore::acquire`]; at a server, if it does not answer, those of a [`Lock`](super::Lock).
     ///
     /// # Examples
     ///
@@ -183,7 +189,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -252,7 +258,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of [`release`](Self::release).
     ///
     /// # Examples
     ///
