@@ -36,7 +36,7 @@ use crate::sys::clock::Deadline;
 /// # At a server
 ///
 /// Nobody sees a process die there: it counts as dead when it has not been heard for a lease (`lease_ms`, 10 s unless the address says
-/// otherwise; a thread of it is heard three times in that time). So the next owner waits for a lease and up to a second, and a process
+/// otherwise; a thread of it speaks four times in that time). So the next owner waits for a lease and up to a second, and a process
 /// that was stopped for longer, or cut off from the server, has lost the lock, and may go on for a while as if not: what it writes
 /// elsewhere can be refused by its token, and [`unlock`](LockGuard::unlock) says so. The token is greater than those before also when
 /// the server has lost its data, as long as its clock has not been set back.

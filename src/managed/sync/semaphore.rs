@@ -27,9 +27,9 @@ use crate::sys::clock::Deadline;
 ///
 /// # At a server
 ///
-/// They come back when the process was not heard for a lease (see [`Lock`](super::Lock)), and somebody finds none free: for each look,
-/// a hundred owners are looked at. One that lives nevertheless has lost its permits, and [`release`](Permit::release) says so.
-/// [`value`](Semaphore::value) counts them as free when they have come back.
+/// They come back when the process was not heard for a lease (see [`Lock`](super::Lock)), to whoever finds none free or asks for the
+/// [`value`](Semaphore::value): each look takes in a hundred owners. One that lives nevertheless has lost its permits, and
+/// [`release`](Permit::release) says so.
 ///
 /// # Examples
 ///
