@@ -1,13 +1,12 @@
 //! Keys and values as bytes.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::engine::Engine;
 use super::held::Held;
 use super::kept::Stored;
+use super::travel::Keeper;
 use crate::error::{Error, Result};
 use crate::message::codec;
 use crate::segment::transfer::Alone;
@@ -39,14 +38,14 @@ pub(super) fn value<V: Serialize + ?Sized>(held: &Held, value: &V) -> Result<Sto
 }
 
 /// The same for any object of a manager, and what keeps the objects that the value refers to.
-pub(super) fn value_with<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Arc<Held>>)> {
+pub(super) fn value_with<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Keeper>)> {
     match encode(Alone::enter(), VALUE, value, engine.head()) {
         Err(Error::HandleOutsideTransfer) => referring(engine, value),
         encoded => encoded.map(|bytes| (Stored { bytes, objects: Vec::new() }, Vec::new())),
     }
 }
 
-fn referring<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Arc<Held>>)> {
+fn referring<V: Serialize + ?Sized>(engine: &Engine, value: &V) -> Result<(Stored, Vec<Keeper>)> {
     engine.storing(|| encode(Alone::kept(), VALUE, value, Vec::new()))
 }
 

@@ -7,6 +7,7 @@ use super::kept::Stored;
 use super::local::{self, Shape};
 #[cfg(feature = "redis")]
 use super::server;
+use super::travel::Keeper;
 use crate::error::{Result, TypeStamp};
 
 #[derive(Clone)]
@@ -60,7 +61,7 @@ impl Engine {
     }
 
     /// Runs `encode`, in which handles of this engine's objects may be serialised: what it has encoded, and what keeps its objects.
-    pub(super) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<Held>>)> {
+    pub(super) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Keeper>)> {
         match self {
             Engine::Local(local) => local.storing(encode),
             #[cfg(feature = "redis")]

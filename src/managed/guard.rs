@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +10,7 @@ use super::Dict;
 use super::codec;
 use super::held::Held;
 use super::kept::{Buffer, Kept, Stored};
+use super::travel::Keeper;
 use crate::error::Result;
 use crate::message::Sends;
 
@@ -88,7 +88,7 @@ pub struct DictGuard<'d, K, V> {
     /// Of all values that were to be changed.
     bytes: usize,
     /// Keeps what the changes refer to.
-    handles: Vec<Arc<Held>>,
+    handles: Vec<Keeper>,
     types: PhantomData<fn(K, V)>,
 }
 

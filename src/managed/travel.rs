@@ -1,5 +1,6 @@
 //! The ways of a handle: to another process, and into another object of the same manager.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::thread::LocalKey;
@@ -11,9 +12,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::held::Held;
 use super::local::{self, Shape};
 #[cfg(feature = "redis")]
-use super::server;
+use super::server::{self, Expected};
+#[cfg(feature = "redis")]
+use crate::error::Kind;
 use crate::error::{Result, TypeStamp};
+#[cfg(feature = "redis")]
+use crate::remote::session::Hold;
 use crate::segment::transfer::{self, Alone};
+
+/// What keeps an object that is referred to.
+pub(super) type Keeper = Arc<dyn Any + Send + Sync>;
 
 /// A handle on its way to another process.
 #[derive(Serialize, Deserialize)]
@@ -78,7 +86,9 @@ pub(super) fn serialize<S: Serializer>(handle: &Arc<Held>, serializer: S) -> Res
         let name = match (&mut *storing, &**handle) {
             (Storing::Local(storing), Held::Local(held)) => storing.add(handle, held).map(Name::Local),
             #[cfg(feature = "redis")]
-            (Storing::Server(storing), Held::Server(held)) => storing.add(handle, held).map(Name::Server),
+            (Storing::Server(storing), Held::Server(held)) => {
+                storing.add(held.hold(), Arc::clone(handle) as _).map(Name::Server)
+            }
             #[cfg(feature = "redis")]
             _ => None,
         };
@@ -87,16 +97,20 @@ pub(super) fn serialize<S: Serializer>(handle: &Arc<Held>, serializer: S) -> Res
             Some(Name::Local(object)) => object.serialize(serializer),
             #[cfg(feature = "redis")]
             Some(Name::Server(object)) => object.serialize(serializer),
-            None => Err(S::Error::custom("a handle of another manager cannot be kept in this one")),
+            None => Err(S::Error::custom(OF_ANOTHER)),
         };
     }
     let wire = transfer::stow(|outgoing| match &**handle {
         Held::Local(held) => held.pack(handle, outgoing).map(Wire::Local),
         #[cfg(feature = "redis")]
-        Held::Server(held) => held.pack(handle, outgoing).map(Wire::Server),
+        Held::Server(held) => {
+            server::pack(held.hold(), Arc::clone(handle) as _, Kind::Manager, outgoing).map(Wire::Server)
+        }
     })?;
     wire.serialize(serializer)
 }
+
+const OF_ANOTHER: &str = "a handle of another manager cannot be kept in this one";
 
 /// What stands for a handle in a value that is kept.
 enum Name {
@@ -119,7 +133,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
                 .map(|object| loading.take(object, shape, expected).map(Held::Local)),
             #[cfg(feature = "redis")]
             Loading::Server(loading) => {
-                String::deserialize(deserializer).map(|object| loading.take(&object, shape, expected).map(Held::Server))
+                let expected = Expected::container(shape, expected);
+                String::deserialize(deserializer)
+                    .map(|object| loading.take(&object, &expected).map(server::Held::of).map(Held::Server))
             }
         };
         LOADING.set(Some(loading));
@@ -130,7 +146,53 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
             transfer::take_out(|incoming| local::Held::unpack(&wire, incoming, shape, expected).map(Held::Local))
         }
         #[cfg(feature = "redis")]
-        Wire::Server(wire) => server::take_out(|| server::Held::unpack(&wire, shape, expected).map(Held::Server)),
+        Wire::Server(wire) => {
+            let expected = Expected::container(shape, expected);
+            server::take_out(|| server::unpack(&wire, &expected).map(server::Held::of).map(Held::Server))
+        }
     };
     held.map(Arc::new)
+}
+
+/// What the `Serialize` of a handle does that is at a server or in no manager at all.
+#[cfg(feature = "redis")]
+pub(super) fn serialize_at_server<S: Serializer>(
+    hold: &Hold,
+    keeper: Keeper,
+    kind: Kind,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if Alone::is_kept()
+        && let Some(mut storing) = STORING.take()
+    {
+        let object = match &mut *storing {
+            Storing::Server(storing) => storing.add(hold, keeper),
+            Storing::Local(_) => None,
+        };
+        STORING.set(Some(storing));
+        return object.ok_or_else(|| S::Error::custom(OF_ANOTHER))?.serialize(serializer);
+    }
+    let wire = transfer::stow(|outgoing| server::pack(hold, keeper, kind, outgoing))?;
+    wire.serialize(serializer)
+}
+
+/// What its `Deserialize` does: a hold of an object that is as expected.
+#[cfg(feature = "redis")]
+pub(super) fn deserialize_at_server<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &Expected<'_>,
+) -> Result<Hold, D::Error> {
+    if Alone::is_kept()
+        && let Some(mut loading) = LOADING.take()
+    {
+        let hold = match &mut *loading {
+            Loading::Server(loading) => String::deserialize(deserializer)
+                .map(|object| loading.take(&object, expected).map_err(D::Error::custom)),
+            Loading::Local(_) => Ok(Err(D::Error::custom(OF_ANOTHER))),
+        };
+        LOADING.set(Some(loading));
+        return hold?;
+    }
+    let wire = server::Wire::deserialize(deserializer)?;
+    server::take_out(|| server::unpack(&wire, expected))
 }

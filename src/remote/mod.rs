@@ -27,7 +27,7 @@ mod life;
 mod link;
 pub(crate) mod lock;
 pub(crate) mod lua;
-mod object;
+pub(crate) mod object;
 pub(crate) mod queue;
 mod random;
 pub(crate) mod semaphore;

@@ -8,7 +8,7 @@ use super::session::{Hold, Session};
 use crate::error::{Kind, Result};
 
 /// How the server calls objects of a kind.
-pub(super) fn name_of(kind: Kind) -> &'static str {
+pub(crate) fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Lock => "lock",
         Kind::RLock => "rlock",

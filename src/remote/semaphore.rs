@@ -24,7 +24,7 @@ pub(crate) struct Semaphore {
 }
 
 /// The most permits that there can be: as in shared memory.
-const MOST: usize = 1 << 30;
+pub(crate) const MOST: usize = 1 << 30;
 
 /// A permit of this process, until it is given to [`Semaphore::give_back`] or [`Semaphore::forget`]. It does not go back by itself.
 pub(crate) struct Permit {
@@ -43,14 +43,18 @@ impl Permit {
 impl Semaphore {
     /// A new one, with so many free permits, and how many there can be.
     pub(crate) fn make(session: &Arc<Session>, kind: Kind, permits: usize, most: usize) -> Result<Self> {
+        Ok(Semaphore { hold: object::make(session, kind, &Self::fields(kind, permits, most)?)?, kind })
+    }
+
+    /// Of a new one.
+    pub(crate) fn fields(kind: Kind, permits: usize, most: usize) -> Result<[(&'static str, String); 3]> {
         if !(1..=MOST).contains(&most) {
             return Err(Error::Capacity { object: kind, capacity: most, most: MOST });
         }
         if permits > most {
             return Err(Error::TooManyPermits { object: kind, permits, room: most });
         }
-        let fields = [("free", permits.to_string()), ("max", most.to_string()), ("out", "0".to_owned())];
-        Ok(Semaphore { hold: object::make(session, kind, &fields)?, kind })
+        Ok([("free", permits.to_string()), ("max", most.to_string()), ("out", "0".to_owned())])
     }
 
     pub(crate) fn of(hold: Hold, kind: Kind) -> Self {

@@ -1,5 +1,7 @@
 //! A lock word of a segment, held by this thread: acquired through one of the three forms, given back by drop.
 
+#[cfg(feature = "redis")]
+use std::any::Any;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -130,6 +132,12 @@ pub trait Lend: Sized {
 
     /// Gives the lock back, all of it and as drop does, runs `meanwhile`, and takes as much of it again.
     fn lend<R>(self, meanwhile: impl FnOnce() -> R) -> (R, Result<Self, LockError<Self>>);
+
+    /// What it has of a lock that is not in shared memory: a condition variable at the same place waits with that in one step.
+    #[cfg(feature = "redis")]
+    fn remote(&mut self) -> Option<&mut dyn Any> {
+        None
+    }
 }
 
 impl From<Refused> for Failure {

@@ -249,7 +249,11 @@ impl Condvar {
         Ok((guard, true))
     }
 
-    fn wait_until<G: Relock>(&self, guard: G, deadline: Deadline) -> Result<(G, bool), LockError<(G, bool)>> {
+    pub(crate) fn wait_until<G: Relock>(
+        &self,
+        guard: G,
+        deadline: Deadline,
+    ) -> Result<(G, bool), LockError<(G, bool)>> {
         if !guard.is_ours() {
             return Err(LockError::Failed(Error::ForkedCopy { object: <G as Guard>::KIND }));
         }

@@ -15,12 +15,19 @@ mod names;
 mod refusals;
 #[cfg(feature = "redis")]
 mod server;
+mod sync;
+mod sync_deaths;
+#[cfg(feature = "redis")]
+mod sync_server;
 
 crossproc::test_support!();
 
-/// Each function as a test of each engine.
+/// Each function as a test of each engine; at a server, whose address ends so.
 macro_rules! on_each_engine {
     ($($name:ident),* $(,)?) => {
+        $crate::on_each_engine!(""; $($name),*);
+    };
+    ($options:literal; $($name:ident),* $(,)?) => {
         mod local {
             $(
                 #[test]
@@ -38,7 +45,7 @@ macro_rules! on_each_engine {
                 fn $name() {
                     let _watchdog = $crate::common::watchdog();
                     let server = $crate::redis::Server::start();
-                    super::$name(&crossproc::Manager::connect(&server.url()).unwrap());
+                    super::$name(&crossproc::Manager::connect(&format!("{}{}", server.url(), $options)).unwrap());
                 }
             )*
         }

@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use super::super::held;
 use super::super::kept::Stored;
-use super::super::travel;
+use super::super::travel::{self, Keeper};
 use super::travel::Storing;
 use super::{Held, Shape};
 use crate::error::{Result, TypeStamp};
@@ -55,7 +54,7 @@ impl Engine {
     }
 
     /// Runs `encode`, in which handles of this heap's objects may be serialised: what it has encoded, and what keeps its objects.
-    pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<held::Held>>)> {
+    pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Keeper>)> {
         let (bytes, stored) = travel::storing(travel::Storing::Local(Storing::new(&self.0)), encode);
         let (objects, handles) = match stored.map(|stored| *stored) {
             Some(travel::Storing::Local(stored)) => (stored.objects, stored.handles),

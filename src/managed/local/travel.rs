@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::super::held;
+use super::super::travel::Keeper;
 use super::{Held, Holds, Shape};
 use crate::error::{Error, Result, TypeStamp};
 use crate::heap::object::{Hold, Object};
@@ -26,7 +27,7 @@ pub(crate) struct Wire {
 pub(crate) struct Storing {
     heap: Arc<Heap>,
     pub(super) objects: Vec<Object>,
-    pub(super) handles: Vec<Arc<held::Held>>,
+    pub(super) handles: Vec<Keeper>,
 }
 
 impl Storing {
@@ -39,7 +40,7 @@ impl Storing {
         let is_same = Arc::ptr_eq(self.heap.segment(), held.heap.segment());
         is_same.then(|| {
             self.objects.push(held.object);
-            self.handles.push(Arc::clone(handle));
+            self.handles.push(Arc::clone(handle) as _);
             held.object
         })
     }

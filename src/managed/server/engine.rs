@@ -2,18 +2,17 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use super::super::held;
 use super::super::kept::Stored;
 use super::super::local::Shape;
-use super::super::travel;
+use super::super::travel::{self, Keeper};
 use super::Held;
 use super::taken::text;
-use super::travel::Storing;
-use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
+use super::travel::{Expected, Storing};
+use crate::error::{Error, Kind, Result, TypeStamp};
 use crate::remote::address::Address;
 use crate::remote::client::Effect;
 use crate::remote::lua::lua;
-use crate::remote::session::Session;
+use crate::remote::session::{Hold, Session};
 
 /// A server, and the objects under our prefix there.
 #[derive(Clone)]
@@ -38,22 +37,33 @@ impl Engine {
     }
 
     pub(crate) fn find(&self, name: &str, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
+        self.hold(name, &Expected::container(shape, expected), start, &[]).map(Held::of)
+    }
+
+    /// The object of a name, or a new one, of this first item, and with these fields.
+    pub(super) fn hold(
+        &self,
+        name: &str,
+        expected: &Expected<'_>,
+        start: Option<&Stored>,
+        fields: &[(&str, String)],
+    ) -> Result<Hold> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
         let script = lua!("looking a name up", "named.lua");
-        let found = session.run_named(Kind::Manager, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(name).arg(&object).arg(kind(shape)).arg(type_of(expected));
-            if let Some(start) = start {
-                request.arg(&start.bytes);
+        let found = session.run_named(expected.object, script, Effect::Repeatable, |request| {
+            request.arg(&token).arg(name).arg(&object).arg(expected.kind).arg(&expected.of);
+            // A value is never empty.
+            request.arg(start.map_or(&[][..], |start| &start.bytes));
+            for (field, value) in fields {
+                request.arg(*field).arg(value);
             }
         })?;
-        let (known, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
-            Ok((object, of, stamp)) => (object, (of, stamp)),
+        let (known, kind, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
+            Ok(found) => found,
             Err(_) => return Err(session.invalid(script.name(), &found.value)),
         };
-        if of == (kind(shape).to_owned(), type_of(expected)) {
-            return Ok(Held::of(session.held(&found.session, token, known)));
-        }
-        Err(AttachError::WrongType { found: stamp_of(&of.1, expected), expected: expected.clone() }.into())
+        expected.check(&kind, &of)?;
+        Ok(session.held(&found.session, token, known))
     }
 
     pub(crate) fn forget(&self, name: &str) -> Result<bool> {
@@ -73,7 +83,7 @@ impl Engine {
     }
 
     /// Runs `encode`, in which handles of this server's objects may be serialised: what it has encoded, and what keeps its objects.
-    pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Arc<held::Held>>)> {
+    pub(crate) fn storing(&self, encode: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Stored, Vec<Keeper>)> {
         let (bytes, stored) = travel::storing(travel::Storing::Server(Storing::new(&self.0)), encode);
         let bytes = bytes?;
         let (objects, handles) = match stored.map(|stored| *stored) {
@@ -89,6 +99,10 @@ impl Engine {
         objects.iter().for_each(|object| whole.extend_from_slice(object.as_bytes()));
         whole.extend_from_slice(&bytes);
         Ok((Stored { bytes: whole, objects: Vec::new() }, handles))
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0
     }
 
     /// With the password.

@@ -24,8 +24,12 @@ pub(super) struct Answer {
 }
 
 impl Held {
-    pub(super) fn of(hold: Hold) -> Self {
+    pub(crate) fn of(hold: Hold) -> Self {
         Held { hold }
+    }
+
+    pub(crate) fn hold(&self) -> &Hold {
+        &self.hold
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {

@@ -4,15 +4,19 @@
 
 mod engine;
 mod held;
+mod owned;
 mod row;
 mod table;
 mod taken;
 mod travel;
+mod waited;
 
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
+pub(crate) use owned::{Level, Pass, wait_at};
 pub(crate) use taken::{Holds, head, payload};
-pub(crate) use travel::{Storing, Wire, take_out};
+pub(crate) use travel::{Expected, Storing, Wire, pack, take_out, unpack};
+pub(crate) use waited::{Remote, Waited};
 
 /// For what a server does not keep yet.
 pub(crate) fn lacks(what: &'static str) -> crate::Error {

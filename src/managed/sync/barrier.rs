@@ -4,8 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Manager;
 use super::super::engine::Engine;
+#[cfg(feature = "redis")]
+use super::super::server::{Remote, Waited};
 use crate::BarrierTurn;
+#[cfg(feature = "redis")]
+use crate::error::Kind;
 use crate::error::{BarrierError, Result};
+#[cfg(feature = "redis")]
+use crate::remote::{self, session::Hold};
+#[cfg(feature = "redis")]
+use crate::sys::clock::Deadline;
 
 /// A number of parties that wait for each other, as a [`crate::Barrier`].
 ///
@@ -15,9 +23,15 @@ use crate::error::{BarrierError, Result};
 ///
 /// A process that dies with a handle of it breaks it for the others, who are told so until somebody resets it.
 ///
+/// # At a server
+///
+/// A process is a party from the first time that it waits, by whichever handle, until that is dropped. It breaks the barrier when it was
+/// not heard for a lease (see [`Lock`](super::Lock)), and somebody waits: they look once a second. [`is_broken`](Self::is_broken) does not look
+/// for the dead.
+///
 /// # Errors
 ///
-/// Of the methods that do not wait: none on this machine.
+/// Of the methods that do not wait: none on this machine; at a server those of a [`Dict`](crate::managed::Dict).
 ///
 /// # Examples
 ///
@@ -40,7 +54,34 @@ use crate::error::{BarrierError, Result};
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Barrier {
-    barrier: crate::Barrier,
+    side: Side,
+}
+
+/// Where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Side {
+    Local(crate::Barrier),
+    #[cfg(feature = "redis")]
+    Server(Remote<Barrier>),
+}
+
+#[cfg(feature = "redis")]
+impl Waited for Barrier {
+    type There = remote::barrier::Barrier;
+
+    const KIND: Kind = Kind::Barrier;
+
+    fn attach(hold: Hold) -> Result<Self::There> {
+        remote::barrier::Barrier::of(hold)
+    }
+
+    fn hold(there: &Self::There) -> &Hold {
+        there.hold()
+    }
+
+    fn of(remote: Remote<Self>) -> Self {
+        Barrier { side: Side::Server(remote) }
+    }
 }
 
 impl Manager {
@@ -48,16 +89,18 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Barrier::new`](crate::Barrier::new).
+    /// Those of [`Barrier::new`](crate::Barrier::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Barrier`].
     pub fn barrier(&self, parties: usize) -> Result<Barrier> {
         match &self.engine {
-            Engine::Local(_) => Ok(Barrier { barrier: crate::Barrier::new(parties)? }),
+            Engine::Local(_) => Ok(Barrier { side: Side::Local(crate::Barrier::new(parties)?) }),
             #[cfg(feature = "redis")]
-            Engine::Server(_) => Err(crate::managed::server::lacks("a Barrier")),
+            Engine::Server(server) => {
+                Ok(Barrier::of(Remote::new(remote::barrier::Barrier::make(server.session(), parties, None)?)))
+            }
         }
     }
 }
@@ -73,7 +116,11 @@ impl Barrier {
     ///
     /// See [`Barrier`].
     pub fn wait(&self) -> Result<BarrierTurn, BarrierError> {
-        self.barrier.wait()
+        match &self.side {
+            Side::Local(barrier) => barrier.wait(),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => arrive(remote.there(), Deadline::NEVER),
+        }
     }
 
     /// As [`wait`](Self::wait), `timeout` at most (monotonic); when the time is up, it is broken for all.
@@ -96,7 +143,11 @@ impl Barrier {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierTurn, BarrierError> {
-        self.barrier.wait_timeout(timeout)
+        match &self.side {
+            Side::Local(barrier) => barrier.wait_timeout(timeout),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => arrive(remote.there(), Deadline::after(timeout)),
+        }
     }
 
     /// Breaks it for all who wait, and who come.
@@ -110,8 +161,14 @@ impl Barrier {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn abort(&self) -> Result<()> {
-        self.barrier.abort();
-        Ok(())
+        match &self.side {
+            Side::Local(barrier) => {
+                barrier.abort();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().abort(),
+        }
     }
 
     /// Has it be as new. It is broken for those who wait.
@@ -120,8 +177,14 @@ impl Barrier {
     ///
     /// See [`wait_timeout`](Self::wait_timeout).
     pub fn reset(&self) -> Result<()> {
-        self.barrier.reset();
-        Ok(())
+        match &self.side {
+            Side::Local(barrier) => {
+                barrier.reset();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().reset(),
+        }
     }
 
     /// Whether it is broken. The answer may be stale when you read it.
@@ -130,7 +193,11 @@ impl Barrier {
     ///
     /// See [`wait_timeout`](Self::wait_timeout).
     pub fn is_broken(&self) -> Result<bool> {
-        Ok(self.barrier.is_broken())
+        match &self.side {
+            Side::Local(barrier) => Ok(barrier.is_broken()),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().is_broken(),
+        }
     }
 
     /// How many are waiting. The answer may be stale when you read it.
@@ -143,7 +210,11 @@ impl Barrier {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn n_waiting(&self) -> Result<usize> {
-        Ok(self.barrier.n_waiting())
+        match &self.side {
+            Side::Local(barrier) => Ok(barrier.n_waiting()),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().n_waiting(),
+        }
     }
 
     /// For how many parties it is.
@@ -152,6 +223,20 @@ impl Barrier {
     ///
     /// See [`n_waiting`](Self::n_waiting).
     pub fn parties(&self) -> usize {
-        self.barrier.parties()
+        match &self.side {
+            Side::Local(barrier) => barrier.parties(),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().parties(),
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn arrive(barrier: &remote::barrier::Barrier, deadline: Deadline) -> Result<BarrierTurn, BarrierError> {
+    use remote::barrier::Arrived;
+    match barrier.arrive(false, deadline)? {
+        Arrived::Passed(index) => Ok(BarrierTurn::of(index)),
+        // Of one that acts; these have no action.
+        Arrived::Act(duty) => barrier.finish(duty).map(BarrierTurn::of),
     }
 }

@@ -4,8 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Manager;
 use super::super::engine::Engine;
+#[cfg(feature = "redis")]
+use super::super::server::{self, Remote, Waited};
+#[cfg(feature = "redis")]
+use crate::error::Kind;
 use crate::error::{LockError, Result};
+#[cfg(feature = "redis")]
+use crate::remote::{self, session::Hold};
 use crate::segment::Relock;
+use crate::sys::clock::Deadline;
 
 /// Waiting, without the lock, until somebody says that what it guards has changed, as a [`crate::Condvar`].
 ///
@@ -19,6 +26,13 @@ use crate::segment::Relock;
 /// # Death
 ///
 /// A dead waiter takes no notification: another gets it.
+///
+/// # At a server
+///
+/// The same, when the dead one was not heard for a lease (see [`Lock`](super::Lock)): until then it counts, in what
+/// [`notify`](Self::notify) returns, too. A wake-up without a notification comes only to a process that counted as dead meanwhile. With a
+/// lock that is not at the same server, or is of this machine, waiting takes one step more. If a server does not answer, the lock is given up:
+/// [`Failed`](LockError::Failed).
 ///
 /// # Examples
 ///
@@ -46,7 +60,34 @@ use crate::segment::Relock;
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Condvar {
-    condvar: crate::Condvar,
+    side: Side,
+}
+
+/// Where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Side {
+    Local(crate::Condvar),
+    #[cfg(feature = "redis")]
+    Server(Remote<Condvar>),
+}
+
+#[cfg(feature = "redis")]
+impl Waited for Condvar {
+    type There = remote::condvar::Condvar;
+
+    const KIND: Kind = Kind::Condvar;
+
+    fn attach(hold: Hold) -> Result<Self::There> {
+        Ok(remote::condvar::Condvar::of(hold))
+    }
+
+    fn hold(there: &Self::There) -> &Hold {
+        there.hold()
+    }
+
+    fn of(remote: Remote<Self>) -> Self {
+        Condvar { side: Side::Server(remote) }
+    }
 }
 
 impl Manager {
@@ -54,16 +95,16 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Condvar::new`](crate::Condvar::new).
+    /// Those of [`Condvar::new`](crate::Condvar::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Condvar`].
     pub fn condvar(&self) -> Result<Condvar> {
         match &self.engine {
-            Engine::Local(_) => Ok(Condvar { condvar: crate::Condvar::new()? }),
+            Engine::Local(_) => Ok(Condvar { side: Side::Local(crate::Condvar::new()?) }),
             #[cfg(feature = "redis")]
-            Engine::Server(_) => Err(crate::managed::server::lacks("a Condvar")),
+            Engine::Server(server) => Ok(Condvar::of(Remote::new(remote::condvar::Condvar::make(server.session())?))),
         }
     }
 }
@@ -80,7 +121,8 @@ impl Condvar {
     ///
     /// See [`Condvar`].
     pub fn wait<G: Relock>(&self, guard: G) -> Result<G, LockError<G>> {
-        self.condvar.wait(guard)
+        let waited = self.wait_until(guard, Deadline::NEVER);
+        waited.map(|(guard, _)| guard).map_err(|error| error.map(|(guard, _)| guard))
     }
 
     /// As [`wait`](Self::wait), `timeout` at most (monotonic); whether there was a notification.
@@ -99,7 +141,7 @@ impl Condvar {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn wait_timeout<G: Relock>(&self, guard: G, timeout: Duration) -> Result<(G, bool), LockError<(G, bool)>> {
-        self.condvar.wait_timeout(guard, timeout)
+        self.wait_until(guard, Deadline::after(timeout))
     }
 
     /// Waits as long as the condition is true, which is asked with the lock.
@@ -111,8 +153,15 @@ impl Condvar {
     /// # Examples
     ///
     /// See [`Condvar`].
-    pub fn wait_while<G: Relock>(&self, guard: G, condition: impl FnMut(&mut G) -> bool) -> Result<G, LockError<G>> {
-        self.condvar.wait_while(guard, condition)
+    pub fn wait_while<G: Relock>(
+        &self,
+        mut guard: G,
+        mut condition: impl FnMut(&mut G) -> bool,
+    ) -> Result<G, LockError<G>> {
+        while condition(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
     }
 
     /// As [`wait_while`](Self::wait_while), `timeout` at most (monotonic); false if the condition is still true.
@@ -133,18 +182,34 @@ impl Condvar {
     /// ```
     pub fn wait_while_timeout<G: Relock>(
         &self,
-        guard: G,
-        condition: impl FnMut(&mut G) -> bool,
+        mut guard: G,
+        mut condition: impl FnMut(&mut G) -> bool,
         timeout: Duration,
     ) -> Result<(G, bool), LockError<(G, bool)>> {
-        self.condvar.wait_while_timeout(guard, condition, timeout)
+        let deadline = Deadline::after(timeout);
+        while condition(&mut guard) {
+            if deadline.has_passed() {
+                return Ok((guard, false));
+            }
+            let waited = self.wait_until(guard, deadline);
+            (guard, _) = waited.map_err(|error| error.map(|(guard, _)| (guard, false)))?;
+        }
+        Ok((guard, true))
+    }
+
+    fn wait_until<G: Relock>(&self, guard: G, deadline: Deadline) -> Result<(G, bool), LockError<(G, bool)>> {
+        match &self.side {
+            Side::Local(condvar) => condvar.wait_until(guard, deadline),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => server::wait_at(remote.there(), guard, deadline),
+        }
     }
 
     /// Wakes the `n` that have waited longest, or all if they are fewer; how many.
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -153,27 +218,31 @@ impl Condvar {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn notify(&self, n: usize) -> Result<usize> {
-        Ok(self.condvar.notify(n))
+        match &self.side {
+            Side::Local(condvar) => Ok(condvar.notify(n)),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().notify(n),
+        }
     }
 
     /// Wakes the one that has waited longest; whether there was one.
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Condvar`].
     pub fn notify_one(&self) -> Result<bool> {
-        Ok(self.condvar.notify_one())
+        self.notify(1).map(|count| count == 1)
     }
 
     /// Wakes all who wait; how many.
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
@@ -182,6 +251,6 @@ impl Condvar {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn notify_all(&self) -> Result<usize> {
-        Ok(self.condvar.notify_all())
+        self.notify(usize::MAX)
     }
 }

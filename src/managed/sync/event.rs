@@ -4,7 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Manager;
 use super::super::engine::Engine;
+#[cfg(feature = "redis")]
+use super::super::server::{Remote, Waited};
+#[cfg(feature = "redis")]
+use crate::error::Kind;
 use crate::error::Result;
+#[cfg(feature = "redis")]
+use crate::remote::{self, session::Hold};
+#[cfg(feature = "redis")]
+use crate::sys::clock::Deadline;
 
 /// A flag to set, clear and wait for, as a [`crate::Event`].
 ///
@@ -16,7 +24,12 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// Of all methods: none on this machine.
+/// Of all methods: none on this machine; at a server those of a [`Dict`](crate::managed::Dict).
+///
+/// # At a server
+///
+/// Who waits sees that it was set also if it is cleared at once. Whoever is not woken, as the one that has set it was killed just then,
+/// finds out within a second.
 ///
 /// # Examples
 ///
@@ -36,7 +49,34 @@ use crate::error::Result;
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
-    event: crate::Event,
+    side: Side,
+}
+
+/// Where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Side {
+    Local(crate::Event),
+    #[cfg(feature = "redis")]
+    Server(Remote<Event>),
+}
+
+#[cfg(feature = "redis")]
+impl Waited for Event {
+    type There = remote::event::Event;
+
+    const KIND: Kind = Kind::Event;
+
+    fn attach(hold: Hold) -> Result<Self::There> {
+        Ok(remote::event::Event::of(hold))
+    }
+
+    fn hold(there: &Self::There) -> &Hold {
+        there.hold()
+    }
+
+    fn of(remote: Remote<Self>) -> Self {
+        Event { side: Side::Server(remote) }
+    }
 }
 
 impl Manager {
@@ -44,16 +84,16 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Event::new`](crate::Event::new).
+    /// Those of [`Event::new`](crate::Event::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Event`].
     pub fn event(&self) -> Result<Event> {
         match &self.engine {
-            Engine::Local(_) => Ok(Event { event: crate::Event::new()? }),
+            Engine::Local(_) => Ok(Event { side: Side::Local(crate::Event::new()?) }),
             #[cfg(feature = "redis")]
-            Engine::Server(_) => Err(crate::managed::server::lacks("an Event")),
+            Engine::Server(server) => Ok(Event::of(Remote::new(remote::event::Event::make(server.session())?))),
         }
     }
 }
@@ -65,8 +105,14 @@ impl Event {
     ///
     /// See [`Event`].
     pub fn set(&self) -> Result<()> {
-        self.event.set();
-        Ok(())
+        match &self.side {
+            Side::Local(event) => {
+                event.set();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().set(),
+        }
     }
 
     /// Clears it.
@@ -81,8 +127,14 @@ impl Event {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
-        self.event.clear();
-        Ok(())
+        match &self.side {
+            Side::Local(event) => {
+                event.clear();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().clear(),
+        }
     }
 
     /// Whether it is set. The answer may be stale when you read it.
@@ -91,7 +143,11 @@ impl Event {
     ///
     /// See [`Event`].
     pub fn is_set(&self) -> Result<bool> {
-        Ok(self.event.is_set())
+        match &self.side {
+            Side::Local(event) => Ok(event.is_set()),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().is_set(),
+        }
     }
 
     /// Waits until it is set.
@@ -100,8 +156,14 @@ impl Event {
     ///
     /// See [`Event`].
     pub fn wait(&self) -> Result<()> {
-        self.event.wait();
-        Ok(())
+        match &self.side {
+            Side::Local(event) => {
+                event.wait();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().wait(Deadline::NEVER).map(drop),
+        }
     }
 
     /// Waits until it is set, `timeout` at most (monotonic; never shorter); whether it is.
@@ -114,6 +176,10 @@ impl Event {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
-        Ok(self.event.wait_timeout(timeout))
+        match &self.side {
+            Side::Local(event) => Ok(event.wait_timeout(timeout)),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().wait(Deadline::after(timeout)),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What a manager has for processes that wait for each other: over the types of the same names at the root, for who is on this machine.
+//! What a manager has for processes that wait for each other: over the types of the same names at the root, for who is on this machine, and
+//! those of `crate::remote`.
 //!
 //! Every method can fail, as an engine may be somewhere else.
 
@@ -6,6 +7,8 @@ mod barrier;
 mod condvar;
 mod event;
 mod lock;
+#[cfg(feature = "redis")]
+mod names;
 mod rlock;
 mod semaphore;
 

@@ -1,10 +1,21 @@
+use std::marker::PhantomData;
+#[cfg(feature = "redis")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::Manager;
 use super::super::engine::Engine;
+#[cfg(feature = "redis")]
+use super::super::server::{Pass, Remote, Waited};
+#[cfg(feature = "redis")]
+use crate::error::Kind;
 use crate::error::{Result, TryAcquireError};
+#[cfg(feature = "redis")]
+use crate::remote::{self, semaphore::MOST, session::Hold};
+#[cfg(feature = "redis")]
+use crate::sys::clock::Deadline;
 
 /// So many at a time, as a [`crate::Semaphore`].
 ///
@@ -13,6 +24,12 @@ use crate::error::{Result, TryAcquireError};
 /// # Death
 ///
 /// The permits of a dead process come back.
+///
+/// # At a server
+///
+/// They come back when the process was not heard for a lease (see [`Lock`](super::Lock)), to whoever finds none free or asks for the
+/// [`value`](Semaphore::value): each look takes in a hundred owners. One that lives nevertheless has lost its permits, and
+/// [`release`](Permit::release) says so.
 ///
 /// # Examples
 ///
@@ -33,7 +50,34 @@ use crate::error::{Result, TryAcquireError};
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Semaphore {
-    semaphore: crate::Semaphore,
+    side: Side,
+}
+
+/// Where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Side {
+    Local(crate::Semaphore),
+    #[cfg(feature = "redis")]
+    Server(Remote<Semaphore>),
+}
+
+#[cfg(feature = "redis")]
+impl Waited for Semaphore {
+    type There = remote::semaphore::Semaphore;
+
+    const KIND: Kind = Kind::Semaphore;
+
+    fn attach(hold: Hold) -> Result<Self::There> {
+        Ok(remote::semaphore::Semaphore::of(hold, Self::KIND))
+    }
+
+    fn hold(there: &Self::There) -> &Hold {
+        there.hold()
+    }
+
+    fn of(remote: Remote<Self>) -> Self {
+        Semaphore { side: Side::Server(remote) }
+    }
 }
 
 impl Manager {
@@ -41,16 +85,21 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::new`](crate::Semaphore::new).
+    /// Those of [`Semaphore::new`](crate::Semaphore::new); at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Semaphore`].
     pub fn semaphore(&self, permits: usize) -> Result<Semaphore> {
         match &self.engine {
-            Engine::Local(_) => Ok(Semaphore { semaphore: crate::Semaphore::new(permits)? }),
+            Engine::Local(_) => Ok(Semaphore { side: Side::Local(crate::Semaphore::new(permits)?) }),
             #[cfg(feature = "redis")]
-            Engine::Server(_) => Err(crate::managed::server::lacks("a Semaphore")),
+            Engine::Server(server) => Ok(Semaphore::of(Remote::new(remote::semaphore::Semaphore::make(
+                server.session(),
+                Kind::Semaphore,
+                permits,
+                MOST,
+            )?))),
         }
     }
 }
@@ -60,13 +109,20 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// Those of [`crate::Semaphore::acquire`].
+    /// Those of [`crate::Semaphore::acquire`]; at a server, if it does not answer, those of a [`Lock`](super::Lock).
     ///
     /// # Examples
     ///
     /// See [`Semaphore`].
     pub fn acquire(&self) -> Result<Permit<'_>> {
-        self.semaphore.acquire().map(Permit::new)
+        match &self.side {
+            Side::Local(semaphore) => semaphore.acquire().map(Permit::local),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => match Pass::acquire(remote.there(), Deadline::NEVER)? {
+                Some(pass) => Ok(Permit::server(pass)),
+                None => Err(crate::Error::NoPermit),
+            },
+        }
     }
 
     /// Takes a permit if one is free, or its owner is dead.
@@ -84,7 +140,11 @@ impl Semaphore {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_acquire(&self) -> Result<Permit<'_>, TryAcquireError> {
-        self.semaphore.try_acquire().map(Permit::new)
+        match &self.side {
+            Side::Local(semaphore) => semaphore.try_acquire().map(Permit::local),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => acquire(remote.there(), Deadline::after(Duration::ZERO)),
+        }
     }
 
     /// Waits for a permit, `timeout` at most (monotonic; never shorter).
@@ -101,7 +161,11 @@ impl Semaphore {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, TryAcquireError> {
-        self.semaphore.acquire_timeout(timeout).map(Permit::new)
+        match &self.side {
+            Side::Local(semaphore) => semaphore.acquire_timeout(timeout).map(Permit::local),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => acquire(remote.there(), Deadline::after(timeout)),
+        }
     }
 
     /// Makes so many permits free that nobody has, as those that were [forgotten](Permit::forget).
@@ -114,20 +178,28 @@ impl Semaphore {
     ///
     /// See [`Permit::forget`].
     pub fn release(&self, permits: usize) -> Result<()> {
-        self.semaphore.release(permits)
+        match &self.side {
+            Side::Local(semaphore) => semaphore.release(permits),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().release(permits),
+        }
     }
 
     /// How many permits are free. The answer may be stale when you read it.
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of a [`Dict`](crate::managed::Dict).
     ///
     /// # Examples
     ///
     /// See [`Semaphore`].
     pub fn value(&self) -> Result<usize> {
-        Ok(self.semaphore.value())
+        match &self.side {
+            Side::Local(semaphore) => Ok(semaphore.value()),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => remote.there().value(),
+        }
     }
 }
 
@@ -135,19 +207,58 @@ impl Semaphore {
 #[must_use = "the permit is kept only as long as its guard lives"]
 #[derive(Debug)]
 pub struct Permit<'a> {
-    permit: crate::Permit<'a>,
+    kept: Kept<'a>,
+    semaphore: PhantomData<&'a Semaphore>,
+}
+
+#[derive(Debug)]
+enum Kept<'a> {
+    Local(crate::Permit<'a>),
+    #[cfg(feature = "redis")]
+    Server(Pass),
 }
 
 impl<'a> Permit<'a> {
-    fn new(permit: crate::Permit<'a>) -> Self {
-        Permit { permit }
+    fn local(permit: crate::Permit<'a>) -> Self {
+        Permit { kept: Kept::Local(permit), semaphore: PhantomData }
+    }
+
+    #[cfg(feature = "redis")]
+    fn server(pass: Pass) -> Self {
+        Permit { kept: Kept::Server(pass), semaphore: PhantomData }
+    }
+
+    /// Gives it back, as dropping it does, and says if it was lost.
+    ///
+    /// # Errors
+    ///
+    /// None on this machine. At a server: [`OwnerDied`](crate::Error::OwnerDied) if this process was not heard for so long that it counted
+    /// as dead and the permit came back without it, or if the server has lost its data; those of a [`Lock`](super::Lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = crossproc::Manager::start()?.semaphore(1)?;
+    /// semaphore.acquire()?.release()?;
+    /// assert_eq!(semaphore.value()?, 1);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn release(self) -> Result<()> {
+        match self.kept {
+            Kept::Local(permit) => {
+                drop(permit);
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Kept::Server(pass) => pass.give_back(),
+        }
     }
 
     /// Keeps the permit from going back: whoever calls [`release`](Semaphore::release) makes it free again, and nobody's death does.
     ///
     /// # Errors
     ///
-    /// None on this machine.
+    /// None on this machine; at a server those of [`release`](Self::release).
     ///
     /// # Examples
     ///
@@ -160,7 +271,24 @@ impl<'a> Permit<'a> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn forget(self) -> Result<()> {
-        self.permit.forget();
-        Ok(())
+        match self.kept {
+            Kept::Local(permit) => {
+                permit.forget();
+                Ok(())
+            }
+            #[cfg(feature = "redis")]
+            Kept::Server(pass) => pass.forget(),
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn acquire<'a>(
+    semaphore: &Arc<remote::semaphore::Semaphore>,
+    deadline: Deadline,
+) -> Result<Permit<'a>, TryAcquireError> {
+    match Pass::acquire(semaphore, deadline) {
+        Ok(pass) => pass.map(Permit::server).ok_or(TryAcquireError::NoPermit),
+        Err(failure) => Err(TryAcquireError::Failed(failure)),
     }
 }

@@ -60,11 +60,15 @@ struct Standing {
 
 impl Barrier {
     pub(crate) fn make(session: &Arc<Session>, parties: usize, timeout: Option<Duration>) -> Result<Self> {
+        Ok(Self::with(object::make(session, Kind::Barrier, &Self::fields(parties, timeout)?)?, parties, timeout))
+    }
+
+    /// Of a new one.
+    pub(crate) fn fields(parties: usize, timeout: Option<Duration>) -> Result<[(&'static str, String); 2]> {
         if !(1..=MOST_PARTIES).contains(&parties) {
             return Err(Error::Capacity { object: Kind::Barrier, capacity: parties, most: MOST_PARTIES });
         }
-        let fields = [("parties", parties.to_string()), ("timeout", timeout_number(timeout).to_string())];
-        Ok(Self::with(object::make(session, Kind::Barrier, &fields)?, parties, timeout))
+        Ok([("parties", parties.to_string()), ("timeout", timeout_number(timeout).to_string())])
     }
 
     /// One that is there: it is asked for its parties.

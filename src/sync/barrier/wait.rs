@@ -195,6 +195,12 @@ pub struct BarrierTurn {
 }
 
 impl BarrierTurn {
+    #[cfg(feature = "redis")]
+    pub(crate) fn of(index: usize) -> Self {
+        // There are 65,535 parties at most.
+        BarrierTurn { index: index as u32 }
+    }
+
     /// How many had arrived before this one: 0 to `parties - 1`, each for one of those who pass together.
     ///
     /// # Examples
