@@ -37,8 +37,8 @@ use crate::segment::type_stamp;
 /// ```
 #[must_use = "says where, and does nothing"]
 pub struct Place<'m> {
-    manager: &'m Manager,
-    name: &'m str,
+    pub(super) manager: &'m Manager,
+    pub(super) name: &'m str,
 }
 
 impl Manager {

@@ -13,7 +13,7 @@ use crate::error::{AttachError, Error, Kind, Result, TypeStamp};
 use crate::remote::address::Address;
 use crate::remote::client::Effect;
 use crate::remote::lua::lua;
-use crate::remote::session::Session;
+use crate::remote::session::{Answer, Hold, Session};
 
 /// A server, and the objects under our prefix there.
 #[derive(Clone)]
@@ -46,12 +46,24 @@ impl Engine {
                 request.arg(&start.bytes);
             }
         })?;
+        self.found(script.name(), found, token, kind(shape), expected).map(Held::of)
+    }
+
+    /// What was found under a name, and is held under a token if it is what the server calls a `kind`.
+    pub(super) fn found(
+        &self,
+        what: &'static str,
+        found: Answer,
+        token: String,
+        kind: &str,
+        expected: &TypeStamp,
+    ) -> Result<Hold> {
         let (known, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
             Ok((object, of, stamp)) => (object, (of, stamp)),
-            Err(_) => return Err(session.invalid(script.name(), &found.value)),
+            Err(_) => return Err(self.0.invalid(what, &found.value)),
         };
-        if of == (kind(shape).to_owned(), type_of(expected)) {
-            return Ok(Held::of(session.held(&found.session, token, known)));
+        if of == (kind.to_owned(), type_of(expected)) {
+            return Ok(self.0.held(&found.session, token, known));
         }
         Err(AttachError::WrongType { found: stamp_of(&of.1, expected), expected: expected.clone() }.into())
     }

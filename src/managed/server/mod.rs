@@ -4,6 +4,7 @@
 
 mod engine;
 mod held;
+mod queue;
 mod row;
 mod table;
 mod taken;
@@ -11,6 +12,7 @@ mod travel;
 
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
+pub(crate) use queue::{Get, GetTask, Put, Queue, QueueWire, Task};
 pub(crate) use taken::{Holds, head, payload};
 pub(crate) use travel::{Storing, Wire, take_out};
 

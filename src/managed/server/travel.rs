@@ -1,5 +1,6 @@
 //! The ways of a handle of a server's object.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,26 +51,43 @@ impl Holds {
     /// A handle of an object that is named in the value. What holds it already does not say of what type it is; and a value may name
     /// what it does not hold.
     pub(crate) fn take(&mut self, object: &str, shape: Shape, expected: &TypeStamp) -> Result<Held> {
-        take(&self.session, object, None, shape, expected).map(Held::of)
+        take(&self.session, Kind::Manager, object, None, kind(shape), expected).map(Held::of)
     }
 }
 
 impl Held {
     pub(crate) fn pack(&self, handle: &Arc<held::Held>, outgoing: &mut Outgoing) -> Result<Wire> {
-        let (session, object) = (self.session(), self.object().to_owned());
-        let url = session.address().url().to_owned();
-        if transfer::lasts() {
-            outgoing.keep(Arc::clone(handle) as _);
-            return Ok(Wire { url, object, ticket: None });
-        }
-        let (holder, ticket) = session.ticket(Kind::Manager, &object)?;
-        Ok(Wire { url, object, ticket: Some((holder.to_string(), ticket)) })
+        Wire::pack(self.session(), Kind::Manager, self.object(), outgoing, || Arc::clone(handle) as _)
     }
 
     pub(crate) fn unpack(wire: &Wire, shape: Shape, expected: &TypeStamp) -> Result<Held> {
-        let session = Session::at(&Address::parse(&wire.url)?)?;
-        let ticket = wire.ticket.as_ref().map(|(holder, ticket)| (&**holder, &**ticket));
-        take(&session, &wire.object, ticket, shape, expected).map(Held::of)
+        wire.unpack(Kind::Manager, kind(shape), expected).map(Held::of)
+    }
+}
+
+impl Wire {
+    /// Sends an object on its way, which `handle` holds.
+    pub(super) fn pack(
+        session: &Arc<Session>,
+        of: Kind,
+        object: &str,
+        outgoing: &mut Outgoing,
+        handle: impl FnOnce() -> Arc<dyn Any + Send + Sync>,
+    ) -> Result<Wire> {
+        let (url, object) = (session.address().url().to_owned(), object.to_owned());
+        if transfer::lasts() {
+            outgoing.keep(handle());
+            return Ok(Wire { url, object, ticket: None });
+        }
+        let (holder, ticket) = session.ticket(of, &object)?;
+        Ok(Wire { url, object, ticket: Some((holder.to_string(), ticket)) })
+    }
+
+    /// Holds the object, if it is what the server calls a `kind`.
+    pub(super) fn unpack(&self, of: Kind, kind: &str, expected: &TypeStamp) -> Result<Hold> {
+        let session = Session::at(&Address::parse(&self.url)?)?;
+        let ticket = self.ticket.as_ref().map(|(holder, ticket)| (&**holder, &**ticket));
+        take(&session, of, &self.object, ticket, kind, expected)
     }
 }
 
@@ -81,14 +99,15 @@ pub(crate) fn take_out<H, E: serde::de::Error>(unpack: impl FnOnce() -> Result<H
 /// Holds an object if it is of this type.
 fn take(
     session: &Arc<Session>,
+    of: Kind,
     object: &str,
     ticket: Option<(&str, &str)>,
-    shape: Shape,
+    kind: &str,
     expected: &TypeStamp,
 ) -> Result<Hold> {
-    let (hold, found, of) = session.hold(Kind::Manager, object, ticket)?;
-    if found == kind(shape) && of == type_of(expected) {
+    let (hold, found, stamp) = session.hold(of, object, ticket)?;
+    if found == kind && stamp == type_of(expected) {
         return Ok(hold);
     }
-    Err(AttachError::WrongType { found: stamp_of(&of, expected), expected: expected.clone() }.into())
+    Err(AttachError::WrongType { found: stamp_of(&stamp, expected), expected: expected.clone() }.into())
 }
