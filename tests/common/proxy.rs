@@ -39,6 +39,8 @@ struct State {
     /// Both ends of each, by number.
     open: Vec<(u64, UnixStream, UnixStream)>,
     cuts: u32,
+    /// What comes before a cut is still on its way.
+    is_cutting: bool,
     /// Requests that are on their way through here, or held back.
     inside: u32,
 }
@@ -64,9 +66,17 @@ impl Proxy {
         self.shared.lock().cut = Some((way, bytes));
     }
 
-    /// How often it has done so; it does so no more.
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        self.shared.lock().sever();
+    }
+
+    /// How often it has cut them after so many bytes; it does so no more, and loses no answers.
     pub(crate) fn heal(&self) -> u32 {
         let mut state = self.shared.lock();
+        while state.is_cutting {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         state.cut = None;
         state.swallows_answers = false;
         state.cuts
@@ -124,6 +134,7 @@ impl State {
                 let left = *left;
                 self.cut = None;
                 self.cuts += 1;
+                self.is_cutting = true;
                 (left, true)
             }
             Some((cut, left)) if *cut == way => {
@@ -185,6 +196,8 @@ impl Shared {
             }
             if is_cut {
                 state.sever();
+                state.is_cutting = false;
+                self.changed.notify_all();
             }
             if is_cut || !is_sent {
                 break;

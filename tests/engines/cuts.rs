@@ -266,6 +266,20 @@ fn a_message_is_got_once_and_none_is_lost() {
     );
 }
 
+/// Nothing was sent over it, so that there is nothing to be in doubt about.
+#[test]
+fn a_connection_that_ends_between_two_requests_goes_unnoticed() {
+    let _watchdog = watchdog();
+    let wires = Wires::new();
+    let (here, there): (List<u32>, _) = wires.both(|manager| manager.at("list").list().unwrap());
+    for turn in 0..50 {
+        assert_eq!(there.len(), Ok(turn as usize));
+        wires.proxy.cut();
+        there.push(turn).unwrap();
+    }
+    assert!(here.to_vec().unwrap().into_iter().eq(0..50));
+}
+
 /// The server carries it out and nobody says so: after the time is up, that is told, and what follows works.
 #[test]
 fn who_never_gets_an_answer_is_told_and_goes_on() {
