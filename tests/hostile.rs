@@ -165,7 +165,7 @@ fn every_flipped_byte_of_a_managers_words_is_an_error_or_does_no_harm() {
     let manager = Manager::with_capacity(1 << 17).unwrap();
     manager.at("dict").dict::<u8, Vec<u8>>().unwrap().extend([(1, vec![7; 20]), (2, vec![8; 200])]).unwrap();
     manager.at("list").list().unwrap().extend(["a text".to_string(), "b".to_string()]).unwrap();
-    let image = image(&manager);
+    let image = image(&manager.fd().unwrap());
     const OBJECT: usize = 128 + 256 * 8;
     // Control words, and behind the notes the first blocks.
     let blocks = (OBJECT + 128 + 1024 + (1 << 20)).next_multiple_of(4096);

@@ -15,7 +15,7 @@ impl Manager {
     /// # Errors
     ///
     /// Those of [`open`](Self::open); [`InvalidAddress`](crate::Error::InvalidAddress); [`Unreachable`](crate::Error::Unreachable) if no
-    /// server answers there, or none that lets this user in.
+    /// server answers there; [`Refused`](crate::Error::Refused) if it does not let this user in.
     ///
     /// # Examples
     ///

@@ -18,7 +18,7 @@ use crate::sys::clock::{self, Deadline};
 /// What a request does at the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing, so that it may be asked again.
+    /// Nothing that matters twice, so that it may be asked again without more ado.
     Nothing,
     /// The same however often it is carried out in a row: it may be asked again once nobody can carry out the first one.
     Repeatable,
@@ -109,12 +109,19 @@ impl Client {
         let mut was_sent = false;
         loop {
             let opened = self.link(deadline);
-            let mut link = opened.map_err(|reason| self.no_answer(Broken { reason, was_sent }, effect, what))?;
+            let mut link = opened.map_err(|broken| self.no_answer(Broken { was_sent, ..broken }, effect, what))?;
             let broken = match sent.over(&mut link, deadline) {
                 Ok(Value::ServerError(error)) => {
                     self.put_back(link);
                     match error.code() {
                         "GONE" => return Err(Failed::Gone),
+                        // What was sent before may have been carried out in that session's name: in another's it would be done twice.
+                        "LOST" if was_sent && effect != Effect::Nothing => {
+                            let reason = "the session has ended meanwhile".to_owned();
+                            return Err(self
+                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
+                                .into());
+                        }
                         "LOST" => return Err(Failed::Lost),
                         // It has not begun: somebody else's script runs, or it has just been started.
                         "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" if !deadline.has_passed() => {
@@ -135,7 +142,7 @@ impl Client {
                 && effect != Effect::Nothing
                 && let Some(seat) = link.seat.take()
             {
-                DOUBTS.with_borrow_mut(|doubts| doubts.push((self.number, seat)));
+                with_doubts(|doubts| doubts.push((self.number, seat)));
             }
             drop(link);
             was_sent |= broken.was_sent;
@@ -155,6 +162,8 @@ impl Client {
         let address = self.address.to_string();
         if broken.was_sent && effect != Effect::Nothing {
             Error::Unanswered { address, what: what.into(), reason: broken.reason }
+        } else if broken.is_refused {
+            Error::Refused { address, what: "to let us in".into(), reason: broken.reason }
         } else {
             Error::Unreachable { address, reason: broken.reason }
         }
@@ -170,9 +179,10 @@ impl Client {
     }
 
     /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none.
-    fn link(&self, deadline: Deadline) -> Result<Link, String> {
+    fn link(&self, deadline: Deadline) -> Result<Link, Broken> {
         while let Some(idle) = take_idle(self.number) {
-            if clock::coarse_milliseconds() < idle.since + FRESH || idle.link.is_good() {
+            let is_fresh = clock::coarse_milliseconds() < idle.since + FRESH;
+            if idle.link.is_ours() && (is_fresh || idle.link.is_good()) {
                 return Ok(idle.link);
             }
         }
@@ -184,7 +194,7 @@ impl Client {
             });
             match opened {
                 Ok(link) => return Ok(link),
-                Err(broken) if deadline.has_passed() => return Err(broken.reason),
+                Err(broken) if broken.is_refused || deadline.has_passed() => return Err(broken),
                 Err(_) => back_off(&mut wait, deadline),
             }
         }
@@ -192,19 +202,16 @@ impl Client {
 
     /// Has the server not carry out any more what this thread has given up. Another process of the server has never got it.
     fn settle(&self, link: &mut Link, deadline: Deadline) -> Result<(), Broken> {
-        let doubts = DOUBTS.with_borrow(|doubts| doubts.clone());
-        for (server, doubt) in doubts {
-            if server != self.number {
-                continue;
-            }
+        for doubt in self.doubts() {
             if link.seat.as_ref().is_some_and(|seat| seat.server == doubt.server) {
                 let mut kill = redis::cmd("CLIENT");
                 kill.arg("KILL").arg("ID").arg(doubt.client);
                 if let Value::ServerError(error) = link.ask(&kill, deadline)? {
-                    return Err(Broken { reason: format!("CLIENT KILL: {}", error.code()), was_sent: false });
+                    let reason = format!("CLIENT KILL: {}", error.code());
+                    return Err(Broken { reason, was_sent: false, is_refused: false });
                 }
             }
-            DOUBTS.with_borrow_mut(|doubts| doubts.retain(|known| *known != (server, doubt.clone())));
+            with_doubts(|doubts| doubts.retain(|known| *known != (self.number, doubt.clone())));
         }
         Ok(())
     }
@@ -212,7 +219,7 @@ impl Client {
     /// What this thread has given up and the server may still carry out.
     pub(crate) fn doubts(&self) -> Vec<Seat> {
         let is_here = |(server, seat): &(u64, Seat)| (*server == self.number).then(|| seat.clone());
-        DOUBTS.with_borrow(|doubts| doubts.iter().filter_map(is_here).collect())
+        with_doubts(|doubts| doubts.iter().filter_map(is_here).collect()).unwrap_or_default()
     }
 
     /// Has this thread ask for nothing before the server cannot carry out any more what another thread has given up.
@@ -221,7 +228,7 @@ impl Client {
             return;
         }
         while take_idle(self.number).is_some() {}
-        DOUBTS.with_borrow_mut(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
+        with_doubts(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
     }
 
     fn put_back(&self, link: Link) {
@@ -240,6 +247,11 @@ impl Drop for Client {
     fn drop(&mut self) {
         while take_idle(self.number).is_some() {}
     }
+}
+
+/// `None` at the end of a thread, which has none any more.
+fn with_doubts<R>(work: impl FnOnce(&mut Vec<(u64, Seat)>) -> R) -> Option<R> {
+    DOUBTS.try_with(|doubts| work(&mut doubts.borrow_mut())).ok()
 }
 
 fn take_idle(server: u64) -> Option<Idle> {

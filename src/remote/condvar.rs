@@ -104,7 +104,7 @@ impl Condvar {
                 Ok(Place { session: Arc::clone(turn.session()), number, generation: fork::generation() })
             }
             Ok(_) | Err(Failed::Lost) => Err(lost),
-            Err(failed) => Err(self.not_entered(session.failure(failed, Kind::Condvar), &number)),
+            Err(failed) => Err(self.not_entered(Session::failure(failed, Kind::Condvar), &number)),
         }
     }
 

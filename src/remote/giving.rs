@@ -28,7 +28,7 @@ pub(super) fn give_back(
             if is_away(&failed) {
                 later(session, Arc::clone(name), script, arguments);
             }
-            Err(session.failure(failed, kind))
+            Err(Session::failure(failed, kind))
         }
     }
 }

@@ -88,7 +88,7 @@ impl Life {
             return Ok(());
         }
         let (name, holds) = self.present();
-        self.join(client, &name, &holds)?;
+        Self::join(client, &name, &holds)?;
         let (thread_life, client) = (Arc::clone(self), Arc::clone(client));
         let started = thread::Builder::new()
             .name("crossproc-lease".into())
@@ -106,7 +106,7 @@ impl Life {
     }
 
     /// Begins a session, or goes on with it, which holds these besides.
-    pub(super) fn join(&self, client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
+    pub(super) fn join(client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
         let script = lua!(frees "beginning a session", "begin.lua");
         let begun = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
@@ -129,7 +129,7 @@ impl Life {
             return Ok(());
         }
         let name: Arc<str> = random::hexadecimal().into();
-        self.join(client, &name, &holds)?;
+        Self::join(client, &name, &holds)?;
         let mut state = lock(&self.state);
         // What was dropped meanwhile has been given up in the name of the one that has ended.
         let dropped: Vec<_> = holds.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
@@ -193,6 +193,10 @@ impl Life {
                 let (later, errands) = (std::mem::take(&mut state.later), std::mem::take(&mut state.errands));
                 (Arc::clone(&state.name), later, errands, state.stage == Stage::Ending)
             };
+            if renewed_at.elapsed() >= pause {
+                renewed_at = Instant::now();
+                self.renew(client, &name);
+            }
             self.catch_up(client, &name);
             let unheard = run_errands(client, errands);
             let left = give_up(client, later);
@@ -209,15 +213,11 @@ impl Life {
                 self.changed.notify_all();
                 return;
             }
-            let has_left = !left.is_empty() || !unheard.is_empty();
+            let has_left = !left.is_empty() || !unheard.is_empty() || !lock(&self.state).missed.is_empty();
             {
                 let mut state = lock(&self.state);
                 state.later.splice(0..0, left);
                 state.errands.splice(0..0, unheard);
-            }
-            if renewed_at.elapsed() >= pause {
-                renewed_at = Instant::now();
-                self.renew(client, &name);
             }
             if has_left {
                 // The server is not to be reached: what is left waits for the next renewal.

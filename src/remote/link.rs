@@ -38,6 +38,8 @@ pub(crate) struct Broken {
     pub(crate) reason: String,
     /// Whether the server may have got the request.
     pub(crate) was_sent: bool,
+    /// Whether the server does not let us in, which it will not another time.
+    pub(crate) is_refused: bool,
 }
 
 trait Stream: Read + Write + Send {
@@ -105,7 +107,7 @@ impl Stream for StreamOwned<ClientConnection, Patient<TcpStream>> {
 impl Link {
     /// A new connection, signed in.
     pub(crate) fn open(info: &ConnectionInfo, deadline: Deadline) -> Result<Self, Broken> {
-        let unsent = |error: io::Error| Broken { reason: error.to_string(), was_sent: false };
+        let unsent = |error: io::Error| Broken { reason: error.to_string(), was_sent: false, is_refused: false };
         let stream = connect(info.addr(), deadline).map_err(unsent)?;
         let generation = fork::generation();
         let mut link = Link { stream, parser: Parser::new(), waits: None, generation, seat: None };
@@ -125,10 +127,11 @@ impl Link {
         if settings.db() != 0 {
             self.demand(redis::cmd("SELECT").arg(settings.db()), deadline)?;
         }
-        // Both are for telling a server not to carry out what we have given up: whoever may not ask does without.
+        // All three are for telling a server not to carry out what we have given up: whoever may not ask does without.
+        let kill = self.ask(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(0), deadline)?;
         let client = self.ask(redis::cmd("CLIENT").arg("ID"), deadline)?;
         let server = self.ask(redis::cmd("INFO").arg("server"), deadline)?;
-        if let (Value::Int(client), Value::BulkString(text)) = (client, server) {
+        if let (Value::Int(_), Value::Int(client), Value::BulkString(text)) = (kill, client, server) {
             let text = String::from_utf8_lossy(&text);
             let server = text.lines().find_map(|line| line.strip_prefix("run_id:"));
             self.seat = server.map(|server| Seat { server: server.to_owned(), client });
@@ -141,7 +144,8 @@ impl Link {
         match self.ask(request, deadline)? {
             // The server's text may repeat what it was told.
             Value::ServerError(error) => {
-                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false })
+                let is_refused = matches!(error.code(), "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR");
+                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false, is_refused })
             }
             _ => Ok(()),
         }
@@ -156,8 +160,17 @@ impl Link {
     /// Sends requests whose answers will be received in their order.
     pub(crate) fn send(&mut self, requests: &[u8], deadline: Deadline) -> Result<(), Broken> {
         self.wait_until(deadline, false)?;
-        // What was written in part may be more than one request.
-        self.stream.write_all(requests).and_then(|()| self.stream.flush()).map_err(|error| broken(&error, true))
+        let mut rest = requests;
+        while !rest.is_empty() {
+            // A connection that the server has closed meanwhile takes nothing. What was written in part may be more than one request.
+            let was_sent = rest.len() < requests.len();
+            match self.stream.write(rest) {
+                Ok(0) => return Err(broken(&io::ErrorKind::WriteZero.into(), was_sent)),
+                Ok(written) => rest = &rest[written..],
+                Err(error) => return Err(broken(&error, was_sent)),
+            }
+        }
+        self.stream.flush().map_err(|error| broken(&error, true))
     }
 
     pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {
@@ -165,14 +178,14 @@ impl Link {
         self.parser.parse_value(&mut self.stream).map_err(|error| {
             let is_late = error.is_timeout();
             let reason = if is_late { "it does not answer in time".to_owned() } else { error.to_string() };
-            Broken { reason, was_sent: true }
+            Broken { reason, was_sent: true, is_refused: false }
         })
     }
 
     fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {
         let left = deadline.remaining().unwrap_or(Duration::from_secs(3600));
         if left.is_zero() {
-            return Err(Broken { reason: "it does not answer in time".to_owned(), was_sent });
+            return Err(Broken { reason: "it does not answer in time".to_owned(), was_sent, is_refused: false });
         }
         // Setting it costs two calls of the kernel, so that what is near enough stays: up to twice as long as asked for.
         if !self.waits.is_some_and(|waits| waits >= left && waits <= left * 2) {
@@ -183,19 +196,23 @@ impl Link {
         Ok(())
     }
 
-    /// Whether it may be used: it is this process's, and the server has not closed it.
+    /// Whether this process has made it, and not the one that it is a forked copy of.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Whether the server has not closed it.
     pub(crate) fn is_good(&self) -> bool {
         let now = Deadline::after(Duration::ZERO);
         // Whatever there is to read before anything was asked is an end.
-        self.generation == fork::generation()
-            && poll::readable(&[self.stream.descriptor()], now).is_ok_and(|ready| ready.is_empty())
+        poll::readable(&[self.stream.descriptor()], now).is_ok_and(|ready| ready.is_empty())
     }
 }
 
 fn broken(error: &io::Error, was_sent: bool) -> Broken {
     let is_late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
     let reason = if is_late { "it does not take a request in time".to_owned() } else { error.to_string() };
-    Broken { reason, was_sent }
+    Broken { reason, was_sent, is_refused: false }
 }
 
 fn connect(address: &ConnectionAddr, deadline: Deadline) -> io::Result<Box<dyn Stream>> {

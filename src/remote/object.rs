@@ -17,6 +17,7 @@ pub(crate) fn name_of(kind: Kind) -> &'static str {
         Kind::Condvar => "condvar",
         Kind::Event => "event",
         Kind::Barrier => "barrier",
+        Kind::Queue => "queue",
         _ => "other",
     }
 }

@@ -134,11 +134,6 @@ impl Semaphore {
         Ok(self.numbers()?.0)
     }
 
-    /// The most permits that there can be.
-    pub(crate) fn capacity(&self) -> Result<usize> {
-        Ok(self.numbers()?.1)
-    }
-
     fn numbers(&self) -> Result<(usize, usize)> {
         let script = lua!(frees "counting permits", "waiting.lua", "parts.lua", "semaphore.lua", "value.lua");
         let session = self.hold.session();

@@ -108,7 +108,7 @@ impl Session {
         effect: Effect,
         arguments: impl FnOnce(&mut Cmd),
     ) -> Result<Value> {
-        self.client.run(script, effect, Duration::ZERO, arguments).map_err(|failed| self.failure(failed, kind))
+        self.client.run(script, effect, Duration::ZERO, arguments).map_err(|failed| Session::failure(failed, kind))
     }
 
     /// The answer of a script that is asked in the session's name, its second argument. If that has ended, it is asked in the name of the
@@ -129,7 +129,7 @@ impl Session {
             match answer {
                 Err(Failed::Lost) => self.life().rejoin(&self.client, &session)?,
                 Ok(value) => return Ok(Answer { value, session }),
-                Err(failed) => return Err(self.failure(failed, kind)),
+                Err(failed) => return Err(Session::failure(failed, kind)),
             }
         }
     }
@@ -159,10 +159,10 @@ impl Session {
 
     /// The answer to a command that changes nothing that matters, and for which the server may take so long.
     pub(crate) fn ask_for(&self, kind: Kind, what: &'static str, request: Cmd, time: Duration) -> Result<Value> {
-        self.client.ask(request, Effect::Nothing, what, time).map_err(|failed| self.failure(failed, kind))
+        self.client.ask(request, Effect::Nothing, what, time).map_err(|failed| Session::failure(failed, kind))
     }
 
-    pub(crate) fn failure(&self, failed: Failed, kind: Kind) -> Error {
+    pub(crate) fn failure(failed: Failed, kind: Kind) -> Error {
         match failed {
             Failed::Gone => Error::Gone { object: kind },
             Failed::Lost => Error::OwnerDied { object: kind },

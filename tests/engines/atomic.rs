@@ -72,7 +72,7 @@ fn money_is_never_seen_on_its_way(manager: &Manager) {
         for _ in 0..TURNS {
             let sum = accounts.with(|accounts| {
                 let (a, b) = (accounts.get("a")?.unwrap(), accounts.get("b")?.unwrap());
-                let moved = if me % 2 == 0 { a.min(me + 1) } else { 0 };
+                let moved = if me.is_multiple_of(2) { a.min(me + 1) } else { 0 };
                 accounts.insert("a", a - moved)?;
                 accounts.insert("b", b + moved)?;
                 Ok(a + b)

@@ -1,4 +1,4 @@
-//! The examples of managers, at a server. `cargo build --examples` builds them.
+//! The examples of managers, at a server. `cargo build --features redis --examples` builds them.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -134,6 +134,7 @@ impl Held {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "as of the other engine")]
     pub(crate) fn check_size(&self, changes: usize, _: usize) -> Result<()> {
         match changes {
             0..=MOST_CHANGES => Ok(()),

@@ -91,11 +91,6 @@ impl Barrier {
         self.parties
     }
 
-    /// Of a wait that names none.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
     /// How many wait. Stale at once.
     pub(crate) fn n_waiting(&self) -> Result<usize> {
         facts(&self.hold).map(|(_, _, count, _)| count)
@@ -140,6 +135,7 @@ impl Barrier {
     }
 
     /// The action has panicked: the barrier is broken, unless it is already, or the action is a forked copy's.
+    #[cfg_attr(not(test), expect(dead_code, reason = "managed handles have neither actions nor a try yet"))]
     pub(crate) fn fail(&self, duty: Duty) -> Result<()> {
         if duty.generation == fork::generation() {
             self.break_as(BrokenBy::Panic, Some(duty.turn))?;

@@ -121,7 +121,11 @@ local function hold(session, token, value)
     if not value then
         return
     end
-    for index, object in ipairs(references(value)) do
+    local found = references(value)
+    if #found > 0 then
+        require_session(session)
+    end
+    for index, object in ipairs(found) do
         hold_object(session, token .. '.' .. index, object)
     end
 end

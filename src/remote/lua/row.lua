@@ -119,4 +119,6 @@ elseif operation == 'reorder' then -- the ITEMs that are expected, and as many p
         call('RPUSH', key, items[tonumber(ARGV[5 + count + index]) + 1])
     end
     return 1
+else
+    fail('ERR no operation ' .. operation)
 end

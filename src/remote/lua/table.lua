@@ -114,4 +114,6 @@ elseif operation == 'many' then -- LOOKS, and so often KEY, HAS VALUE; CHANGES, 
         put(ARGV[index], call('HGET', key, ARGV[index]), ARGV[index + 1] == '1' and ARGV[index + 2] or nil)
     end
     return 1
+else
+    fail('ERR no operation ' .. operation)
 end

@@ -40,11 +40,7 @@ pub(crate) struct State {
     pub(crate) redelivered: u64,
 }
 
-impl State {
-    pub(crate) fn is_full(&self) -> bool {
-        self.places >= self.capacity
-    }
-}
+impl State {}
 
 impl Queue {
     /// A new queue of so many messages of a type.

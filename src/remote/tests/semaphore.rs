@@ -33,7 +33,7 @@ fn there_are_so_many_permits() {
     let (one, other) = pair(&two, 2, 3);
     let (first, second) = (acquire(&one), acquire(&other));
     assert!(try_acquire(&one).is_none() && try_acquire(&other).is_none());
-    assert_eq!((one.value(), one.capacity()), (Ok(0), Ok(3)));
+    assert_eq!(one.value(), Ok(0));
     assert!(one.give_back(&first).unwrap());
     assert!(one.give_back(&first).unwrap()); // again, nothing happens
     assert_eq!(other.value(), Ok(1));
