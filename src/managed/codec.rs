@@ -62,6 +62,12 @@ pub(super) fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     codec::decode(VALUE, bytes)
 }
 
+/// Fails if what has just been encoded, and refers to nothing, cannot be decoded as a `T`.
+#[cfg(feature = "redis")]
+pub(super) fn check<T: DeserializeOwned>(bytes: &[u8]) -> Result<()> {
+    codec::check::<T>(VALUE, bytes)
+}
+
 pub(super) fn decode_key<K: DeserializeOwned>(bytes: &[u8]) -> Result<K> {
     codec::decode(KEY, bytes)
 }

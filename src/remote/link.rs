@@ -156,8 +156,17 @@ impl Link {
     /// Sends requests whose answers will be received in their order.
     pub(crate) fn send(&mut self, requests: &[u8], deadline: Deadline) -> Result<(), Broken> {
         self.wait_until(deadline, false)?;
-        // What was written in part may be more than one request.
-        self.stream.write_all(requests).and_then(|()| self.stream.flush()).map_err(|error| broken(&error, true))
+        let mut rest = requests;
+        while !rest.is_empty() {
+            // A connection that the server has closed meanwhile takes nothing. What was written in part may be more than one request.
+            let was_sent = rest.len() < requests.len();
+            match self.stream.write(rest) {
+                Ok(0) => return Err(broken(&io::ErrorKind::WriteZero.into(), was_sent)),
+                Ok(written) => rest = &rest[written..],
+                Err(error) => return Err(broken(&error, was_sent)),
+            }
+        }
+        self.stream.flush().map_err(|error| broken(&error, true))
     }
 
     pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {

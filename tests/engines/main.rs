@@ -5,11 +5,17 @@ mod common;
 #[cfg(feature = "redis")]
 #[path = "../common/redis.rs"]
 mod redis;
+#[cfg(feature = "redis")]
+#[path = "../common/proxy.rs"]
+mod proxy;
 
 mod atomic;
 mod containers;
+#[cfg(feature = "redis")]
+mod cuts;
 mod handles;
 mod names;
+mod queue;
 mod refusals;
 #[cfg(feature = "redis")]
 mod server;

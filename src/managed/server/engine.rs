@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result, TypeStamp};
 use crate::remote::address::Address;
 use crate::remote::client::Effect;
 use crate::remote::lua::lua;
-use crate::remote::session::{Hold, Session};
+use crate::remote::session::{Answer, Hold, Session};
 
 /// A server, and the objects under our prefix there.
 #[derive(Clone)]
@@ -58,12 +58,23 @@ impl Engine {
                 request.arg(*field).arg(value);
             }
         })?;
+        self.found(script.name(), found, token, expected)
+    }
+
+    /// What was found under a name, and is held under a token if it is as expected.
+    pub(super) fn found(
+        &self,
+        what: &'static str,
+        found: Answer,
+        token: String,
+        expected: &Expected<'_>,
+    ) -> Result<Hold> {
         let (known, kind, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
             Ok(found) => found,
-            Err(_) => return Err(session.invalid(script.name(), &found.value)),
+            Err(_) => return Err(self.0.invalid(what, &found.value)),
         };
         expected.check(&kind, &of)?;
-        Ok(session.held(&found.session, token, known))
+        Ok(self.0.held(&found.session, token, known))
     }
 
     pub(crate) fn forget(&self, name: &str) -> Result<bool> {

@@ -5,6 +5,7 @@
 mod engine;
 mod held;
 mod owned;
+mod queue;
 mod row;
 mod table;
 mod taken;
@@ -14,11 +15,7 @@ mod waited;
 pub(crate) use engine::Engine;
 pub(crate) use held::Held;
 pub(crate) use owned::{Level, Pass, wait_at};
+pub(crate) use queue::{Get, GetTask, Put, Queue, QueueWire, Task};
 pub(crate) use taken::{Holds, head, payload};
 pub(crate) use travel::{Expected, Storing, Wire, pack, take_out, unpack};
 pub(crate) use waited::{Remote, Waited};
-
-/// For what a server does not keep yet.
-pub(crate) fn lacks(what: &'static str) -> crate::Error {
-    crate::Error::Unsupported { what: what.into() }
-}

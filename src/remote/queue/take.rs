@@ -3,6 +3,7 @@
 //! A message that was read is never left in the hands of a process that lives and does not know of it: what became of a request that
 //! was given up is settled by the session's thread.
 
+use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
@@ -23,15 +24,15 @@ pub(crate) struct Message {
     pub(crate) holds: Vec<Hold>,
 }
 
-/// What a get has got.
-pub(crate) enum Get {
-    Message(Message),
+/// What a get has got, decoded.
+pub(crate) enum Get<T> {
+    Message(T),
     /// There was none until the deadline.
     Empty,
     /// There is none, and will be none.
     Closed,
     /// This one, or it has been given back: the server's answer has not come.
-    Unsure(Message, Error),
+    Unsure(T, Error),
 }
 
 /// What was got as a task.
@@ -53,6 +54,7 @@ pub(crate) struct Task<'a> {
 }
 
 /// Under which name a message was read.
+#[derive(Clone)]
 pub(in crate::remote) struct Read {
     session: Arc<str>,
     token: String,
@@ -73,26 +75,38 @@ fn give_back() -> &'static Lua {
 }
 
 impl Queue {
-    /// Gets the next message; waits while there is none.
+    /// Gets the next message; waits while there is none. What `decode` refuses is not in the queue any more, and counts as done; in a panic
+    /// it is given back.
     ///
-    /// After an error, a message that may have been read for it is in the queue again, as soon as the server is reached. A process that
-    /// was not heard for as long as its lease before it could say that it has got a message gets another one: others have that.
-    pub(crate) fn get(&self, deadline: Deadline) -> Result<Get> {
+    /// After any other error, a message that may have been read for it is in the queue again, as soon as the server is reached. A process
+    /// that was not heard for as long as its lease before it could say that it has got a message gets another one: others have that.
+    pub(crate) fn get<T>(&self, deadline: Deadline, mut decode: impl FnMut(Message) -> Result<T>) -> Result<Get<T>> {
         loop {
-            match self.take(deadline)? {
-                Some(Taken::Message(read, message)) => {
-                    if let Some(got) = self.got(read, message)? {
-                        return Ok(got);
-                    }
+            let (mut task, message) = match self.get_task(deadline)? {
+                GetTask::Task(task, message) => (task, message),
+                GetTask::Closed => return Ok(Get::Closed),
+                GetTask::Empty => return Ok(Get::Empty),
+            };
+            let message = match decode(message) {
+                Ok(message) => message,
+                Err(error) => {
+                    // If that is not heard, it is told later.
+                    let _ = task.done();
+                    return Err(error);
                 }
-                Some(Taken::Closed) => return Ok(Get::Closed),
-                None => return Ok(Get::Empty),
+            };
+            if task.generation != fork::generation() {
+                return Err(Error::GivenAway { object: Kind::Queue });
+            }
+            task.is_open = false;
+            if let Some(got) = self.got(task.read.clone(), message)? {
+                return Ok(got);
             }
         }
     }
 
     /// Says that a message has been got. `None`: too late, it is somebody else's.
-    pub(in crate::remote) fn got(&self, read: Read, message: Message) -> Result<Option<Get>> {
+    pub(in crate::remote) fn got<T>(&self, read: Read, message: T) -> Result<Option<Get<T>>> {
         let token = &*read.token;
         let otherwise = Later { script: give_back(), arguments: vec![token] };
         match self.tell(&read.session, done(), &[token, "got"], otherwise) {
@@ -184,6 +198,12 @@ impl Task<'_> {
         let token = &*self.read.token;
         let told = self.queue.tell(&self.read.session, script, &[token], Later { script, arguments: vec![token] });
         told.map_err(|failed| self.queue.session().failure(failed, Kind::Queue))
+    }
+}
+
+impl fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
     }
 }
 

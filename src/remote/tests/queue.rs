@@ -33,7 +33,7 @@ pub(super) fn put(queue: &Queue, text: &str) {
 
 /// What the next get gets, within the time.
 pub(super) fn get(queue: &Queue, deadline: Deadline) -> String {
-    match queue.get(deadline).unwrap() {
+    match queue.get(deadline, Ok).unwrap() {
         Get::Message(message) => String::from_utf8(message.value[1..].to_vec()).unwrap(),
         Get::Empty => "(empty)".to_owned(),
         Get::Closed => "(closed)".to_owned(),
@@ -222,7 +222,7 @@ fn messages_keep_what_they_refer_to() {
     let GetTask::Task(task, seen) = one.get_task(now()).unwrap() else { panic!("no task") };
     assert_eq!(refs(&server, &object), Value::BulkString(b"2".to_vec()));
     task.give_back().unwrap();
-    let Get::Message(got) = two.get(now()).unwrap() else { panic!("no message") };
+    let Get::Message(got) = two.get(now(), Ok).unwrap() else { panic!("no message") };
     assert_eq!((&*got.value, got.holds.len(), got.holds[0].object()), (&*message, 1, &*object));
     assert_eq!(refs(&server, &object), Value::BulkString(b"2".to_vec()));
     drop(seen);

@@ -170,7 +170,7 @@ fn a_read_that_was_given_up_is_given_back() {
         assert_eq!(get(&hasty, now()), "(empty)", "it is connected");
         put(&one, &number.to_string());
         server.stop();
-        let failed = hasty.get(now()).err();
+        let failed = hasty.get(now(), Ok).err();
         server.go_on();
         assert!(matches!(failed, Some(Error::Unanswered { .. })), "{failed:?}");
         assert_eq!(get(&one, soon()), number.to_string());
@@ -203,7 +203,7 @@ fn who_waits_learns_that_the_server_has_lost_the_queue() {
     let (task, _) = task(&one);
     let gone = Error::Gone { object: Kind::Queue };
     thread::scope(|scope| {
-        let getter = scope.spawn(|| two.get(soon()).err());
+        let getter = scope.spawn(|| two.get(soon(), Ok).err());
         let putter = scope.spawn(|| one.put(&value("b"), soon()).err());
         let joiner = scope.spawn(|| one.join(soon()).err());
         until_in_line(&server, &one, 3);
@@ -268,9 +268,9 @@ fn hostile_contents_are_survived() {
     first.give_back().unwrap();
     assert_eq!(get(&two, now()), "(empty)");
     server.ask(&format!("DEL {key}"));
-    assert!(matches!(two.get(soon()), Err(Error::Refused { .. })));
+    assert!(matches!(two.get(soon(), Ok), Err(Error::Refused { .. })));
     server.ask(&format!("SET {key} text"));
-    assert!(matches!(two.get(soon()), Err(Error::Refused { .. })));
+    assert!(matches!(two.get(soon(), Ok), Err(Error::Refused { .. })));
     assert!(matches!(two.put(&value("c"), soon()), Err(Error::Refused { .. })));
     assert!(matches!(two.state(), Err(Error::Refused { .. })));
 }

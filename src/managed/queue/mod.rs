@@ -1,19 +1,27 @@
+//! Queues: in shared memory, or at a server.
+
+mod kept;
+mod task;
+mod travel;
+
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::iter;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::Manager;
-use super::engine::Engine;
+use self::kept::Kept;
+pub use self::task::QueueTask;
+use super::{Manager, Place};
 use crate::error::{GetError, PutError, Result, TryGetError, TryPutError};
 use crate::message::Sends;
 
 /// Messages for whoever is free, and tasks that outlive whoever had them, as a [`crate::Queue`].
 ///
 /// [`Manager::queue`] makes one. It travels to other processes in their arguments, and through queues; it cannot be kept in a container
-/// ([`HandleOutsideTransfer`](crate::Error::HandleOutsideTransfer)).
+/// ([`HandleOutsideTransfer`](crate::Error::HandleOutsideTransfer)). The messages of a queue at a server may contain handles of containers
+/// at that server; on this machine no handle goes through a queue.
 ///
 /// # Concurrency
 ///
@@ -22,11 +30,17 @@ use crate::message::Sends;
 /// # Death
 ///
 /// What was put is there, whoever dies. A message that a killed process was just getting, or has as a [task](Self::get_task) that it
-/// was not done with, is delivered again.
+/// was not done with, is delivered again; at a server, once the process has not been heard for as long as its lease.
 ///
 /// # Errors
 ///
-/// Of [`len`](Self::len), [`is_empty`](Self::is_empty), [`close`](Self::close), [`join`](Self::join): none on this machine.
+/// On this machine those of a [`crate::Queue`]: of [`len`](Self::len), [`is_empty`](Self::is_empty), [`close`](Self::close),
+/// [`join`](Self::join) none. At a server, of all methods, also those of a [`Dict`](super::Dict) there, and these:
+///
+/// - After [`Unanswered`](crate::Error::Unanswered) a message that was to be put may have been put, and a message that was to be got is in
+///   the queue again, or else it was got by this process, which does not have it.
+/// - [`OwnerDied`](crate::Error::OwnerDied), when a task is done or given back: this process was not heard for as long as its lease, and
+///   somebody else has the message, or will.
 ///
 /// # Examples
 ///
@@ -58,10 +72,8 @@ use crate::message::Sends;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "T: Serialize + DeserializeOwned")]
 pub struct Queue<T> {
-    queue: crate::Queue<T>,
+    kept: Kept<T>,
 }
 
 impl Manager {
@@ -75,11 +87,28 @@ impl Manager {
     ///
     /// See [`Queue`].
     pub fn queue<T: Serialize + DeserializeOwned>(&self, capacity: usize) -> Result<Queue<T>> {
-        match &self.engine {
-            Engine::Local(_) => Ok(Queue { queue: crate::Queue::new(capacity)? }),
-            #[cfg(feature = "redis")]
-            Engine::Server(_) => Err(crate::managed::server::lacks("a Queue")),
-        }
+        Kept::make(&self.engine, capacity).map(|kept| Queue { kept })
+    }
+}
+
+impl Place<'_> {
+    /// The queue of this name at a server, or a new one for so many messages, empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::Error::Unsupported) on this machine, where [`Queue::open_or_create`](crate::Queue::open_or_create) has names of its
+    /// own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// let refused = manager.at("jobs").queue::<u32>(100).map(drop);
+    /// assert!(matches!(refused, Err(crossproc::Error::Unsupported { .. })));
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn queue<T: Serialize + DeserializeOwned>(self, capacity: usize) -> Result<Queue<T>> {
+        Kept::find(&self.manager.engine, self.name, capacity).map(|kept| Queue { kept })
     }
 }
 
@@ -94,7 +123,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// See [`Queue`].
     pub fn put<M: Sends<T>>(&self, message: M) -> Result<(), PutError<M>> {
-        self.queue.put(message)
+        self.kept.put(message)
     }
 
     /// Puts a message if there is room.
@@ -112,7 +141,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_put<M: Sends<T>>(&self, message: M) -> Result<(), TryPutError<M>> {
-        self.queue.try_put(message)
+        self.kept.try_put(message)
     }
 
     /// Puts a message; waits for room, `timeout` at most (monotonic).
@@ -129,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn put_timeout<M: Sends<T>>(&self, message: M, timeout: Duration) -> Result<(), TryPutError<M>> {
-        self.queue.put_timeout(message, timeout)
+        self.kept.put_timeout(message, timeout)
     }
 
     /// Gets the next message; waits while there is none.
@@ -142,7 +171,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// See [`Queue`].
     pub fn get(&self) -> Result<T, GetError> {
-        self.queue.get()
+        self.kept.get()
     }
 
     /// Gets the next message if there is one.
@@ -159,7 +188,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.queue.try_get()
+        self.kept.try_get()
     }
 
     /// Gets the next message; waits for `timeout` at most (monotonic).
@@ -176,7 +205,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, TryGetError> {
-        self.queue.get_timeout(timeout)
+        self.kept.get_timeout(timeout)
     }
 
     /// Gets the next message as a task, which is done when it is dropped; waits while there is none.
@@ -189,7 +218,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// See [`QueueTask`].
     pub fn get_task(&self) -> Result<QueueTask<'_, T>, GetError> {
-        self.queue.get_task().map(|task| QueueTask { task })
+        self.kept.task().map(QueueTask::of)
     }
 
     /// All messages, until it is closed and drained.
@@ -198,7 +227,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// See [`Queue`].
     pub fn iter(&self) -> impl Iterator<Item = Result<T, GetError>> + '_ {
-        self.queue.iter()
+        iter::from_fn(|| match self.get() {
+            Err(GetError::Closed | GetError::Disconnected) => None,
+            got => Some(got),
+        })
     }
 }
 
@@ -213,7 +245,7 @@ impl<T> Queue<T> {
     ///
     /// See [`Queue`].
     pub fn task_done(&self) -> Result<()> {
-        self.queue.task_done()
+        self.kept.task_done()
     }
 
     /// Waits until everything that has been put is done.
@@ -222,8 +254,7 @@ impl<T> Queue<T> {
     ///
     /// See [`Queue`].
     pub fn join(&self) -> Result<()> {
-        self.queue.join();
-        Ok(())
+        self.kept.join()
     }
 
     /// As [`join`](Self::join), for `timeout` at most (monotonic); whether everything is done.
@@ -237,7 +268,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool> {
-        Ok(self.queue.join_timeout(timeout))
+        self.kept.join_timeout(timeout)
     }
 
     /// The number of messages. The answer may be stale when you read it.
@@ -251,7 +282,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn len(&self) -> Result<usize> {
-        Ok(self.queue.len())
+        self.kept.len()
     }
 
     /// Whether there is no message. The answer may be stale when you read it.
@@ -263,7 +294,7 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.queue.is_empty())
+        Ok(self.kept.len()? == 0)
     }
 
     /// How many messages there is room for.
@@ -272,7 +303,7 @@ impl<T> Queue<T> {
     ///
     /// See [`len`](Self::len).
     pub fn capacity(&self) -> usize {
-        self.queue.capacity()
+        self.kept.capacity()
     }
 
     /// Has it take no more messages. Those that are there can be got.
@@ -288,89 +319,19 @@ impl<T> Queue<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn close(&self) -> Result<()> {
-        self.queue.close();
-        Ok(())
+        self.kept.close()
     }
 }
 
 /// The same queue.
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Queue { queue: self.queue.clone() }
+        Queue { kept: self.kept.clone() }
     }
 }
 
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").finish_non_exhaustive()
-    }
-}
-
-/// A message that is being worked on: derefs to it. Dropping it says that the work is done.
-///
-/// # Death
-///
-/// If the process dies before that, somebody else gets the message; so does somebody if a panic drops it.
-///
-/// # Examples
-///
-/// ```
-/// let queue = crossproc::Manager::start()?.queue(1)?;
-/// queue.put("job".to_string())?;
-/// let task = queue.get_task()?;
-/// task.give_back()?;
-/// let task = queue.get_task()?;
-/// assert_eq!(*task, "job");
-/// task.done()?;
-/// assert!(queue.is_empty()?);
-/// # Ok::<(), crossproc::Error>(())
-/// ```
-#[must_use = "dropping it says that the work is done"]
-#[derive(Debug)]
-pub struct QueueTask<'a, T> {
-    task: crate::QueueTask<'a, T>,
-}
-
-impl<T> QueueTask<'_, T> {
-    /// Says that the work is done, as dropping it does.
-    ///
-    /// # Errors
-    ///
-    /// None on this machine.
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueTask`].
-    pub fn done(self) -> Result<()> {
-        self.task.done();
-        Ok(())
-    }
-
-    /// Leaves the message to somebody else.
-    ///
-    /// # Errors
-    ///
-    /// None on this machine.
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueTask`].
-    pub fn give_back(self) -> Result<()> {
-        self.task.give_back();
-        Ok(())
-    }
-}
-
-impl<T> Deref for QueueTask<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.task
-    }
-}
-
-impl<T> DerefMut for QueueTask<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.task
     }
 }
