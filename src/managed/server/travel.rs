@@ -48,6 +48,10 @@ impl<'a> Expected<'a> {
         Expected { object: Kind::Manager, kind: kind(shape), of: type_of(stamp), stamp }
     }
 
+    pub(super) fn queue(stamp: &'a TypeStamp) -> Self {
+        Expected { object: Kind::Queue, kind: "queue", of: type_of(stamp), stamp }
+    }
+
     /// What processes wait for: there are no types of it.
     pub(crate) fn waited(object: Kind, stamp: &'a TypeStamp) -> Self {
         Expected { object, kind: name_of(object), of: String::new(), stamp }
