@@ -128,6 +128,12 @@ impl Client {
                             back_off(&mut wait, deadline);
                             continue;
                         }
+                        code if was_sent && effect != Effect::Nothing => {
+                            let reason = format!("it was asked again, and answers {code}");
+                            return Err(self
+                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
+                                .into());
+                        }
                         code => return Err(self.refusal(code, error.details(), what).into()),
                     }
                 }
@@ -229,6 +235,16 @@ impl Client {
         }
         while take_idle(self.number).is_some() {}
         with_doubts(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
+    }
+
+    /// Which process the server is that this thread has asked last, if that is known.
+    pub(crate) fn server(&self) -> Option<String> {
+        let of = |links: &RefCell<Vec<Idle>>| {
+            let links = links.borrow();
+            let idle = links.iter().rfind(|idle| idle.server == self.number)?;
+            idle.link.seat.as_ref().map(|seat| seat.server.clone())
+        };
+        IDLE.try_with(of).ok().flatten()
     }
 
     fn put_back(&self, link: Link) {

@@ -33,7 +33,7 @@ pub(super) fn give_back(
     }
 }
 
-/// What was asked for and not answered: if it was carried out, or still will be, it is undone. `request` has failed so.
+/// What was asked for and not answered: if it was carried out, or still will be, it is undone.
 pub(super) fn undo(session: &Arc<Session>, failure: &Error, script: &'static Lua, arguments: Vec<String>) {
     if let Error::Unanswered { .. } = failure
         // The last one that was asked in: if another has begun meanwhile, what the last one has goes without our asking.
@@ -49,11 +49,12 @@ fn ask(session: &Session, name: &str, script: &Lua, arguments: &[String]) -> Res
     })
 }
 
+/// Or busy, loading, without a disk: it may be asked again.
 fn is_away(failed: &Failed) -> bool {
-    matches!(failed, Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. }))
+    matches!(failed, Failed::Other(_))
 }
 
-/// Without a thread the session has it until it ends.
+/// If no thread can be started, the session has it until it ends.
 pub(super) fn later(session: &Arc<Session>, name: Arc<str>, script: &'static Lua, arguments: Vec<String>) {
     let session = Arc::downgrade(session);
     let _ = thread::Builder::new().name("crossproc-giving".into()).stack_size(256 << 10).spawn(move || {
@@ -61,6 +62,8 @@ pub(super) fn later(session: &Arc<Session>, name: Arc<str>, script: &'static Lua
         while let Some(session) = session.upgrade()
             && session.is_called(&name)
             && ask(&session, &name, script, &arguments).is_err_and(|failed| is_away(&failed))
-        {}
+        {
+            thread::sleep(session.address().lease / 8);
+        }
     });
 }

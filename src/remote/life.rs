@@ -89,7 +89,10 @@ impl Life {
         }
         let (name, holds) = self.present();
         Self::join(client, &name, &holds)?;
-        let (thread_life, client) = (Arc::clone(self), Arc::clone(client));
+        // It must not wait for an answer for so long that the lease runs out meanwhile.
+        let mut address = client.address.clone();
+        address.patience = address.patience.min(address.lease / 4);
+        let (thread_life, client) = (Arc::clone(self), Client::new(address)?);
         let started = thread::Builder::new()
             .name("crossproc-lease".into())
             .stack_size(256 << 10)
@@ -177,6 +180,7 @@ impl Life {
     fn keep(&self, client: &Client) {
         let pause = client.address.lease / 4;
         let mut renewed_at = Instant::now();
+        let mut server = client.server();
         loop {
             let (name, later, errands, is_ending) = {
                 let state = lock(&self.state);
@@ -196,19 +200,19 @@ impl Life {
             if renewed_at.elapsed() >= pause {
                 renewed_at = Instant::now();
                 self.renew(client, &name);
+                let present = client.server();
+                if present.is_some() {
+                    if server.is_some() && server != present {
+                        self.begin_anew(client, &name);
+                    }
+                    server = present;
+                }
             }
             self.catch_up(client, &name);
             let unheard = run_errands(client, errands);
             let left = give_up(client, later);
             if is_ending {
-                let _ = client.run(
-                    lua!(frees "ending a session", "grave.lua", "end.lua"),
-                    Effect::Repeatable,
-                    Duration::ZERO,
-                    |request| {
-                        request.arg(&*name);
-                    },
-                );
+                end_session(client, &name);
                 lock(&self.state).stage = Stage::Ended;
                 self.changed.notify_all();
                 return;
@@ -227,6 +231,14 @@ impl Life {
         }
     }
 
+    /// Another process is the server, which may remember an older state: locks that were released since, handles that were dropped. What this
+    /// session had by that state is given up, and what this process has is held anew.
+    fn begin_anew(&self, client: &Client, name: &str) {
+        if self.rejoin(client, name).is_ok() {
+            end_session(client, name);
+        }
+    }
+
     fn renew(&self, client: &Client, name: &str) {
         let renewed = client.run(
             lua!(frees "renewing a session", "grave.lua", "renew.lua"),
@@ -242,7 +254,14 @@ impl Life {
     }
 }
 
-/// Runs what others have left to be run; the rest, when the server does not hear.
+fn end_session(client: &Client, name: &str) {
+    let script = lua!(frees "ending a session", "grave.lua", "end.lua");
+    let _ = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+        request.arg(name);
+    });
+}
+
+/// Runs what others have left to be run; the rest, when the server does not hear, or refuses for now.
 fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
     let mut left = errands.into_iter();
     while let Some(errand) = left.next() {
@@ -250,7 +269,7 @@ fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
         let sent = client.run(errand.script, Effect::Repeatable, Duration::ZERO, |request| {
             request.arg(&*errand.session).arg(&errand.arguments);
         });
-        if let Err(Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. })) = sent {
+        if let Err(Failed::Other(_)) = sent {
             return std::iter::once(errand).chain(left).collect();
         }
     }
@@ -269,7 +288,7 @@ fn give_up(client: &Client, mut later: Vec<(Arc<str>, String)>) -> Vec<(Arc<str>
                 });
             });
         match sent {
-            Err(Failed::Other(Error::Unreachable { .. } | Error::Unanswered { .. })) => {
+            Err(Failed::Other(_)) => {
                 return mine.into_iter().chain(others).collect();
             }
             _ => later = others,

@@ -131,6 +131,14 @@ impl Link {
         let kill = self.ask(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(0), deadline)?;
         let client = self.ask(redis::cmd("CLIENT").arg("ID"), deadline)?;
         let server = self.ask(redis::cmd("INFO").arg("server"), deadline)?;
+        for answer in [&kill, &client, &server] {
+            // A busy server says more later.
+            if let Value::ServerError(error) = answer
+                && matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN")
+            {
+                return Err(Broken { reason: error.code().to_owned(), was_sent: false, is_refused: false });
+            }
+        }
         if let (Value::Int(_), Value::Int(client), Value::BulkString(text)) = (kill, client, server) {
             let text = String::from_utf8_lossy(&text);
             let server = text.lines().find_map(|line| line.strip_prefix("run_id:"));

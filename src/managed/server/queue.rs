@@ -51,7 +51,6 @@ impl Engine {
     /// The queue of a name, or a new one.
     pub(crate) fn find_queue(&self, name: &str, expected: &TypeStamp, capacity: usize) -> Result<Queue> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
-        let expected = Expected::queue(expected);
         let script = lua!("looking a name up", "waiting.lua", "queue.lua", "queue_named.lua");
         let expected = Expected::queue(expected);
         let found = session.run_named(Kind::Queue, script, Effect::Repeatable, |request| {

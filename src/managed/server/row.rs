@@ -68,7 +68,7 @@ impl Held {
     }
 
     pub(crate) fn set_item(&self, index: u64, item: &Stored) -> Result<()> {
-        let mut answer = self.growing_row(Effect::Repeatable, "set", |request| {
+        let mut answer = self.growing_row(Effect::Once, "set", |request| {
             request.arg(index).arg(&item.bytes);
         })?;
         self.at_place(&mut answer, index).map(drop)
@@ -133,7 +133,7 @@ impl Held {
     }
 
     pub(crate) fn clear_row(&self) -> Result<()> {
-        self.row(Effect::Repeatable, "clear", |_| {}).map(drop)
+        self.row(Effect::Once, "clear", |_| {}).map(drop)
     }
 
     pub(crate) fn exchange_item(&self, index: u64, current: &[u8], new: &Stored) -> Result<Exchanged> {

@@ -58,7 +58,7 @@ impl Held {
                 request.arg(key).arg(&value.bytes);
             }
         };
-        self.growing(Effect::Repeatable, "extend", put).map(drop)
+        self.growing(Effect::Once, "extend", put).map(drop)
     }
 
     pub(crate) fn swap(&self, key: &[u8], value: &Stored) -> Result<Option<Kept>> {
@@ -115,7 +115,7 @@ impl Held {
     }
 
     pub(crate) fn clear_table(&self) -> Result<()> {
-        self.table(Effect::Repeatable, "clear", |_| {}).map(drop)
+        self.table(Effect::Once, "clear", |_| {}).map(drop)
     }
 
     pub(crate) fn exchange(&self, key: &[u8], current: Option<&[u8]>, new: Option<&Stored>) -> Result<Exchanged> {

@@ -57,11 +57,6 @@ impl<'a> Expected<'a> {
         Expected { object, kind: name_of(object), of: String::new(), stamp }
     }
 
-    /// A queue of messages of a type.
-    pub(super) fn queue(stamp: &'a TypeStamp) -> Self {
-        Expected { object: Kind::Queue, kind: name_of(Kind::Queue), of: type_of(stamp), stamp }
-    }
-
     /// Fails if an object of this kind, with things of this type in it, is something else.
     pub(super) fn check(&self, kind: &str, of: &str) -> Result<()> {
         if kind == self.kind && of == self.of {

@@ -22,7 +22,6 @@ use crate::sys::fork;
 pub(crate) struct Barrier {
     hold: Hold,
     parties: usize,
-    timeout: Option<Duration>,
     /// Of the part that a session has when it has arrived by this handle.
     handle: String,
     /// The fork generation that has arrived; 0: none. Relaxed: the number is all there is.
@@ -60,7 +59,7 @@ struct Standing {
 
 impl Barrier {
     pub(crate) fn make(session: &Arc<Session>, parties: usize, timeout: Option<Duration>) -> Result<Self> {
-        Ok(Self::with(object::make(session, Kind::Barrier, &Self::fields(parties, timeout)?)?, parties, timeout))
+        Ok(Self::with(object::make(session, Kind::Barrier, &Self::fields(parties, timeout)?)?, parties))
     }
 
     /// Of a new one.
@@ -73,14 +72,13 @@ impl Barrier {
 
     /// One that is there: it is asked for its parties.
     pub(crate) fn of(hold: Hold) -> Result<Self> {
-        let (parties, timeout, ..) = facts(&hold)?;
-        let timeout = timeout.checked_sub(1).map(Duration::from_nanos);
-        Ok(Self::with(hold, parties, timeout))
+        let (parties, ..) = facts(&hold)?;
+        Ok(Self::with(hold, parties))
     }
 
-    fn with(hold: Hold, parties: usize, timeout: Option<Duration>) -> Self {
+    fn with(hold: Hold, parties: usize) -> Self {
         let handle = hold.session().token();
-        Barrier { hold, parties, timeout, handle, arrived: AtomicU32::new(0) }
+        Barrier { hold, parties, handle, arrived: AtomicU32::new(0) }
     }
 
     pub(crate) fn hold(&self) -> &Hold {

@@ -109,10 +109,17 @@ local function release(value)
     end
 end
 
--- Has a session hold an object, under a token that it has not used; again, nothing happens.
+-- Has a session hold an object, under a token that it has not used; again, nothing happens, unless it finds another object this time.
 local function hold_object(session, token, object)
-    if call('HSETNX', P .. 's:' .. session, token, object) == 1 then
-        call('HINCRBY', object_key(object), 'refs', 1)
+    local holds = P .. 's:' .. session
+    local old = call('HGET', holds, token)
+    if old == object then
+        return
+    end
+    call('HINCRBY', object_key(object), 'refs', 1)
+    call('HSET', holds, token, object)
+    if old then
+        release_object(old)
     end
 end
 

@@ -19,6 +19,7 @@ local function end_some(ended)
 end
 
 for _, ended in ipairs(call('ZRANGEBYSCORE', P .. 'sessions', '-inf', at, 'LIMIT', 0, 20)) do
+    condemn(ended) -- it may take several turns, in which it must not go on
     if not pcall(end_some, ended) then
         call('ZREM', P .. 'sessions', ended)
         call('UNLINK', P .. 's:' .. ended)
