@@ -128,7 +128,8 @@ impl Link {
             self.demand(redis::cmd("SELECT").arg(settings.db()), deadline)?;
         }
         // All three are for telling a server not to carry out what we have given up: whoever may not ask does without.
-        let kill = self.ask(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(0), deadline)?;
+        let nobody = i64::MAX;
+        let kill = self.ask(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(nobody), deadline)?;
         let client = self.ask(redis::cmd("CLIENT").arg("ID"), deadline)?;
         let server = self.ask(redis::cmd("INFO").arg("server"), deadline)?;
         for answer in [&kill, &client, &server] {
