@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::board::{Board, CELLS};
 use super::callbacks::{self, Callbacks};
 use super::desk::{self, Desk};
-use super::gate::{Gate, Lead};
 #[cfg(feature = "redis")]
 use super::far::Far;
+use super::gate::{Gate, Lead};
 use super::hub::{Crew, Hub, MOST_MESSAGE, Phase};
 use super::job::{Aftermath, Attended, Job};
 use super::order::Order;

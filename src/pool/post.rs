@@ -134,11 +134,8 @@ impl Post {
             let is_over = is_over(&hub);
             let far = hub.far()?;
             if sending.is_none() && !has_ended {
-                *sending = far.next_batch().map(|batch| Sending {
-                    batch,
-                    token: self.session.token(),
-                    seat: self.seat(),
-                });
+                *sending =
+                    far.next_batch().map(|batch| Sending { batch, token: self.session.token(), seat: self.seat() });
             }
             let recalled = far.take_recalled();
             // What may have been put is settled before the end.

@@ -100,8 +100,8 @@ impl Tasks {
                     Value::Int(0) => return Ok(None),
                     Value::Int(1) => {}
                     other => {
-                        let (entry, inbox, chunk) =
-                            redis::from_redis_value(other.clone()).map_err(|_| session.invalid(script.name(), &other))?;
+                        let (entry, inbox, chunk) = redis::from_redis_value(other.clone())
+                            .map_err(|_| session.invalid(script.name(), &other))?;
                         let token = token.to_owned();
                         return Ok(Some(Some(Claim { session: answer.session, token, entry, inbox, chunk })));
                     }
