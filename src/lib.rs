@@ -201,25 +201,18 @@ pub use managed::Manager;
 pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
-#[cfg(all(feature = "redis", not(all(test, loom))))]
+#[cfg(not(all(test, loom)))]
 #[doc(hidden)]
 pub use pool::serve_if_asked as __serve_if_asked;
 #[cfg(not(all(test, loom)))]
-pub use pool::{AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError};
-#[cfg(all(feature = "redis", not(all(test, loom))))]
-pub use pool::{init, init_with_zygote};
+pub use pool::{
+    AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError, init, init_with_zygote,
+};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, StartMethod, Stdio, TryJoinError, active_children,
     cpu_count, current, parent,
 };
-#[cfg(all(not(feature = "redis"), not(all(test, loom))))]
-pub use process::{init, init_with_zygote};
-
-/// Only programs with the feature `redis` can be hosts.
-#[cfg(not(feature = "redis"))]
-#[doc(hidden)]
-pub fn __serve_if_asked() {}
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]
 pub use process::{Constructor as __Constructor, enter_test_binary as __enter_test_binary};

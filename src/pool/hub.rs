@@ -256,7 +256,8 @@ impl Hub {
             if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
                 continue;
             }
-            if !unit.is_cancelled && !(is_lost && unit.may_retry()) {
+            let is_over = !is_lost || !unit.may_retry();
+            if is_over && !unit.is_cancelled {
                 let (_, number) = unit.calls();
                 unit.fail(error.clone().of(number));
                 board.count_failed(1);

@@ -34,7 +34,6 @@ mod handle;
 #[cfg(feature = "redis")]
 mod host;
 mod hub;
-#[cfg(feature = "redis")]
 mod init;
 mod job;
 mod keeper;
@@ -60,7 +59,6 @@ mod worker;
 
 pub use builder::PoolBuilder;
 pub use handle::Pool;
-#[cfg(feature = "redis")]
 pub use init::{init, init_with_zygote, serve_if_asked};
 pub use mapping::Mapping;
 pub use progress::Progress;

@@ -38,8 +38,8 @@ pub(super) fn mode() -> Result<Mode> {
     MODE.get().cloned().unwrap_or(Err(Error::NotInitialised))
 }
 
-#[doc = include_str!("init.md")]
-pub fn init() {
+/// What [`init`](crate::init) does about children.
+pub(crate) fn init() {
     start(Mode::Program, || ());
 }
 

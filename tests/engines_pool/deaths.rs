@@ -87,7 +87,7 @@ fn a_server_that_loses_everything_loses_what_had_begun() {
 fn a_pool_whose_server_does_not_come_back_is_broken() {
     let _watchdog = common::watchdog();
     let mut place = Place::new();
-    let url = format!("{}?timeout_ms=100", place.server.url());
+    let url = format!("{}?timeout_ms=500", place.server.url());
     let pool = crossproc::Pool::builder().engine(url).start().unwrap();
     let task = pool.apply_async(own_host, ());
     wait_until(|| place.chunks() == 1);

@@ -73,8 +73,8 @@ struct Start {
 /// The head of its answer: the child's number, with whose pidfd it comes, or an error number.
 type Answer = Result<u32, i32>;
 
-#[doc = include_str!("init.md")]
-pub fn init_with_zygote() {
+/// What [`init_with_zygote`](crate::init_with_zygote) does about children.
+pub(crate) fn init_with_zygote() {
     if entry::start(Mode::Program, || ()) {
         make();
     }
