@@ -285,7 +285,7 @@ impl PoolBuilder {
     /// [`WorkerDied`](crate::TaskError::WorkerDied), and [`retries`](Self::retries) count as ever. What a server loses, which is
     /// restarted without what it had in memory, is [`Lost`](crate::TaskError::Lost) unless there are retries left. If the server cannot be
     /// reached for long (eight times its `timeout_ms`), the pool ends with [`BrokenPool`](crate::TaskError::BrokenPool). If this process
-    /// dies, what hosts have not begun goes when its lease ends; what is cancelled, and what a pool leaves that is dropped, goes at once,
+    /// dies, what hosts have not begun goes when its lease ends, as it does, and is lost, if it is stopped for that long; what is cancelled, and what a pool leaves that is dropped, goes at once,
     /// but for what a host has in hands: that is finished for nothing.
     ///
     /// [`workers`](Self::workers) says how many workers the hosts are taken to have (1 to 10,000; default: 32): sizes of chunks follow from

@@ -30,6 +30,9 @@ pub(super) const VARIABLE: &str = "CROSSPROC_HOST";
 /// How long it waits after a failure. A guess.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// A server takes no message of twice as many bytes, unless it is told to (`proto-max-bulk-len`), and closes the connection.
+const MOST_REPORT: usize = 256 << 20;
+
 struct Host {
     core: Arc<Core>,
     session: Arc<Session>,
@@ -150,8 +153,8 @@ impl Host {
                 Some(Vec::new())
             }
             Ok(chunk) => {
-                let number = chunk.number;
-                self.outcomes(chunk).map(|outcomes| wire::report(number, &outcomes))
+                let (number, calls) = (chunk.number, chunk.ends.len());
+                self.outcomes(chunk).map(|outcomes| fitting(number, calls, wire::report(number, &outcomes)))
             }
         };
         // Until the server knows it: as long as this process is heard, nobody else takes the chunk.
@@ -188,4 +191,14 @@ impl Host {
         let outcomes = job.take_all().unwrap_or_default().into_iter().flat_map(Outcomes::into_travelling);
         Some(outcomes.collect())
     }
+}
+
+/// What is sent of so many calls: that there is too much to send, if so.
+fn fitting(number: u64, calls: usize, report: Vec<u8>) -> Vec<u8> {
+    if report.len() <= MOST_REPORT {
+        return report;
+    }
+    let reason = format!("{} bytes of results, and no more than {MOST_REPORT} get to another machine", report.len());
+    let failed = || Travelling::Failed(TaskError::Encode { reason: reason.clone() });
+    wire::report(number, &std::iter::repeat_with(failed).take(calls).collect::<Vec<_>>())
 }

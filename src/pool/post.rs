@@ -4,6 +4,8 @@
 //! there nor has an outcome, was lost with what the server had in memory, or with this process's session, when that was not heard for as
 //! long as its lease: it goes there again, if it may be tried again.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,11 +39,14 @@ pub(super) struct Post {
 struct Seat {
     tasks: Tasks,
     inbox: Inbox,
+    /// Who sends has found that it is no more.
+    is_gone: AtomicBool,
 }
 
 impl Seat {
     fn take(session: &Arc<Session>, build: &str) -> Result<Arc<Self>> {
-        Ok(Arc::new(Seat { tasks: Tasks::open(session, build)?, inbox: Inbox::make(session)? }))
+        let (tasks, inbox) = (Tasks::open(session, build)?, Inbox::make(session)?);
+        Ok(Arc::new(Seat { tasks, inbox, is_gone: AtomicBool::new(false) }))
     }
 }
 
@@ -89,10 +94,11 @@ impl Post {
                     Ok(entries) => {
                         core.with_hub(|hub| hub.far().map(|far| far.note_sent(&current.batch, entries)));
                     }
-                    // Who fetches finds it, too.
+                    // Who fetches sees to it.
                     Err(Error::Gone { .. }) => {
-                        failed = self.leave(&current.seat).err();
+                        current.seat.is_gone.store(true, Relaxed);
                         core.with_hub(|hub| hub.far().map(|far| far.put_back(current.batch)));
+                        thread::sleep(PAUSE);
                     }
                     Err(error) => {
                         sending = Some(current);
@@ -149,26 +155,19 @@ impl Post {
         }
     }
 
-    /// Has a seat that is no more replaced, if it has not been.
-    fn leave(&self, left: &Arc<Seat>) -> Result<()> {
+    /// Takes a new seat; what was at the one before is lost. What is just being sent there is found to be missing later.
+    fn move_on(&self, core: &Core) -> Result<Arc<Seat>> {
         let new = Seat::take(&self.session, &self.build)?;
-        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&seat, left) {
-            *seat = new;
-        }
-        Ok(())
+        core.with_hub(|hub| hub.lose_entries(None, &core.board));
+        core.stir();
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        Ok(new)
     }
 
     /// Fetches outcomes until the pool's end.
     pub(super) fn fetch(&self, core: &Core) {
         let (mut seat, mut taken, mut failures) = (self.seat(), 0, 0);
         while Self::await_outcomes(core) {
-            if !Arc::ptr_eq(&seat, &self.seat()) {
-                // What was in the other one, or may have been, is lost.
-                (seat, taken) = (self.seat(), 0);
-                core.with_hub(|hub| hub.lose_entries(None, &core.board));
-                core.stir();
-            }
             let mut checked = Instant::now();
             let to_check = || {
                 if checked.elapsed() < ROUND {
@@ -177,11 +176,16 @@ impl Post {
                 checked = Instant::now();
                 core.hub().far().map(|far| far.some_entries()).unwrap_or_default()
             };
-            let has_left = || is_over(&core.hub()) || !Arc::ptr_eq(&seat, &self.seat());
-            let fetched = match seat.inbox.fetch(&seat.tasks, taken, has_left, to_check) {
-                Err(Error::Gone { .. }) => self.leave(&seat).map(|()| Fetched::default()),
-                other => other,
-            };
+            // Relaxed: nothing but the flag counts.
+            let has_left = || is_over(&core.hub()) || seat.is_gone.load(Relaxed);
+            let mut fetched = seat.inbox.fetch(&seat.tasks, taken, has_left, to_check);
+            let has_none = fetched.as_ref().is_ok_and(|fetched| fetched.outcomes.is_empty());
+            if matches!(fetched, Err(Error::Gone { .. })) || has_none && seat.is_gone.load(Relaxed) {
+                fetched = self.move_on(core).map(|new| {
+                    (seat, taken) = (new, 0);
+                    Fetched::default()
+                });
+            }
             match fetched {
                 Ok(fetched) => {
                     failures = 0;
