@@ -96,3 +96,22 @@ fn a_pool_whose_server_does_not_come_back_is_broken() {
     drop(pool);
     place.server.start_again();
 }
+
+#[test]
+fn a_host_that_was_stopped_for_longer_than_its_lease_goes_on() {
+    let _watchdog = common::watchdog();
+    let place = Place::new();
+    let stopped = place.host(1);
+    let pool = place.pool().start().unwrap();
+    let file = place.file("a");
+    let task = pool.apply_async(wait_for, (file.clone(),));
+    wait_until(|| has_begun(&file));
+    stopped.signal("STOP");
+    fs::write(&file, "").unwrap();
+    let mut other = place.host(1);
+    // The stopped one's worker has done it, but cannot say so.
+    assert_eq!(task.get(), Ok(other.pid()));
+    other.kill();
+    stopped.signal("CONT");
+    assert_eq!(pool.apply(own_host, ()), Ok(stopped.pid()));
+}

@@ -57,7 +57,7 @@ fn a_host_that_is_asked_to_end_finishes_what_it_has_in_hands() {
     let (file, other) = (place.file("a"), place.file("b"));
     let task = pool.apply_async(wait_for, (file.clone(),));
     wait_until(|| has_begun(&file));
-    host.terminate();
+    host.signal("TERM");
     fs::write(&file, "").unwrap();
     assert_eq!(task.get(), Ok(host.pid()));
     assert!(host.wait().success());

@@ -1,5 +1,6 @@
 //! What a pool with an engine cannot do, and what it is told that it cannot believe.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crossproc::{Error, PoolBuilder, StartMethod, Stdio};
@@ -51,4 +52,19 @@ fn hosts_survive_what_others_have_written_there() {
     place.server.ask(&format!("RPUSH {inbox}:d nonsense"));
     assert_eq!(pool.apply(own_host, ()), Ok(host.pid()));
     wait_until(|| place.chunks() == 0);
+}
+
+#[test]
+fn a_host_that_cannot_be_says_why() {
+    let _watchdog = common::watchdog();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_crossproc")).arg("worker").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&["--engine", "redis://localhost", "--", "/there/is/none"]);
+    assert!(code == Some(1) && text.contains("cannot run /there/is/none"), "{code:?} {text}");
+    let (code, text) = run(&["--engine", "gopher://somebody:secret@localhost", "--", env!("CARGO_BIN_EXE_crossproc")]);
+    assert!(code == Some(1) && text.contains("gopher://***@localhost") && !text.contains("secret"), "{code:?} {text}");
+    let (code, text) = run(&["--engine", "redis://localhost"]);
+    assert!(code == Some(2) && text.contains("PROGRAM"), "{code:?} {text}");
 }

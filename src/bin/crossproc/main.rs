@@ -2,10 +2,10 @@
 
 mod corpus;
 mod demo;
+#[cfg(feature = "redis")]
+mod host;
 mod objects;
 mod report;
-#[cfg(feature = "redis")]
-mod serve;
 mod table;
 mod words;
 mod workers;
@@ -114,7 +114,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo { path, workers, kill } => return run_demo(path, workers, kill),
         #[cfg(feature = "redis")]
-        Command::Worker { engine, workers, program } => Err(serve::run_as_host(&engine, workers, &program)),
+        Command::Worker { engine, workers, program } => Err(host::run(&engine, workers, &program)),
         Command::Ls { json } => objects::list(json),
         Command::Inspect { name, json } => objects::inspect(&name, json),
         Command::Rm { names, json } => objects::remove(&names, json),

@@ -1,4 +1,4 @@
-//! What serves others: a program that is run as a host of pools.
+//! A program that is run as a host of pools.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Becomes the program; why it could not.
-pub(crate) fn run_as_host(engine: &str, workers: Option<u16>, program: &[OsString]) -> io::Error {
+pub(crate) fn run(engine: &str, workers: Option<u16>, program: &[OsString]) -> io::Error {
     let Some((program, arguments)) = program.split_first() else {
         return io::Error::other("there is no program to run");
     };
