@@ -59,19 +59,11 @@ pub(super) struct Options {
 }
 
 impl Options {
+    #[cfg(feature = "redis")]
     fn crew(&self) -> Crew {
-        #[cfg(feature = "redis")]
-        if self.engine.is_some() {
-            return Crew::Hosts(Far::new(self.workers.saturating_mul(CHUNKS_EACH)));
-        }
-        Crew::Workers
-    }
-
-    fn staff(&self) -> usize {
-        match self.crew() {
-            Crew::Workers => self.workers,
-            #[cfg(feature = "redis")]
-            Crew::Hosts(_) => 0,
+        match &self.engine {
+            Some(_) => Crew::Hosts(Far::new(self.workers.saturating_mul(CHUNKS_EACH))),
+            None => Crew::Workers,
         }
     }
 }
@@ -102,7 +94,15 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(options: Options) -> Result<Arc<Self>> {
         fork::prepare()?;
-        let staff = options.staff();
+        #[cfg(feature = "redis")]
+        let crew = options.crew();
+        #[cfg(not(feature = "redis"))]
+        let crew = Crew::Workers;
+        let staff = match crew {
+            Crew::Workers => options.workers,
+            #[cfg(feature = "redis")]
+            Crew::Hosts(_) => 0,
+        };
         Ok(Arc::new(Core {
             board: Board::new(staff.max(1))?,
             desks: desk::make(staff.max(1))?,
@@ -112,7 +112,7 @@ impl Core {
             gate: Gate::default(),
             attended: Attended::default(),
             callbacks: Callbacks::default(),
-            hub: Mutex::new(Hub::new(options.crew(), staff)),
+            hub: Mutex::new(Hub::new(crew, staff)),
             posted: Condvar::new(),
             staff,
             following: AtomicUsize::new(0),

@@ -115,3 +115,21 @@ fn a_host_that_was_stopped_for_longer_than_its_lease_goes_on() {
     stopped.signal("CONT");
     assert_eq!(pool.apply(own_host, ()), Ok(stopped.pid()));
 }
+
+#[test]
+fn what_somebody_removes_is_lost_and_nothing_waits_for_it() {
+    let _watchdog = common::watchdog();
+    let place = Place::new();
+    let pool = place.pool().start().unwrap();
+    let patient = place.pool().retries(1).start().unwrap();
+    let (task, other) = (pool.apply_async(own_host, ()), patient.apply_async(own_host, ()));
+    wait_until(|| place.chunks() == 2);
+    let stream = place.keys("o:tasks-*:d").remove(0);
+    place.server.ask(&format!("XTRIM {stream} MAXLEN 0"));
+    assert_eq!(task.get(), Err(TaskError::Lost { task: 0 }));
+    wait_until(|| place.chunks() == 1);
+    place.server.ask(&format!("DEL {stream} {}", stream.trim_end_matches(":d")));
+    let host = place.host(1);
+    assert_eq!(pool.apply(own_host, ()), Ok(host.pid()));
+    assert_eq!(other.get(), Err(TaskError::Lost { task: 0 }));
+}
