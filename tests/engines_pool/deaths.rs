@@ -106,7 +106,7 @@ fn a_host_that_was_stopped_for_longer_than_its_lease_goes_on() {
     let file = place.file("a");
     let task = pool.apply_async(wait_for, (file.clone(),));
     wait_until(|| has_begun(&file));
-    stopped.signal("STOP");
+    stopped.stop();
     fs::write(&file, "").unwrap();
     let mut other = place.host(1);
     // The stopped one's worker has done it, but cannot say so.

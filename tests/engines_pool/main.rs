@@ -113,6 +113,17 @@ impl Host {
         assert!(sent.success());
     }
 
+    /// Stops it, and waits until none of its threads runs.
+    fn stop(&self) {
+        self.signal("STOP");
+        let is_stopped = |thread: &Path| {
+            let status = fs::read_to_string(thread.join("stat")).unwrap();
+            status.rsplit(')').next().unwrap().starts_with(" T")
+        };
+        let threads = format!("/proc/{}/task", self.pid());
+        wait_until(|| fs::read_dir(&threads).unwrap().all(|thread| is_stopped(&thread.unwrap().path())));
+    }
+
     fn wait(&mut self) -> ExitStatus {
         self.0.wait().unwrap()
     }
