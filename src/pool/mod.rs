@@ -13,7 +13,7 @@
 //! | `staff` | workers as the pool sees them |
 //! | `worker` | a worker's own life |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
-//! | `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
+//! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
 //! | `host`, `init` | a process that serves such pools |
 //! | `wire` | what the two say to each other |
 
@@ -25,6 +25,8 @@ mod callbacks;
 mod core;
 mod desk;
 mod ends;
+#[cfg(feature = "redis")]
+mod engine;
 mod environment;
 #[cfg(feature = "redis")]
 mod far;
