@@ -202,11 +202,16 @@ pub use message::Sends;
 #[cfg(not(all(test, loom)))]
 pub use pipe::{BytesRef, Connection, Messages, PipeBuilder, Reader, Receiver, Sender, Writer, channel, pipe};
 #[cfg(not(all(test, loom)))]
-pub use pool::{AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError};
+#[doc(hidden)]
+pub use pool::serve_if_asked as __serve_if_asked;
+#[cfg(not(all(test, loom)))]
+pub use pool::{
+    AsCompleted, Imap, ImapUnordered, Mapping, Pool, PoolBuilder, Progress, Task, TryTaskError, init, init_with_zygote,
+};
 #[cfg(not(all(test, loom)))]
 pub use process::{
     Child, Current, Function, Parent, Process, ProcessBuilder, StartMethod, Stdio, TryJoinError, active_children,
-    cpu_count, current, init, init_with_zygote, parent,
+    cpu_count, current, parent,
 };
 #[cfg(not(all(test, loom)))]
 #[doc(hidden)]

@@ -60,6 +60,14 @@ pub enum TaskError {
         task: u64,
     },
 
+    /// The server lost it, of a pool with an [`engine`](crate::PoolBuilder), or what has come of it: it may have been run. If there were to be
+    /// retries, the last one was lost, too.
+    #[error("the server has lost task {task}, which may have been run")]
+    Lost {
+        /// Which item of a `map`, or 0.
+        task: u64,
+    },
+
     /// It was cancelled, or the pool ended, before it was done.
     #[error("the task was cancelled")]
     Cancelled,
@@ -147,8 +155,10 @@ impl TaskError {
 
     /// The same, of the task of this number.
     pub(crate) fn of(mut self, number: u64) -> Self {
-        if let TaskError::Panicked { task, .. } | TaskError::WorkerDied { task, .. } | TaskError::TimedOut { task } =
-            &mut self
+        if let TaskError::Panicked { task, .. }
+        | TaskError::WorkerDied { task, .. }
+        | TaskError::TimedOut { task }
+        | TaskError::Lost { task } = &mut self
         {
             *task = number;
         }
@@ -162,6 +172,7 @@ impl TaskError {
             TaskError::Encode { reason } | TaskError::Decode { reason } => vec![reason],
             TaskError::WorkerDied { .. }
             | TaskError::TimedOut { .. }
+            | TaskError::Lost { .. }
             | TaskError::Cancelled
             | TaskError::Closed
             | TaskError::ForkedCopy

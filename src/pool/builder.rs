@@ -12,6 +12,10 @@ use crate::segment::transfer;
 /// More workers than that could not all be attached to what they share, beside the pool and those that are being replaced.
 const MOST: usize = 240;
 
+/// How many workers hosts are taken to have if nobody says so, and at most. Guesses.
+const FAR: usize = 32;
+const MOST_FAR: usize = 10_000;
+
 /// How a [`Pool`] is to be, beyond the number of its workers.
 ///
 /// # Examples
@@ -42,12 +46,16 @@ pub struct PoolBuilder {
     pub(super) name: String,
     /// How the workers are to be started; see `environment.rs`.
     pub(super) process: ProcessBuilder,
-    initializer: Option<Result<Parcel>>,
-    initializer_limit: Option<Duration>,
-    most_calls: Option<u64>,
-    time_limit: Option<Duration>,
+    pub(super) initializer: Option<Result<Parcel>>,
+    pub(super) initializer_limit: Option<Duration>,
+    pub(super) most_calls: Option<u64>,
+    pub(super) time_limit: Option<Duration>,
     retries: u32,
     bound: Option<usize>,
+    /// The first thing that was said of how workers are to be started.
+    pub(super) of_workers: Option<&'static str>,
+    #[cfg(feature = "redis")]
+    pub(super) engine: Option<String>,
     #[cfg(crash_points)]
     crash: Option<(String, u32)>,
 }
@@ -77,6 +85,9 @@ impl PoolBuilder {
             time_limit: None,
             retries: 0,
             bound: None,
+            of_workers: None,
+            #[cfg(feature = "redis")]
+            engine: None,
             #[cfg(crash_points)]
             crash: None,
         }
@@ -297,9 +308,16 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn start(self) -> Result<Pool> {
-        let workers = self.workers.unwrap_or_else(|| cpu_count().min(MOST));
-        if !(1..=MOST).contains(&workers) {
-            return Err(Error::Workers { asked: workers, most: MOST });
+        #[cfg(feature = "redis")]
+        let engine = self.server()?;
+        #[cfg(feature = "redis")]
+        let has_engine = engine.is_some();
+        #[cfg(not(feature = "redis"))]
+        let has_engine = false;
+        let (usual, most) = if has_engine { (FAR, MOST_FAR) } else { (cpu_count().min(MOST), MOST) };
+        let workers = self.workers.unwrap_or(usual);
+        if !(1..=most).contains(&workers) {
+            return Err(Error::Workers { asked: workers, most });
         }
         let options = Options {
             name: self.name,
@@ -310,6 +328,8 @@ impl PoolBuilder {
             most_calls: self.most_calls,
             time_limit: self.time_limit,
             retries: self.retries,
+            #[cfg(feature = "redis")]
+            engine,
             bound: self.bound,
             #[cfg(crash_points)]
             crash: self.crash,

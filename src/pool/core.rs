@@ -2,14 +2,16 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::board::{Board, CELLS};
 use super::callbacks::{self, Callbacks};
 use super::desk::{self, Desk};
+#[cfg(feature = "redis")]
+use super::far::Far;
 use super::gate::{Gate, Lead};
-use super::hub::{Hub, MOST_MESSAGE, Phase};
+use super::hub::{Crew, Hub, MOST_MESSAGE, Phase};
 use super::job::{Aftermath, Attended, Job};
 use super::order::Order;
 use super::unit::Unit;
@@ -17,6 +19,8 @@ use crate::cell::RawArray;
 use crate::error::{Result, TaskError};
 use crate::process::ProcessBuilder;
 use crate::queue::Queue;
+#[cfg(feature = "redis")]
+use crate::remote::address::Address;
 use crate::segment::handle::Parcel;
 use crate::sync::Event;
 use crate::sys::clock::Deadline;
@@ -26,6 +30,11 @@ use crate::sys::fork;
 /// How long at most nobody looks for results that were sent without a ring of the bell: by a worker that was killed in
 /// between, and those of a chunk that is not done. A guess, as is the bound within which a death is detected.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// So many chunks are at a server for each worker that hosts are taken to have: one that it has in hands, and some that it finds when that is
+/// done. A guess.
+#[cfg(feature = "redis")]
+const CHUNKS_EACH: usize = 4;
 
 pub(super) struct Options {
     pub(super) name: String,
@@ -39,11 +48,24 @@ pub(super) struct Options {
     pub(super) most_calls: Option<u64>,
     pub(super) time_limit: Option<Duration>,
     pub(super) retries: u32,
+    /// The server at which hosts serve the pool, instead of workers of its own.
+    #[cfg(feature = "redis")]
+    pub(super) engine: Option<Address>,
     /// Chunks that may wait.
     pub(super) bound: Option<usize>,
     /// Where the first worker is to be killed, and how often it passes there unharmed.
     #[cfg(crash_points)]
     pub(super) crash: Option<(String, u32)>,
+}
+
+impl Options {
+    #[cfg(feature = "redis")]
+    fn crew(&self) -> Crew {
+        match &self.engine {
+            Some(_) => Crew::Hosts(Far::new(self.workers.saturating_mul(CHUNKS_EACH))),
+            None => Crew::Workers,
+        }
+    }
 }
 
 pub(super) struct Core {
@@ -60,6 +82,10 @@ pub(super) struct Core {
     pub(super) attended: Attended,
     pub(super) callbacks: Callbacks,
     hub: Mutex<Hub>,
+    /// Notified when there may be something to do for those who talk to a server.
+    pub(super) posted: Condvar,
+    /// How many workers the pool has of its own.
+    staff: usize,
     /// Threads that have taken ends out of the books and not yet done what these set going.
     following: AtomicUsize,
     generation: u32,
@@ -68,16 +94,27 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(options: Options) -> Result<Arc<Self>> {
         fork::prepare()?;
+        #[cfg(feature = "redis")]
+        let crew = options.crew();
+        #[cfg(not(feature = "redis"))]
+        let crew = Crew::Workers;
+        let staff = match crew {
+            Crew::Workers => options.workers,
+            #[cfg(feature = "redis")]
+            Crew::Hosts(_) => 0,
+        };
         Ok(Arc::new(Core {
-            board: Board::new(options.workers)?,
-            desks: desk::make(options.workers)?,
+            board: Board::new(staff.max(1))?,
+            desks: desk::make(staff.max(1))?,
             orders: Queue::builder().capacity(CELLS).max_message(MOST_MESSAGE).build()?,
             bell: Event::new()?,
             alarm: EventFd::new()?,
             gate: Gate::default(),
             attended: Attended::default(),
             callbacks: Callbacks::default(),
-            hub: Mutex::new(Hub::new(options.workers)),
+            hub: Mutex::new(Hub::new(crew, staff)),
+            posted: Condvar::new(),
+            staff,
             following: AtomicUsize::new(0),
             generation: fork::generation(),
             options,
@@ -106,6 +143,7 @@ impl Core {
         if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
             self.orders.close();
             self.alarm.raise();
+            self.posted.notify_all();
         }
         drop(hub);
         if !endings.is_empty() {
@@ -159,6 +197,7 @@ impl Core {
             }
             hub.submit(unit, &self.board, &self.orders);
         });
+        self.posted.notify_all();
     }
 
     /// Whether there are results to come that nobody may be waiting for.
@@ -176,7 +215,7 @@ impl Core {
     /// Takes in all results that there are, and hands out what can be.
     fn collect(&self) {
         self.with_hub(|hub| {
-            for place in 0..self.options.workers {
+            for place in 0..self.staff {
                 hub.collect_from(place, &self.board);
             }
             hub.feed(&self.board, &self.orders);
@@ -212,6 +251,7 @@ impl Core {
     pub(super) fn stir(&self) {
         self.bell.set();
         self.gate.wake();
+        self.posted.notify_all();
     }
 
     /// Waits until `is_done`, which only what results set going makes so. Not in a forked copy, which does not even ask: it
@@ -256,7 +296,7 @@ impl Core {
 
     /// Takes in what workers have not sent, as they are in the midst of long chunks.
     fn look_at_desks(&self) {
-        let founds = (0..self.options.workers).filter_map(|place| Desk::of(&self.desks, place).look());
+        let founds = (0..self.staff).filter_map(|place| Desk::of(&self.desks, place).look());
         let founds: Vec<_> = founds.filter(|found| !found.results.is_empty()).collect();
         self.with_hub(|hub| {
             for found in founds {

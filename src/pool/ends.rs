@@ -83,7 +83,7 @@ impl Pool {
             return false;
         }
         self.core.close();
-        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
+        let are_gone = || self.core.hub().is_deserted();
         let has_ended = self.core.wait(deadline, || self.core.is_idle()) && self.core.wait(deadline, are_gone);
         if has_ended {
             self.core.callbacks.wait();
@@ -113,7 +113,7 @@ impl Pool {
             return;
         }
         self.core.end(&TaskError::Cancelled);
-        let are_gone = || self.core.hub().workers.iter().all(Option::is_none);
+        let are_gone = || self.core.hub().is_deserted();
         self.core.wait(Deadline::after(LAST_WAIT), are_gone);
     }
 }

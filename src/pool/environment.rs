@@ -8,7 +8,9 @@ use crate::process::{ProcessBuilder, StartMethod, Stdio};
 
 /// What workers find: as for a [`ProcessBuilder`], and the same for each, also for those that replace others.
 impl PoolBuilder {
-    fn with(mut self, change: impl FnOnce(ProcessBuilder) -> ProcessBuilder) -> Self {
+    /// `what` names it.
+    fn with(mut self, what: &'static str, change: impl FnOnce(ProcessBuilder) -> ProcessBuilder) -> Self {
+        self.of_workers.get_or_insert(what);
         self.process = change(self.process);
         self
     }
@@ -47,7 +49,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.with(|process| process.env(name, value))
+        self.with("env", |process| process.env(name, value))
     }
 
     /// Removes a variable from the workers' environment.
@@ -65,7 +67,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn env_remove(self, name: impl AsRef<OsStr>) -> Self {
-        self.with(|process| process.env_remove(name))
+        self.with("env_remove", |process| process.env_remove(name))
     }
 
     /// Starts the workers from an empty environment; variables set before are forgotten, too.
@@ -83,7 +85,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn env_clear(self) -> Self {
-        self.with(ProcessBuilder::env_clear)
+        self.with("env_clear", ProcessBuilder::env_clear)
     }
 
     /// The directory that the workers start in (default: this process's at that time). A relative path is relative to that.
@@ -102,7 +104,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn current_dir(self, directory: impl Into<PathBuf>) -> Self {
-        self.with(|process| process.current_dir(directory))
+        self.with("current_dir", |process| process.current_dir(directory))
     }
 
     /// Where the workers' standard input comes from (default: this process's): one [`Stdio`] for all of them.
@@ -120,7 +122,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn stdin(self, stream: impl Into<Stdio>) -> Self {
-        self.with(|process| process.stdin(stream))
+        self.with("stdin", |process| process.stdin(stream))
     }
 
     /// Where the workers' standard output goes to (default: this process's): one [`Stdio`] for all of them. The pool keeps a
@@ -144,7 +146,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn stdout(self, stream: impl Into<Stdio>) -> Self {
-        self.with(|process| process.stdout(stream))
+        self.with("stdout", |process| process.stdout(stream))
     }
 
     /// As [`stdout`](Self::stdout), for the workers' standard error.
@@ -162,7 +164,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn stderr(self, stream: impl Into<Stdio>) -> Self {
-        self.with(|process| process.stderr(stream))
+        self.with("stderr", |process| process.stderr(stream))
     }
 
     /// How the workers come into being (default: from the zygote, where there is one that can be used; otherwise by exec). Where one is
@@ -183,6 +185,6 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn start_method(self, method: StartMethod) -> Self {
-        self.with(|process| process.start_method(method))
+        self.with("start_method", |process| process.start_method(method))
     }
 }

@@ -167,7 +167,8 @@ where
             && let Ok(function) = self.function
             && let Some(chunk) = self.job.add_chunk(count)
         {
-            let unit = Unit::new(Arc::clone(&self.job), chunk, function, self.next, calls);
+            let retries = self.core.options.retries;
+            let unit = Unit::new(Arc::clone(&self.job), chunk, function, self.next, calls, retries);
             self.next += count;
             self.core.submit(unit);
         }

@@ -9,6 +9,8 @@ use super::core::Core;
 use super::feeder::{ChunkSize, Feeder};
 use super::job::{Arrival, Job};
 use super::keeper::Keeper;
+#[cfg(feature = "redis")]
+use super::post::Post;
 use super::progress::Progress;
 use super::results::Outcomes;
 use super::task::Task;
@@ -92,6 +94,11 @@ impl Pool {
     }
 
     pub(super) fn start(core: Arc<Core>) -> Result<Self> {
+        #[cfg(feature = "redis")]
+        if let Some(address) = &core.options.engine {
+            let post = Arc::new(Post::at(address)?);
+            return Self::start_at(core, &post);
+        }
         let mut keeper = Keeper::default();
         let pool = Pool { core, threads: Mutex::default() };
         let begun = keeper.start_all(&pool.core);
@@ -100,6 +107,17 @@ impl Pool {
         pool.begin("crossproc-keeper", move || keeper.run(&keeping))?;
         begun?;
         pool.begin("crossproc-results", move || attending.attend_always())?;
+        Ok(pool)
+    }
+
+    /// One without workers of its own.
+    #[cfg(feature = "redis")]
+    fn start_at(core: Arc<Core>, post: &Arc<Post>) -> Result<Self> {
+        let pool = Pool { core, threads: Mutex::default() };
+        let (sending, sent) = (Arc::clone(&pool.core), Arc::clone(post));
+        let (fetching, fetched) = (Arc::clone(&pool.core), Arc::clone(post));
+        pool.begin("crossproc-sender", move || sent.send(&sending))?;
+        pool.begin("crossproc-results", move || fetched.fetch(&fetching))?;
         Ok(pool)
     }
 

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use super::board::{Board, CELLS};
 use super::desk::Found;
+#[cfg(feature = "redis")]
+use super::far::{Batch, Far};
 use super::job::{Aftermath, Arrival, Job};
 use super::numbers::Numbers;
 use super::order::{Head, Load, ORDER_HEAD, Order, Tag};
 use super::staff::Worker;
 use super::unit::Unit;
+#[cfg(feature = "redis")]
+use super::{results::Travelling, wire};
 use crate::error::{TaskError, TryPutError};
 use crate::queue::Queue;
 use crate::segment::Segment;
@@ -30,8 +34,18 @@ pub(super) enum Phase {
     Ended(TaskError),
 }
 
+/// Who does the work.
+pub(super) enum Crew {
+    /// The pool's own: cells are theirs.
+    Workers,
+    /// Whoever serves the pool at a server.
+    #[cfg(feature = "redis")]
+    Hosts(Far),
+}
+
 pub(super) struct Hub {
     pub(super) phase: Phase,
+    crew: Crew,
     backlog: VecDeque<Unit>,
     cells: Vec<Cell>,
     free: Vec<usize>,
@@ -52,9 +66,11 @@ struct Cell {
 }
 
 impl Hub {
-    pub(super) fn new(workers: usize) -> Self {
+    /// `workers`: so many of the pool's own.
+    pub(super) fn new(crew: Crew, workers: usize) -> Self {
         Hub {
             phase: Phase::Open,
+            crew,
             backlog: VecDeque::new(),
             cells: (0..CELLS).map(|_| Cell::default()).collect(),
             free: (0..CELLS).rev().collect(),
@@ -82,7 +98,21 @@ impl Hub {
 
     /// Whether there is anything to wait for.
     pub(super) fn is_idle(&self) -> bool {
-        self.backlog.is_empty() && self.free.len() == CELLS
+        self.backlog.is_empty()
+            && match &self.crew {
+                Crew::Workers => self.free.len() == CELLS,
+                #[cfg(feature = "redis")]
+                Crew::Hosts(far) => far.is_empty(),
+            }
+    }
+
+    /// Whether nobody is left of those who did the work for this process.
+    pub(super) fn is_deserted(&self) -> bool {
+        match &self.crew {
+            Crew::Workers => self.workers.iter().all(Option::is_none),
+            #[cfg(feature = "redis")]
+            Crew::Hosts(far) => far.is_over,
+        }
     }
 
     pub(super) fn has_orphans(&self) -> bool {
@@ -93,8 +123,17 @@ impl Hub {
         mem::take(&mut self.endings)
     }
 
-    /// Puts what waits into the queue as far as there is room.
+    /// Hands out what waits as far as there is room.
     pub(super) fn feed(&mut self, board: &Board, orders: &Queue<Order>) {
+        match &self.crew {
+            Crew::Workers => self.feed_workers(board, orders),
+            #[cfg(feature = "redis")]
+            Crew::Hosts(_) => self.feed_hosts(board),
+        }
+    }
+
+    /// Puts what waits into the queue as far as there is room.
+    fn feed_workers(&mut self, board: &Board, orders: &Queue<Order>) {
         while let Some(&index) = self.free.last()
             && let Some(unit) = self.backlog.pop_front()
         {
@@ -199,14 +238,15 @@ impl Hub {
     fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
         board.count_failed(u64::from(unit.calls().0));
         while !unit.is_whole() {
-            unit.fail(error.clone());
+            let (_, number) = unit.calls();
+            unit.fail(error.clone().of(number));
         }
         self.endings.push(hand_over(&mut unit, board));
     }
 
-    /// A worker has died; `error` is what has become of the call that it was at, and `retries` how often that is tried again,
-    /// if at all.
-    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, retries: u32) {
+    /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
+    /// its chunk may be.
+    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
             if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
@@ -216,7 +256,8 @@ impl Hub {
             if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
                 continue;
             }
-            if !unit.is_cancelled && !unit.may_retry(retries) {
+            let is_over = !is_lost || !unit.may_retry();
+            if is_over && !unit.is_cancelled {
                 let (_, number) = unit.calls();
                 unit.fail(error.clone().of(number));
                 board.count_failed(1);
@@ -260,6 +301,10 @@ impl Hub {
                 at_work.push((index, cell.generation, worker));
             }
         }
+        #[cfg(feature = "redis")]
+        if let Crew::Hosts(far) = &mut self.crew {
+            far.take_all(Some(job)).iter().for_each(|unit| count_dropped(unit, board));
+        }
         self.feed(board, orders);
         at_work
     }
@@ -271,6 +316,10 @@ impl Hub {
             board.withdraw(index, cell.generation);
             units.extend(cell.unit.take());
             cell.condemned = None;
+        }
+        #[cfg(feature = "redis")]
+        if let Crew::Hosts(far) = &mut self.crew {
+            units.extend(far.take_all(None));
         }
         units.extend(mem::take(&mut self.backlog));
         self.free = (0..CELLS).rev().collect();
@@ -305,6 +354,61 @@ impl Hub {
     /// The offset of a function, for a worker that asks; nothing if it was never told of one.
     pub(super) fn function(&self, number: u64) -> Vec<u8> {
         self.numbers.function(number).map_or(Vec::new(), |offset| offset.to_ne_bytes().to_vec())
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Hub {
+    /// The books of a pool that hosts serve.
+    pub(super) fn far(&mut self) -> Option<&mut Far> {
+        match &mut self.crew {
+            Crew::Workers => None,
+            Crew::Hosts(far) => Some(far),
+        }
+    }
+
+    fn feed_hosts(&mut self, board: &Board) {
+        while let Crew::Hosts(far) = &mut self.crew
+            && far.has_room()
+            && let Some(unit) = self.backlog.pop_front()
+        {
+            if unit.parcel.descriptors().is_empty() {
+                far.add(unit);
+            } else {
+                let reason = "there is a handle of this machine in the arguments, and hosts may be on others".into();
+                self.fail_all(unit, board, &TaskError::Encode { reason });
+            }
+        }
+    }
+
+    /// Takes in what a host has sent. What it has not sent is lost; what is not asked for any more is not wanted.
+    pub(super) fn note_report(&mut self, report: &[u8], board: &Board) {
+        let Some((number, outcomes)) = wire::read_report(report) else { return };
+        let Some(mut unit) = self.far().and_then(|far| far.take(number)) else { return };
+        for outcome in outcomes.into_iter().take(unit.calls().0 as usize) {
+            let is_failure = matches!(outcome, Travelling::Failed(_));
+            board.count_failed(u64::from(is_failure));
+            unit.note(|outcomes| outcomes.push_travelling(outcome));
+        }
+        let reason = "a host has sent something else than the outcomes".into();
+        self.fail_all(unit, board, &TaskError::Decode { reason });
+    }
+
+    /// The server has lost these entries, or all that it had.
+    pub(super) fn lose_entries(&mut self, entries: Option<&[String]>, board: &Board) {
+        let Some(far) = self.far() else { return };
+        for unit in far.lose(entries) {
+            self.fail_all(unit, board, &TaskError::Lost { task: 0 });
+        }
+    }
+
+    /// The server does not take this batch, for this reason.
+    pub(super) fn refuse_batch(&mut self, batch: &Batch, board: &Board, error: &TaskError) {
+        for number in &batch.numbers {
+            if let Some(unit) = self.far().and_then(|far| far.take(*number)) {
+                self.fail_all(unit, board, error);
+            }
+        }
     }
 }
 

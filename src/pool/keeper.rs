@@ -175,11 +175,11 @@ impl Keeper {
             desk.clear_up();
             let mut worker = hub.workers[place].take()?;
             core.board.set_running(place, 0);
-            let (number, retries) = (worker.number, retries(core, &worker));
+            let (number, is_lost) = (worker.number, is_lost(&worker));
             let has_failed = !worker.socket.is_ready && worker.verdict.is_none();
             let failure = has_failed.then(|| worker.start_error(exit));
             let error = worker.outcome(exit);
-            hub.lose(number, &core.board, &error, retries);
+            hub.lose(number, &core.board, &error, is_lost);
             hub.feed(&core.board, &core.orders);
             failure
         });
@@ -232,10 +232,9 @@ fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
     (Arc::clone(&worker.socket.process), !worker.socket.has_ended)
 }
 
-/// How often what a dead worker was at is tried again: what was meant to end, and what panicked, is not.
-fn retries(core: &Core, worker: &Worker) -> u32 {
-    let is_lost = worker.verdict.is_none() && worker.socket.failure.is_none();
-    if is_lost { core.options.retries } else { 0 }
+/// Whether what a dead worker was at may be tried again: what was meant to end, and what panicked, is not.
+fn is_lost(worker: &Worker) -> bool {
+    worker.verdict.is_none() && worker.socket.failure.is_none()
 }
 
 fn needs_workers(hub: &Hub) -> bool {

@@ -13,6 +13,9 @@
 //! | `staff` | workers as the pool sees them |
 //! | `worker` | a worker's own life |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
+//! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
+//! | `host`, `init` | a process that serves such pools |
+//! | `wire` | what the two say to each other |
 
 #[cfg(feature = "cli")]
 mod bar;
@@ -22,17 +25,26 @@ mod callbacks;
 mod core;
 mod desk;
 mod ends;
+#[cfg(feature = "redis")]
+mod engine;
 mod environment;
+#[cfg(feature = "redis")]
+mod far;
 mod feeder;
 mod gate;
 mod handle;
+#[cfg(feature = "redis")]
+mod host;
 mod hub;
+mod init;
 mod job;
 mod keeper;
 mod mapping;
 mod maps;
 mod numbers;
 mod order;
+#[cfg(feature = "redis")]
+mod post;
 mod progress;
 mod results;
 mod several;
@@ -43,10 +55,13 @@ mod then;
 mod try_task_error;
 mod unit;
 mod whole;
+#[cfg(feature = "redis")]
+mod wire;
 mod worker;
 
 pub use builder::PoolBuilder;
 pub use handle::Pool;
+pub use init::{init, init_with_zygote, serve_if_asked};
 pub use mapping::Mapping;
 pub use progress::Progress;
 pub use several::AsCompleted;

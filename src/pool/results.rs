@@ -3,7 +3,11 @@
 use std::collections::VecDeque;
 
 use serde::de::DeserializeOwned;
+#[cfg(feature = "redis")]
+use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "redis")]
+use super::order::Bytes;
 use crate::error::{Error, TaskError};
 use crate::message::codec::{decode, unpack};
 use crate::process::Received;
@@ -77,6 +81,71 @@ enum Odd {
     Failed(TaskError),
     /// A result in a message, behind so many bytes of the body.
     Received(Received<()>, usize),
+    /// A result that may refer to objects at a server.
+    #[cfg(feature = "redis")]
+    Apart(Vec<u8>),
+}
+
+/// An outcome on its way between machines.
+#[cfg(feature = "redis")]
+#[derive(Serialize, Deserialize)]
+pub(super) enum Travelling {
+    Returned(Bytes),
+    /// A result that may refer to objects at a server.
+    Apart(Bytes),
+    Failed(TaskError),
+}
+
+#[cfg(feature = "redis")]
+impl Outcomes {
+    /// All outcomes, for another machine. What has descriptors does not get there.
+    pub(super) fn into_travelling(mut self) -> Vec<Travelling> {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.bytes.get(self.at..).filter(|bytes| !bytes.is_empty()) {
+            if bytes.first() == Some(&ODD) {
+                self.at += 1;
+                all.extend(self.odd.pop_front().map(Odd::travelling));
+            } else {
+                let Some((result, rest)) = split(bytes) else { break };
+                all.push(Travelling::Returned(Bytes::new(result.to_vec())));
+                self.at = self.bytes.len() - rest.len();
+            }
+        }
+        all
+    }
+
+    pub(super) fn push_travelling(&mut self, outcome: Travelling) {
+        match outcome {
+            Travelling::Returned(result) => {
+                let at = self.bytes.len();
+                self.bytes.push(0);
+                self.bytes.extend_from_slice(result.as_slice());
+                set_length(&mut self.bytes, at);
+            }
+            Travelling::Apart(result) => {
+                self.bytes.push(ODD);
+                self.odd.push_back(Odd::Apart(result.as_slice().to_vec()));
+            }
+            Travelling::Failed(error) => self.push_failed(error),
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Odd {
+    fn travelling(self) -> Travelling {
+        match self {
+            Odd::Failed(error) => Travelling::Failed(error),
+            Odd::Received(received, _) if !received.descriptors.is_empty() => {
+                let reason = "the result has a handle of the host's machine in it, which gets no further".into();
+                Travelling::Failed(TaskError::Encode { reason })
+            }
+            Odd::Received(received, start) => {
+                Travelling::Apart(Bytes::new(received.body().get(start..).unwrap_or_default().to_vec()))
+            }
+            Odd::Apart(result) => Travelling::Apart(Bytes::new(result)),
+        }
+    }
 }
 
 impl Outcomes {
@@ -136,6 +205,8 @@ impl Odd {
     fn open<R: DeserializeOwned>(self) -> Result<R, Box<TaskError>> {
         match self {
             Odd::Failed(error) => Err(Box::new(error)),
+            #[cfg(feature = "redis")]
+            Odd::Apart(result) => unpack(RESULT, &result, Vec::new()).map_err(undecoded),
             Odd::Received(mut received, start) => {
                 let descriptors = std::mem::take(&mut received.descriptors);
                 let bytes = received.body().get(start..).unwrap_or_default();

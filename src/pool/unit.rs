@@ -22,8 +22,9 @@ pub(super) struct Unit {
     pub(super) parcel: Parcel,
     /// The next call that has no outcome.
     next: usize,
-    /// How often the worker died that was at that call.
+    /// How often the worker died that was at that call, and how often it may.
     losses: u32,
+    retries: u32,
     /// Outcomes that the job has not got yet.
     outcomes: Outcomes,
     /// So many.
@@ -33,7 +34,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, mut calls: Calls) -> Self {
+    pub(super) fn new(job: Arc<Job>, chunk: usize, function: u64, first: u64, mut calls: Calls, retries: u32) -> Self {
         let arguments = Bytes::new(std::mem::take(&mut calls.parcel.bytes));
         Unit {
             job,
@@ -45,6 +46,7 @@ impl Unit {
             parcel: calls.parcel,
             next: 0,
             losses: 0,
+            retries,
             outcomes: Outcomes::default(),
             pending: 0,
             is_cancelled: false,
@@ -101,9 +103,16 @@ impl Unit {
     }
 
     /// Whether the call that a worker has just died of may be tried again.
-    pub(super) fn may_retry(&mut self, retries: u32) -> bool {
+    pub(super) fn may_retry(&mut self) -> bool {
         self.losses += 1;
-        self.losses <= retries
+        self.losses <= self.retries
+    }
+
+    /// Where the arguments end of the calls that have no outcome, and how often each may be tried again.
+    #[cfg(feature = "redis")]
+    pub(super) fn rest(&self) -> (Vec<u32>, u32) {
+        let done = self.next.checked_sub(1).map_or(0, |last| self.ends[last]);
+        (self.ends[self.next..].iter().map(|end| end - done).collect(), self.retries)
     }
 
     /// What the job has not got yet.
@@ -135,7 +144,7 @@ mod tests {
     #[test]
     fn results_are_those_of_their_calls_in_whatever_portions_they_come() {
         let calls = Calls { ends: vec![1, 2, 3, 4], parcel: Parcel::of_bytes(vec![0; 4]) };
-        let mut unit = Unit::new(Arc::new(Job::new(Arrival::AtOnce)), 0, 0, 10, calls);
+        let mut unit = Unit::new(Arc::new(Job::new(Arrival::AtOnce)), 0, 0, 10, calls, 0);
         let all: Vec<u8> = (0..4).flat_map(result).collect();
         let from = |call: usize| &all[2 * call..];
         let next_after =

@@ -38,66 +38,8 @@ pub(super) fn mode() -> Result<Mode> {
     MODE.get().cloned().unwrap_or(Err(Error::NotInitialised))
 }
 
-/// Makes this program able to start processes: call it in the first line of `main`.
-///
-/// A child is this same program, started anew. In it, this call runs the child's function, on the calling thread, and
-/// never returns; what stands before it in `main` runs in every child, too. In every other process it returns at once.
-/// Further calls do nothing; one on another thread that comes while a child's first is at work never returns.
-///
-/// It also has this process wait for its children when it exits, by a return from `main` or by `exit`; daemon children
-/// are ended instead.
-///
-/// A child recognises itself by what its parent left for it in a socket at descriptor 3; no environment variable and
-/// no argument is involved. What is at that descriptor in any other process stays as it is. A program that exec gave
-/// the privileges of another user (`AT_SECURE`), and one whose socket another user made, does nobody's bidding: it ends
-/// here with code 1.
-///
-/// # Panics
-///
-/// If the first call is not on the main thread, as in a `#[test]`: each child would run everything before it, all tests
-/// and the harness, to get there. [`test_support!`](crate::test_support) is for tests.
-///
-/// # Examples
-///
-/// ```
-/// use crossproc::Process;
-///
-/// fn main() -> crossproc::Result<()> {
-///     crossproc::init();
-///     Process::spawn(|| println!("hello from a child"), ())?.join()?;
-///     Ok(())
-/// }
-/// ```
-///
-/// A process that has nothing more to do waits for its children, here for one that waits for input:
-///
-/// ```
-/// use std::time::Duration;
-/// use crossproc::{Process, TryJoinError};
-///
-/// fn wait_for_input() {
-///     std::io::read_to_string(std::io::stdin()).unwrap();
-/// }
-///
-/// fn leave_a_child() -> crossproc::Result<()> {
-///     Process::spawn(wait_for_input, ()).map(drop)
-/// }
-///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     crossproc::init();
-///     let (input, to_child) = std::io::pipe()?;
-///     let process = Process::builder().stdin(input).spawn(leave_a_child, ())?;
-///     match process.join_timeout(Duration::from_millis(100)) {
-///         Err(TryJoinError::Running(process)) => {
-///             drop(to_child);
-///             process.join()??;
-///         }
-///         other => panic!("did not wait: {other:?}"),
-///     }
-///     Ok(())
-/// }
-/// ```
-pub fn init() {
+/// What [`init`](crate::init) does about children.
+pub(crate) fn init() {
     start(Mode::Program, || ());
 }
 

@@ -52,6 +52,7 @@ macro_rules! test_support {
             ) {
                 // SAFETY: `ENTRY` is where the C library found this function, which it calls with these arguments.
                 unsafe { $crate::__enter_test_binary(&ENTRY, count, arguments, environment) };
+                $crate::__serve_if_asked();
             }
         };
     };

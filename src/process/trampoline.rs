@@ -76,7 +76,9 @@ pub(crate) fn step_in(note: &Received<()>) -> Result<Step> {
         note.body().try_into().map_err(|_| malformed("the parent has handed out none of this number".into()))?;
     let address = address(u64::from_ne_bytes(offset))?;
     // SAFETY: the address is one of the program's own code. The parent, which runs the same build, as compared when this
-    // process began, took it from a function of this type; it came through the socket that is those two processes' alone.
+    // process began, took it from a function of this type; it came through the socket that is those two processes' alone. A parent that
+    // serves a pool at a server has it from there: it is trusted as far as that is, to which nobody may write whom the programs under its
+    // prefix do not trust, as `PoolBuilder::engine` says. The tasks there are those of this build alone.
     Ok(Step(unsafe { mem::transmute::<usize, Stride>(address) }))
 }
 

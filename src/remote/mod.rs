@@ -7,6 +7,7 @@
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
 //! | `queue` | messages, until somebody has done them |
+//! | `tasks` | chunks of tasks for whoever runs the same program |
 //! | `waiting` | sleeping until something may have become possible |
 //! | `object` | making what processes wait for, and waking them all |
 //! | `giving` | giving back what a process has, also while the server is not to be reached |
@@ -32,6 +33,7 @@ pub(crate) mod queue;
 mod random;
 pub(crate) mod semaphore;
 pub(crate) mod session;
+pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 pub(crate) mod waiting;

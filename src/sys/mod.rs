@@ -9,6 +9,8 @@ pub(crate) mod clock;
 pub(crate) mod constructors;
 pub(crate) mod copy;
 pub(crate) mod directory;
+#[cfg(feature = "redis")]
+pub(crate) mod ending;
 pub(crate) mod eventfd;
 pub(crate) mod exec;
 pub(crate) mod exit;

@@ -45,6 +45,20 @@ pub(crate) fn this() -> Result<&'static Program> {
     Ok(fork::fill(&THIS, program))
 }
 
+/// The build of this program as other machines know it: 32 hexadecimal characters, from the linker's build id or, without one, from the
+/// executable.
+#[cfg(feature = "redis")]
+pub(crate) fn build_name() -> Result<String> {
+    let hash = match &this()?.build {
+        Build::Id(id) => xxhash_rust::xxh3::xxh3_128(id),
+        Build::File { .. } => {
+            let program = fs::read("/proc/self/exe").map_err(|error| Error::os("read /proc/self/exe", error))?;
+            xxhash_rust::xxh3::xxh3_128(&program)
+        }
+    };
+    Ok(format!("{hash:032x}"))
+}
+
 /// Whether exec gave this process privileges that the one before had not: set-user-id, file capabilities and the like.
 pub(crate) fn privileged_by_exec() -> bool {
     // SAFETY: reads a word that the kernel left at the start of the process.

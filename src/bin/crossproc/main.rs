@@ -2,12 +2,16 @@
 
 mod corpus;
 mod demo;
+#[cfg(feature = "redis")]
+mod host;
 mod objects;
 mod report;
 mod table;
 mod words;
 mod workers;
 
+#[cfg(feature = "redis")]
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +49,25 @@ enum Command {
         /// Kills one of them half-way through its share.
         #[arg(long)]
         kill: bool,
+    },
+    /// Runs a program as a host: it does the tasks of pools at a Redis or Valkey server whose programs are the very same executable.
+    ///
+    /// The program calls crossproc::init() in the first line of its main, and gets no further. On SIGTERM and SIGINT it finishes what it
+    /// has in hands and ends; a second one ends it at once, and others get that.
+    ///
+    /// Whoever can write at the server under the address's prefix can have every function of the program run here, with arguments of his
+    /// choice: use a server that asks for a password, and TLS (rediss://) where others could listen.
+    #[cfg(feature = "redis")]
+    Worker {
+        /// The server, as in `redis://user:password@host:port/db?prefix=app`.
+        #[arg(long, value_name = "URL")]
+        engine: String,
+        /// How many workers; 240 at most; if not given, as many as can run at the same time.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_WORKERS.into()))]
+        workers: Option<u16>,
+        /// The program, and its arguments.
+        #[arg(last = true, required = true, value_name = "PROGRAM")]
+        program: Vec<OsString>,
     },
     /// Lists the shared objects that have names.
     ///
@@ -90,6 +113,8 @@ fn main() -> ExitCode {
     crossproc::init();
     let outcome = match Arguments::parse().command {
         Command::Demo { path, workers, kill } => return run_demo(path, workers, kill),
+        #[cfg(feature = "redis")]
+        Command::Worker { engine, workers, program } => Err(host::run(&engine, workers, &program)),
         Command::Ls { json } => objects::list(json),
         Command::Inspect { name, json } => objects::inspect(&name, json),
         Command::Rm { names, json } => objects::remove(&names, json),

@@ -83,54 +83,8 @@ struct Prepare {
 /// The head of its answer: the child's number, with whose pidfd it comes, or an error number.
 type Answer = Result<u32, i32>;
 
-/// Does what [`init`](crate::init) does, and forks a *zygote*, from which children are started in about half the time: call it
-/// in the first line of `main`.
-///
-/// The zygote is a copy of this process as it is now, which does nothing but make copies of itself when this process wants
-/// a child. So children do not start in an empty program but here, in this call: what the program did before it, they find
-/// done, and no constructors run in them. Nothing that this process does afterwards is in them, and everything that
-/// [`Process`](crate::Process) and [`ProcessBuilder`](crate::ProcessBuilder) say of children holds for them: arguments,
-/// descriptors, the parent, results, daemons. From the thread that starts them they have what an executed child has:
-/// directory, environment, umask, signal mask, ignored signals, limits, affinity, nice value and process group.
-///
-/// What is different:
-///
-/// - They are no business of a plain `waitpid(-1)`, nor of a handler for `SIGCHLD`: their end sends no signal, and only
-///   `__WALL` waits for them. How they ended is therefore always known.
-/// - They have the zygote's control group, I/O priority, memory policy and Landlock rules, and the address space layout that
-///   this process has, too.
-/// - They have what was drawn at random before this call. A `HashMap` that the main thread makes before it gives all
-///   children the same seeds.
-/// - A daemon ends when the main thread of this process ends, whichever thread has started it.
-///
-/// Where the zygote cannot be used, a child is executed, as after [`init`](crate::init): if this was not the first call of it
-/// and [`init`](crate::init), if other threads were running, or with a C library other than glibc; once credentials,
-/// capabilities, `no_new_privs`, seccomp filters, security label, session, namespaces, root directory or scheduling class of
-/// the calling thread are not those at this call; after the zygote has died; in forked copies of this process; and in its
-/// children, whose own children are executed.
-/// [`ProcessBuilder::start_method`](crate::ProcessBuilder::start_method) chooses for one child.
-///
-/// The zygote has no descriptors of this process, sits in `/`, blocks all signals, and dies with this process, be it by
-/// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it.
-///
-/// # Panics
-///
-/// As [`init`](crate::init).
-///
-/// # Examples
-///
-/// ```
-/// use crossproc::Process;
-///
-/// fn main() -> crossproc::Result<()> {
-///     crossproc::init_with_zygote();
-///     let children: Vec<_> = (0..8_u64).map(|n| Process::spawn(|n: u64| n * n, (n,))).collect::<Result<_, _>>()?;
-///     let squares: Vec<_> = children.into_iter().map(|child| child.join()).collect::<Result<_, _>>()?;
-///     assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36, 49]);
-///     Ok(())
-/// }
-/// ```
-pub fn init_with_zygote() {
+/// What [`init_with_zygote`](crate::init_with_zygote) does about children.
+pub(crate) fn init_with_zygote() {
     if entry::start(Mode::Program, || ()) {
         make();
     }

@@ -8,6 +8,7 @@ mod semaphore;
 mod queue;
 mod queue_ends;
 mod session;
+mod tasks;
 
 use std::fs;
 use std::path::PathBuf;
