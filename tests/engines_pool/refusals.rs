@@ -11,7 +11,8 @@ use super::{Place, common, own_host, wait_until};
 fn what_only_own_workers_could_do_is_refused_by_its_name() {
     let _watchdog = common::watchdog();
     let place = Place::new();
-    let refused: [(&str, fn(PoolBuilder) -> PoolBuilder); 12] = [
+    type Change = fn(PoolBuilder) -> PoolBuilder;
+    let refused: [(&str, Change); 12] = [
         ("initializer", |pool| pool.initializer(|| (), ())),
         ("initializer_timeout", |pool| pool.initializer_timeout(Duration::from_secs(1))),
         ("max_tasks_per_worker", |pool| pool.max_tasks_per_worker(1)),
