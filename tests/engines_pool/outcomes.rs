@@ -129,7 +129,7 @@ fn what_cannot_be_handed_over_is_said_to_be_so() {
 }
 
 fn note(dict: Dict<u32, u32>, n: u32) -> Result<Dict<u32, u32>, Error> {
-    dict.insert(&n, &(n * n))?;
+    dict.insert(n, n * n)?;
     Ok(dict)
 }
 
@@ -141,7 +141,7 @@ fn handles_at_the_server_travel() {
     let pool = place.pool().start().unwrap();
     let dict = Manager::connect(&place.url()).unwrap().dict::<u32, u32>().unwrap();
     let returned = pool.apply(note, (&dict, 3)).unwrap().unwrap();
-    assert_eq!(returned.get(&3).unwrap(), Some(9));
+    assert_eq!(returned.get(3).unwrap(), Some(9));
     drop(returned);
     pool.starmap(|dict, n| note(dict, n).map(drop), (4..20).map(|n| (&dict, n))).unwrap();
     assert_eq!(dict.len().unwrap(), 17);
