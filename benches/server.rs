@@ -9,7 +9,6 @@
 
 mod common;
 #[path = "../tests/common/redis.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
 mod redis;
 
 use std::process::Command;

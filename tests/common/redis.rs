@@ -1,5 +1,8 @@
 //! A Redis server on a socket in a folder of its own.
 
+// Each test binary has its own copy and uses what it needs.
+#![allow(dead_code)]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
