@@ -20,7 +20,7 @@ impl PoolBuilder {
     ///
     /// [`workers`](Self::workers) says how many workers the hosts are taken to have (1 to 10,000; default: 32): sizes of chunks follow from
     /// it, and four times as many chunks are at the server. Handles of this machine in arguments or results are
-    /// [`Encode`](crate::TaskError::Encode); those of a [`Manager`](crate::Manager) at a server travel. [`Pool::workers`] are none. What is said
+    /// [`Encode`](crate::TaskError::Encode); those of a [`Manager`](crate::Manager) at a server travel. [`Pool::workers`](crate::Pool::workers) are none. What is said
     /// of how workers are started ([`env`](Self::env), [`stdout`](Self::stdout) ..), [`initializer`](Self::initializer),
     /// [`initializer_timeout`](Self::initializer_timeout), [`max_tasks_per_worker`](Self::max_tasks_per_worker) and
     /// [`task_timeout`](Self::task_timeout) are refused by [`start`](Self::start) as [`Error::Unsupported`], which names them.
