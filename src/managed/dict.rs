@@ -15,7 +15,8 @@ use super::local::Shape;
 use crate::error::Result;
 use crate::message::Sends;
 
-/// A dictionary that processes share: of any keys and values that serde knows, in the order in which the keys came.
+/// A dictionary that processes share: of any keys and values that serde knows, in the order in which the keys came (at a
+/// server, in none).
 ///
 /// [`Manager::dict`](crate::Manager::dict) makes one. It travels to other processes, and may itself be a value: of another dictionary,
 /// or an item of a list, of the same manager; what is got from there is the same dictionary, not a copy.
@@ -37,7 +38,8 @@ use crate::message::Sends;
 ///
 /// Of all methods: [`Encode`](crate::Error::Encode), and [`Decode`](crate::Error::Decode), which does not undo what was done: what
 /// [`remove`](Self::remove) takes out, and [`insert`](Self::insert) replaces, is gone even if it does not decode; [`NoSpace`](crate::Error::NoSpace) when the manager is full, which
-/// changes nothing; [`Corrupted`](crate::Error::Corrupted) if somebody has written there who does not keep to the protocol.
+/// changes nothing; [`Corrupted`](crate::Error::Corrupted) if somebody has written there who does not keep to the protocol. At a
+/// server: those of [`Manager`](crate::Manager#at-a-server).
 ///
 /// # Examples
 ///
@@ -126,7 +128,7 @@ where
         self.held.take(&key)?.as_mut().map(Kept::decode).transpose()
     }
 
-    /// Takes out the entry whose key came last.
+    /// Takes out the entry whose key came last; at a server, any.
     ///
     /// # Examples
     ///
@@ -181,7 +183,7 @@ where
         self.len().map(|length| length == 0)
     }
 
-    /// Copies of all keys, in the order in which they came.
+    /// Copies of all keys, in the order in which they came (at a server, in none).
     ///
     /// # Examples
     ///

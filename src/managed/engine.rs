@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// All names, in the order in which they came.
+    /// All names; on this machine in the order in which they came.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         match self {
             Engine::Local(local) => local.names(),

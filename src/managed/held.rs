@@ -35,7 +35,7 @@ macro_rules! table {
     };
 }
 
-// Entries by their keys, in the order in which they came: a dictionary, a namespace, a set (whose values are empty).
+// Entries by their keys, on this machine in the order in which they came: a dictionary, a namespace, a set (whose values are empty).
 table! {
     #[inline]
     fn get(key: &[u8], buffer: &mut Buffer) -> Result<Option<Seen>>;
@@ -50,7 +50,7 @@ table! {
     fn remove(key: &[u8]) -> Result<bool>;
     /// Removes; the old value.
     fn take(key: &[u8]) -> Result<Option<Kept>>;
-    /// The entry that came last.
+    /// The entry that came last; at a server, any.
     fn take_last() -> Result<Option<(Vec<u8>, Kept)>>;
     fn keys() -> Result<Vec<Vec<u8>>>;
     fn entries() -> Result<Vec<(Vec<u8>, Kept)>>;

@@ -24,6 +24,19 @@ use crate::segment::place::Home;
 /// Every call happens as a whole or not at all, whenever a process is killed. What only a killed process referred to is freed when the
 /// next containers are made.
 ///
+/// # At a server
+///
+/// [`connect`](Self::connect) leads to containers on other machines, and all above is different there but that every call happens as a whole
+/// or not at all. A call is a round trip, and waits for the server as long as the address says (`timeout_ms`). A process is alive as long as it is
+/// heard: what it held is let go when it has not been for `lease_ms`, and locks that it had say `OwnerDied` to the next. One that was only stopped for
+/// longer goes on: with containers that others still refer to; other handles say [`Gone`](crate::Error::Gone), and its locks are lost, which it is told when it
+/// gives them back. The same after another process of the server has taken over, which may remember an older state. A forked copy is a process of its
+/// own. The drop of the last handle waits a second at most until the server knows.
+///
+/// Further errors of all methods: [`Unreachable`](crate::Error::Unreachable), [`Unanswered`](crate::Error::Unanswered) (it has happened, or not),
+/// [`ServerFull`](crate::Error::ServerFull), [`Refused`](crate::Error::Refused), [`Gone`](crate::Error::Gone). Two addresses that differ in anything are two
+/// managers, also at one server.
+///
 /// # Examples
 ///
 /// ```

@@ -69,7 +69,7 @@ impl Manager {
         self.engine.forget(name)
     }
 
-    /// All names, in the order in which they came.
+    /// All names, in the order in which they came (at a server, in none).
     ///
     /// # Errors
     ///

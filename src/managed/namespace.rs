@@ -83,7 +83,7 @@ impl Namespace {
         self.held.remove(&codec::key(name)?)
     }
 
-    /// All names, in the order in which they came.
+    /// All names, in the order in which they came (at a server, in none).
     ///
     /// # Examples
     ///

@@ -13,7 +13,8 @@ use super::local::Shape;
 use crate::error::Result;
 use crate::message::Sends;
 
-/// A set that processes share, of members of any type that serde knows, in the order in which they came.
+/// A set that processes share, of members of any type that serde knows, in the order in which they came (at a server,
+/// in none).
 ///
 /// [`Manager::set`](crate::Manager::set) makes one. Two members are the same if they are encoded in the same way.
 ///
@@ -109,7 +110,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         self.len().map(|length| length == 0)
     }
 
-    /// Copies of all members, of one instant, in the order in which they came.
+    /// Copies of all members, of one instant, in the order in which they came (at a server, in none).
     ///
     /// # Examples
     ///

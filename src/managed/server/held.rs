@@ -83,7 +83,7 @@ impl Held {
         }
     }
 
-    /// The values of an answer at every `step`th place from `first` on: token.1, token.2 ..
+    /// Values of an answer, each with the token of its number: token.1, token.2 ..
     pub(super) fn keep_all(&self, answer: &Answer, values: Vec<Vec<u8>>) -> Vec<Kept> {
         let tokens = (1..).map(|index| format!("{}.{index}", answer.token));
         values.into_iter().zip(tokens).map(|(bytes, token)| self.keep(answer, &token, bytes)).collect()

@@ -3,12 +3,13 @@
 --   clock       hash: `at`, the sessions' time in milliseconds; `seen`, the server's clock when it was last moved on; `leap`, by how
 --               much it moves at most
 --   sessions    sorted set: each session, and when it ends unless it is renewed
---   s:SESSION   hash: what it holds, by tokens of its own: objects
+--   s:SESSION   hash: what it holds, by tokens of its own: objects. s:SESSION+: the same of handles on their way, after its end
 --   names       hash: objects by their names
 --   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
---   o:OBJECT:d  what it contains
+--   o:OBJECT:d  what it contains; or, of what processes wait for, the answers that must not be given twice (recent.lua)
 --   o:OBJECT:w  who waits for it
 --   o:OBJECT:h  who has parts of it: permits, messages
+--   k:WAITER    list: pushed to in order to wake somebody (waiting.lua)
 --   grave       list: objects that nothing refers to and that refer to others, as g:OBJECT and g:OBJECT:d, until they are emptied
 --
 -- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
@@ -19,7 +20,8 @@ local function fail(code)
     error({ err = code })
 end
 
--- The sessions' time. It stands still while no session is heard, so that nobody ends for a pause of the server, or of its clock.
+-- The sessions' time. It moves by a leap at most, however long no session was heard, so that nobody ends for a pause of the server, or a step of
+-- its clock.
 local function tick()
     local time = call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
