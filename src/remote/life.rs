@@ -89,6 +89,7 @@ impl Life {
         }
         let (name, holds) = self.present();
         Self::join(client, &name, &holds)?;
+        let server = client.server();
         // It must not wait for an answer for so long that the lease runs out meanwhile.
         let mut address = client.address.clone();
         address.patience = address.patience.min(address.lease / 4);
@@ -96,7 +97,7 @@ impl Life {
         let started = thread::Builder::new()
             .name("crossproc-lease".into())
             .stack_size(256 << 10)
-            .spawn(move || thread_life.keep(&client));
+            .spawn(move || thread_life.keep(&client, server));
         started.map_err(|error| Error::os("start a thread", error))?;
         lock(&self.state).stage = Stage::Running;
         Ok(())
@@ -176,11 +177,11 @@ impl Life {
         drop(ended);
     }
 
-    /// What the session's thread does: it renews the lease, and gives up what is to be given up.
-    fn keep(&self, client: &Client) {
+    /// What the session's thread does: it renews the lease, and gives up what is to be given up. `server`: where the session
+    /// has begun.
+    fn keep(&self, client: &Client, mut server: Option<String>) {
         let pause = client.address.lease / 4;
         let mut renewed_at = Instant::now();
-        let mut server = client.server();
         loop {
             let (name, later, errands, is_ending) = {
                 let state = lock(&self.state);

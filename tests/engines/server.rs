@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crossproc::managed::{Dict, List};
-use crossproc::{Error, Manager, Process};
+use crossproc::{Error, Manager, Process, TryLockError};
 
 use crate::common::processes::signal;
 use crate::common::watchdog;
@@ -147,4 +147,51 @@ fn nothing_is_left_when_all_handles_are_gone() {
     let again = Manager::connect(&server.url()).unwrap();
     until("an empty server", || server.ask("EVAL \"return #redis.call('KEYS', 'crossproc:[og]:*')\" 0") == ":0\r\n");
     drop(again);
+}
+
+/// Each gets the answers to its own requests, also directly behind a request of the parent's.
+#[test]
+fn a_forked_copy_has_connections_of_its_own() {
+    fn all_right(dict: &Dict<u32, u32>, keys: std::ops::Range<u32>) -> bool {
+        keys.clone().chain(keys).all(|key| dict.get(key) == Ok(Some(key)))
+    }
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let dict = Manager::connect(&server.url()).unwrap().dict::<u32, u32>().unwrap();
+    dict.extend((0..400).map(|key| (key, key))).unwrap();
+    for _ in 0..5 {
+        assert!(dict.contains_key(0).unwrap());
+        // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
+        let copy = unsafe { libc::fork() };
+        if copy == 0 {
+            let is_right = all_right(&dict, 0..200);
+            // SAFETY: ends the copy at once, without destructors.
+            unsafe { libc::_exit(i32::from(!is_right)) };
+        }
+        let is_right = all_right(&dict, 200..400);
+        let mut status = -1;
+        // SAFETY: our child; `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
+        assert!(is_right && status == 0, "the parent: {is_right}, the copy: {status}");
+    }
+}
+
+/// A server that remembers an older state would have the lock held for ever by a process that lives and has given it back.
+#[test]
+fn a_lock_that_an_older_state_remembers_is_free_again() {
+    let _watchdog = watchdog();
+    let mut server = Server::with(&["--dbfilename", "dump.rdb"]);
+    let one = Manager::connect(&format!("{}?lease_ms=1000", server.url())).unwrap();
+    let other = Manager::connect(&format!("{}?lease_ms=1001", server.url())).unwrap();
+    let (lock, same) = (one.at("lock").lock().unwrap(), other.at("lock").lock().unwrap());
+    let guard = lock.lock().unwrap();
+    assert_eq!(server.ask("SAVE"), "", "an OK is not shown");
+    guard.unlock().unwrap();
+    server.kill();
+    server.start_again();
+    match same.lock_timeout(Duration::from_secs(20)) {
+        Ok(guard) => guard.unlock().unwrap(),
+        Err(TryLockError::OwnerDied(guard)) => guard.unlock().unwrap(),
+        Err(error) => panic!("{error}"),
+    }
 }
