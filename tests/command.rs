@@ -8,9 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use common::locking::wait_for_state;
 use common::naming::{TestName, remover};
+use common::processes::signal;
 use common::watchdog;
-use crossproc::{Lock, Manager, Name, Queue, ShareableList, SharedMemory, Value, names};
+use crossproc::managed::Dict;
+use crossproc::{Lock, Manager, Name, Process, Queue, ShareableList, SharedMemory, Value, names};
 
 crossproc::test_support!();
 
@@ -107,11 +110,26 @@ fn a_manager_says_how_much_it_uses_and_who_changes_it() {
     assert!((100_000..10_000_000).contains(&fact("bytes used").parse::<u64>().unwrap()));
     // The names and the dictionary.
     assert_eq!(fact("objects so far"), "2");
-    jobs.with(|_| {
-        assert!(fact("lock").starts_with(&format!("process {me}")));
-        Ok(())
-    })
-    .unwrap();
+
+    // One that does nothing but write is stopped until it is in the midst of a change.
+    let _dog = watchdog();
+    fn write(jobs: Dict<u32, Vec<u8>>) {
+        let load = vec![7; 1_000_000];
+        loop {
+            jobs.insert(1, &load).unwrap();
+        }
+    }
+    let writer = Process::spawn(write, (&jobs,)).unwrap();
+    let is_seen = |pid: u32| {
+        signal(pid, libc::SIGSTOP);
+        wait_for_state(pid, 'T');
+        let is_seen = fact("lock").starts_with(&format!("process {pid}"));
+        signal(pid, libc::SIGCONT);
+        is_seen
+    };
+    while !is_seen(writer.pid()) {}
+    writer.kill().unwrap();
+    assert!(writer.join().is_err());
 }
 
 #[test]
