@@ -17,7 +17,8 @@ impl Place<'_> {
     ///
     /// ```no_run
     /// let manager = crossproc::Manager::connect("redis://localhost")?;
-    /// let _guard = manager.at("printer").lock()?.lock()?;
+    /// let printer = manager.at("printer").lock()?;
+    /// let _guard = printer.lock()?;
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn lock(self) -> Result<Lock> {
