@@ -6,6 +6,7 @@ mod demo;
 mod host;
 mod objects;
 mod report;
+mod serve;
 mod table;
 mod words;
 mod workers;
@@ -69,6 +70,27 @@ enum Command {
         #[arg(last = true, required = true, value_name = "PROGRAM")]
         program: Vec<OsString>,
     },
+    /// Keeps a manager under a name until it is asked to end: programs of the same user connect to it with Manager::connect("NAME").
+    ///
+    /// There is no server behind it that has to be asked: the containers lie in shared memory. Where such servers have an address, a manager
+    /// has its name (so there is no --address). Processes of several machines share a Redis or Valkey server instead, for which nothing has to be
+    /// run here: see Manager::connect.
+    ///
+    /// Prints one line once the manager is there. On SIGINT, SIGTERM or SIGHUP (but not one that it was started to ignore, as by nohup) it removes
+    /// the name and ends with 0. Those who have the manager open keep it.
+    ///
+    /// Killed by SIGKILL, it takes nothing with it: the name is still there, and all that is in the manager. `crossproc serve --existing NAME`
+    /// goes on with it; `crossproc rm NAME` removes it, and so does `crossproc gc` once nobody is attached. `crossproc inspect NAME` says how much
+    /// memory it uses.
+    ///
+    /// Exits with 2 if the name is taken, belongs to something else or is none, and with 1 if something else fails.
+    Serve {
+        /// As in `app/state`.
+        name: String,
+        /// If there is a manager of this name, goes on with that one, and removes its name in the end.
+        #[arg(long)]
+        existing: bool,
+    },
     /// Lists the shared objects that have names.
     ///
     /// Exits with 1 if one of them is no shared object, or damaged. Those of others, which may not be looked at, are named as well.
@@ -115,6 +137,7 @@ fn main() -> ExitCode {
         Command::Demo { path, workers, kill } => return run_demo(path, workers, kill),
         #[cfg(feature = "redis")]
         Command::Worker { engine, workers, program } => Err(host::run(&engine, workers, &program)),
+        Command::Serve { name, existing } => serve::run(&name, existing),
         Command::Ls { json } => objects::list(json),
         Command::Inspect { name, json } => objects::inspect(&name, json),
         Command::Rm { names, json } => objects::remove(&names, json),

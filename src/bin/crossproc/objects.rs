@@ -17,7 +17,7 @@ fn code(is_well: bool) -> io::Result<ExitCode> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say_why(name: &str, error: &crossproc::Error) {
+pub(crate) fn say_why(name: &str, error: &crossproc::Error) {
     complain(&format!("{name}: {}", with_sources(error)));
 }
 
