@@ -17,6 +17,7 @@ mod cuts;
 mod examples;
 mod handles;
 mod names;
+mod python;
 mod queue;
 mod refusals;
 #[cfg(feature = "redis")]
