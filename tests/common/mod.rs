@@ -31,11 +31,16 @@ pub(crate) struct Watchdog(Sender<()>);
 
 /// Guards the calling test as long as the result lives.
 pub(crate) fn watchdog() -> Watchdog {
+    watchdog_of(PATIENCE)
+}
+
+/// As [`watchdog`], for a test that has more to do.
+pub(crate) fn watchdog_of(patience: Duration) -> Watchdog {
     let test = thread::current().name().unwrap_or("a test").to_string();
     let (end, ended) = mpsc::channel();
     thread::spawn(move || {
-        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = writeln!(io::stderr(), "{test} has not ended after {PATIENCE:?}");
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            let _ = writeln!(io::stderr(), "{test} has not ended after {patience:?}");
             process::abort();
         }
     });

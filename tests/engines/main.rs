@@ -13,6 +13,7 @@ mod atomic;
 mod containers;
 #[cfg(feature = "redis")]
 mod cuts;
+mod exact;
 #[cfg(feature = "redis")]
 mod examples;
 mod handles;
