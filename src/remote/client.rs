@@ -192,7 +192,7 @@ impl Client {
                 return Ok(idle.link);
             }
         }
-        let mut wait = BACK_OFF.0;
+        let (mut wait, mut before) = (BACK_OFF.0, None);
         loop {
             let opened = Link::open(&self.info, deadline).and_then(|mut link| {
                 self.settle(&mut link, deadline)?;
@@ -200,8 +200,13 @@ impl Client {
             });
             match opened {
                 Ok(link) => return Ok(link),
-                Err(broken) if broken.is_refused || deadline.has_passed() => return Err(broken),
-                Err(_) => back_off(&mut wait, deadline),
+                Err(broken) if broken.is_refused => return Err(broken),
+                // The last attempt has no time left, and so the one before knows why.
+                Err(broken) if deadline.has_passed() => return Err(before.unwrap_or(broken)),
+                Err(broken) => {
+                    before = Some(broken);
+                    back_off(&mut wait, deadline);
+                }
             }
         }
     }
