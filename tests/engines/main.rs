@@ -8,6 +8,9 @@ mod redis;
 #[cfg(feature = "redis")]
 #[path = "../common/proxy.rs"]
 mod proxy;
+#[cfg(feature = "redis")]
+#[path = "../common/tls.rs"]
+mod tls;
 
 mod atomic;
 mod containers;
@@ -18,6 +21,8 @@ mod exact;
 mod examples;
 mod handles;
 mod names;
+#[cfg(feature = "redis")]
+mod over_tls;
 mod python;
 mod queue;
 mod refusals;
