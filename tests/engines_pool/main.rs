@@ -4,9 +4,12 @@
 mod common;
 #[path = "../common/redis.rs"]
 mod redis;
+#[path = "../common/tls.rs"]
+mod tls;
 
 mod deaths;
 mod ends;
+mod far;
 mod hosts;
 mod outcomes;
 mod refusals;
@@ -91,12 +94,15 @@ struct Host(Child);
 
 impl Host {
     fn of(place: &Place, program: &OsStr, workers: u16) -> Self {
-        let process = Command::new(env!("CARGO_BIN_EXE_crossproc"))
-            .args(["worker", "--engine", &place.url(), "--workers", &workers.to_string(), "--"])
-            .arg(program)
-            .stdin(Stdio::null())
-            .spawn();
-        Host(process.unwrap())
+        Host(Self::command(&place.url(), program, workers).spawn().unwrap())
+    }
+
+    /// What becomes a host.
+    fn command(url: &str, program: &OsStr, workers: u16) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossproc"));
+        command.args(["worker", "--engine", url, "--workers", &workers.to_string(), "--"]).arg(program);
+        command.stdin(Stdio::null());
+        command
     }
 
     fn pid(&self) -> u32 {
