@@ -94,12 +94,14 @@ pub enum TaskError {
     #[error("this process is a forked copy of the one that has the pool in hand")]
     ForkedCopy,
 
-    /// It was not run: the pool has no worker that works, and has given up starting others.
-    #[error("the pool is broken: the last {failures} workers could not be started")]
+    /// It was not run: the pool has no worker that works, and has given up starting others. Or, of a pool with an
+    /// [`engine`](crate::PoolBuilder): its server has not been reached for too long, and it may have been run.
+    #[error("the pool is broken: the last {failures} {}", attempts(source))]
     BrokenPool {
-        /// So many starts in a row have failed.
+        /// So many starts, or requests to the server, in a row have failed.
         failures: u32,
-        /// What went wrong with the last one: an [`Initializer`](crate::ProcessError::Initializer) if the initializer returned an `Err`.
+        /// What went wrong with the last one: an [`Initializer`](crate::ProcessError::Initializer) if the initializer returned an `Err`. Of a
+        /// server, which one and for how long.
         #[source]
         #[serde(deserialize_with = "nested")]
         source: Box<Error>,
@@ -139,6 +141,18 @@ impl From<TryNextError> for Error {
             TryNextError::NotYet => Error::TaskRunning,
             TryNextError::Failed(error) => error.into(),
         }
+    }
+}
+
+/// What a pool has tried in vain, by what came of it: what goes wrong in a worker is not an error of its own.
+fn attempts(source: &Error) -> &'static str {
+    match source {
+        Error::Unreachable { .. }
+        | Error::Unanswered { .. }
+        | Error::ServerFull { .. }
+        | Error::Refused { .. }
+        | Error::Gone { .. } => "requests to its server have failed",
+        _ => "workers could not be started",
     }
 }
 

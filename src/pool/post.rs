@@ -66,6 +66,14 @@ fn is_over(hub: &Hub) -> bool {
     }
 }
 
+/// Why a pool ends whose requests have failed since `begun`, the last one like this.
+fn broken(mut last: Error, failures: u32, begun: Instant) -> TaskError {
+    if let Error::Unreachable { reason, .. } | Error::Unanswered { reason, .. } = &mut last {
+        *reason += &format!(" (for {:.1} s)", begun.elapsed().as_secs_f64());
+    }
+    TaskError::BrokenPool { failures, source: Box::new(last) }
+}
+
 impl Post {
     /// At a server, which has been reached.
     pub(super) fn at(address: &Address) -> Result<Self> {
@@ -80,8 +88,11 @@ impl Post {
 
     /// Sends what there is to be sent, and withdraws what is not wanted any more, until the pool's end.
     pub(super) fn send(&self, core: &Core) {
-        let (mut sending, mut failures) = (None, 0);
+        let (mut sending, mut failures, mut begun) = (None, 0, Instant::now());
         while let Some(recalled) = self.await_work(core, &mut sending) {
+            if failures == 0 {
+                begun = Instant::now();
+            }
             let mut failed = None;
             if !recalled.is_empty()
                 && let Err(error) = self.seat().tasks.withdraw(&recalled)
@@ -118,7 +129,13 @@ impl Post {
             if failures >= MOST_FAILURES
                 && let Some(refused) = sending.take()
             {
-                core.with_hub(|hub| hub.refuse_batch(&refused.batch, &core.board, &TaskError::encode(&error)));
+                // Is it this batch that does not get through, or everything?
+                match self.seat().tasks.withdraw(&[]) {
+                    Err(away @ (Error::Unreachable { .. } | Error::Unanswered { .. })) => {
+                        core.end(&broken(away, failures, begun));
+                    }
+                    _ => core.with_hub(|hub| hub.refuse_batch(&refused.batch, &core.board, &TaskError::encode(&error))),
+                }
                 core.stir();
                 failures = 0;
             }
@@ -166,8 +183,11 @@ impl Post {
 
     /// Fetches outcomes until the pool's end.
     pub(super) fn fetch(&self, core: &Core) {
-        let (mut seat, mut taken, mut failures) = (self.seat(), 0, 0);
+        let (mut seat, mut taken, mut failures, mut begun) = (self.seat(), 0, 0, Instant::now());
         while Self::await_outcomes(core) {
+            if failures == 0 {
+                begun = Instant::now();
+            }
             let mut checked = Instant::now();
             let to_check = || {
                 if checked.elapsed() < ROUND {
@@ -202,7 +222,7 @@ impl Post {
                 Err(error) => {
                     failures += 1;
                     if failures >= MOST_FAILURES {
-                        core.end(&TaskError::BrokenPool { failures, source: Box::new(error) });
+                        core.end(&broken(error, failures, begun));
                     }
                     thread::sleep(PAUSE);
                 }

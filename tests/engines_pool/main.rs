@@ -7,6 +7,8 @@ mod redis;
 #[path = "../common/tls.rs"]
 mod tls;
 
+mod away;
+mod copies;
 mod deaths;
 mod ends;
 mod far;
