@@ -99,6 +99,35 @@ fn a_stopped_server_is_waited_for_so_long_and_a_change_is_in_doubt() {
     assert!(list.len().unwrap() <= 2);
 }
 
+/// Sent, and then no answer: what has come of it is decided when the server answers again, and stays so.
+#[test]
+fn a_change_that_a_stopped_server_was_sent_is_in_doubt_until_it_answers() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let manager = Manager::connect(&format!("{}?timeout_ms=300", server.url())).unwrap();
+    let other = Manager::connect(&server.url()).unwrap();
+    let both =
+        |manager: &Manager| (manager.at("list").list::<u32>().unwrap(), manager.at("dict").dict::<u32, u32>().unwrap());
+    let ((list, dict), (same_list, same_dict)) = (both(&manager), both(&other));
+    let mut expected = (0, 0);
+    for turn in 0..4 {
+        // A connection that is there, so that the change goes out over it at once.
+        assert_eq!((list.len(), dict.len()), (Ok(expected.0), Ok(expected.1)));
+        signal(server.pid(), libc::SIGSTOP);
+        let told = if turn % 2 == 0 { list.push(turn) } else { dict.insert(turn, turn).map(drop) };
+        assert!(matches!(told, Err(Error::Unanswered { .. })), "{told:?}");
+        signal(server.pid(), libc::SIGCONT);
+        // The same thread: it asks for nothing before what it has given up is settled.
+        let found = (list.len().unwrap(), dict.len().unwrap());
+        let most = (expected.0 + usize::from(turn % 2 == 0), expected.1 + turn as usize % 2);
+        assert!(found == expected || found == most, "{found:?} after {expected:?}");
+        for _ in 0..100 {
+            assert_eq!((same_list.len(), same_dict.len()), (Ok(found.0), Ok(found.1)));
+        }
+        expected = found;
+    }
+}
+
 #[test]
 fn a_full_server_says_so_and_gives_back() {
     let _watchdog = watchdog();
