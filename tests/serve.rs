@@ -125,13 +125,13 @@ fn what_it_was_started_to_ignore_it_ignores() {
     let _watchdog = watchdog();
     let name = TestName::new();
     let mut started = command(&[name.as_str()]);
+    let ignore = || {
+        // SAFETY: has no memory arguments.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        Ok(())
+    };
     // SAFETY: in the child, a call that signal-safety(7) allows.
-    unsafe {
-        started.pre_exec(|| {
-            libc::signal(libc::SIGHUP, libc::SIG_IGN);
-            Ok(())
-        });
-    }
+    unsafe { started.pre_exec(ignore) };
     let serving = Serving::of(started, name.as_str());
     let status = std::fs::read_to_string(format!("/proc/{}/status", serving.pid())).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
