@@ -4,12 +4,15 @@
 //! taken. What is done when an answer does not come depends on what asking again would do: [`Effect`].
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use redis::{Cmd, ConnectionInfo, Value};
 
 use super::address::Address;
+use super::doubts::Doubts;
 use super::link::{Broken, Link, Seat};
 use super::lua::Lua;
 use crate::error::{Error, Result};
@@ -32,6 +35,7 @@ pub(crate) struct Client {
     info: ConnectionInfo,
     /// Under which its connections are kept.
     number: u64,
+    doubts: Arc<Doubts>,
 }
 
 /// What has become of a request that was answered.
@@ -58,8 +62,6 @@ struct Idle {
 
 thread_local! {
     static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
-    /// Connections over which something was asked that is given up, by their servers: it must not be carried out any more.
-    static DOUBTS: RefCell<Vec<(u64, Seat)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A connection that nobody has used for so long may have been closed meanwhile; in milliseconds. A guess.
@@ -70,11 +72,15 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from
 
 impl Client {
     pub(crate) fn new(address: Address) -> Result<Self> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let info = address.connection()?;
-        // Relaxed: a number of its own is all there is to it.
-        Ok(Client { info, address, number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+        Ok(Client { info, address, number: next_number(), doubts: Arc::default() })
+    }
+
+    /// The same server, for who waits for it no longer than this.
+    pub(super) fn hurried(&self, patience: Duration) -> Self {
+        let mut address = self.address.clone();
+        address.patience = address.patience.min(patience);
+        Client { address, info: self.info.clone(), number: next_number(), doubts: Arc::clone(&self.doubts) }
     }
 
     /// The answer of a script. `pause`: how long the server may take for it, besides.
@@ -148,7 +154,7 @@ impl Client {
                 && effect != Effect::Nothing
                 && let Some(seat) = link.seat.take()
             {
-                with_doubts(|doubts| doubts.push((self.number, seat)));
+                self.doubts.add(seat);
             }
             drop(link);
             was_sent |= broken.was_sent;
@@ -184,18 +190,26 @@ impl Client {
         }
     }
 
-    /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none.
+    /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none. What this process has given up
+    /// before will not be carried out any more.
     fn link(&self, deadline: Deadline) -> Result<Link, Broken> {
-        while let Some(idle) = take_idle(self.number) {
-            let is_fresh = clock::coarse_milliseconds() < idle.since + FRESH;
-            if idle.link.is_ours() && (is_fresh || idle.link.is_good()) {
-                return Ok(idle.link);
+        while let Some(Idle { mut link, since, .. }) = take_idle(self.number) {
+            let is_fresh = clock::coarse_milliseconds() < since + FRESH;
+            if link.is_ours() && (is_fresh || link.is_good()) {
+                let doubts = self.doubts.all();
+                // One that is older than a doubt may be of an older process of the server.
+                if doubts.iter().all(|doubt| link.is_at(&doubt.server))
+                    && self.settle(&mut link, doubts, deadline).is_ok()
+                {
+                    return Ok(link);
+                }
             }
         }
         let mut wait = BACK_OFF.0;
         loop {
+            let doubts = self.doubts.all();
             let opened = Link::open(&self.info, deadline).and_then(|mut link| {
-                self.settle(&mut link, deadline)?;
+                self.settle(&mut link, doubts, deadline)?;
                 Ok(link)
             });
             match opened {
@@ -206,10 +220,11 @@ impl Client {
         }
     }
 
-    /// Has the server not carry out any more what this thread has given up. Another process of the server has never got it.
-    fn settle(&self, link: &mut Link, deadline: Deadline) -> Result<(), Broken> {
-        for doubt in self.doubts() {
-            if link.seat.as_ref().is_some_and(|seat| seat.server == doubt.server) {
+    /// Has the server not carry out any more what was given up before this connection was opened. Another process of the server has never
+    /// got it.
+    fn settle(&self, link: &mut Link, doubts: Vec<Seat>, deadline: Deadline) -> Result<(), Broken> {
+        for doubt in doubts {
+            if link.is_at(&doubt.server) {
                 let mut kill = redis::cmd("CLIENT");
                 kill.arg("KILL").arg("ID").arg(doubt.client);
                 if let Value::ServerError(error) = link.ask(&kill, deadline)? {
@@ -217,24 +232,15 @@ impl Client {
                     return Err(Broken { reason, was_sent: false, is_refused: false });
                 }
             }
-            with_doubts(|doubts| doubts.retain(|known| *known != (self.number, doubt.clone())));
+            self.doubts.settled(&doubt);
         }
         Ok(())
     }
 
-    /// What this thread has given up and the server may still carry out.
-    pub(crate) fn doubts(&self) -> Vec<Seat> {
-        let is_here = |(server, seat): &(u64, Seat)| (*server == self.number).then(|| seat.clone());
-        with_doubts(|doubts| doubts.iter().filter_map(is_here).collect()).unwrap_or_default()
-    }
-
-    /// Has this thread ask for nothing before the server cannot carry out any more what another thread has given up.
-    pub(crate) fn adopt(&self, doubts: &[Seat]) {
-        if doubts.is_empty() {
-            return;
-        }
-        while take_idle(self.number).is_some() {}
-        with_doubts(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
+    /// Whether there is something that this process has given up, and that the server may still carry out.
+    #[cfg(test)]
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.doubts.all().is_empty()
     }
 
     /// Which process the server is that this thread has asked last, if that is known.
@@ -265,9 +271,10 @@ impl Drop for Client {
     }
 }
 
-/// `None` at the end of a thread, which has none any more.
-fn with_doubts<R>(work: impl FnOnce(&mut Vec<(u64, Seat)>) -> R) -> Option<R> {
-    DOUBTS.try_with(|doubts| work(&mut doubts.borrow_mut())).ok()
+fn next_number() -> u64 {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: a number of its own is all there is to it.
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
 }
 
 fn take_idle(server: u64) -> Option<Idle> {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::client::{Client, Effect, Failed};
-use super::link::Seat;
 use super::lua::{Lua, lua};
 use super::random;
 use crate::error::{Error, Result};
@@ -42,8 +41,6 @@ pub(super) struct Errand {
     pub(super) script: &'static Lua,
     pub(super) session: Arc<str>,
     pub(super) arguments: Vec<String>,
-    /// What must not be carried out any more once this has been.
-    pub(super) doubts: Vec<Seat>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,9 +88,7 @@ impl Life {
         Self::join(client, &name, &holds)?;
         let server = client.server();
         // It must not wait for an answer for so long that the lease runs out meanwhile.
-        let mut address = client.address.clone();
-        address.patience = address.patience.min(address.lease / 4);
-        let (thread_life, client) = (Arc::clone(self), Client::new(address)?);
+        let (thread_life, client) = (Arc::clone(self), client.hurried(client.address.lease / 4));
         let started = thread::Builder::new()
             .name("crossproc-lease".into())
             .stack_size(256 << 10)
@@ -266,7 +261,6 @@ fn end_session(client: &Client, name: &str) {
 fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
     let mut left = errands.into_iter();
     while let Some(errand) = left.next() {
-        client.adopt(&errand.doubts);
         let sent = client.run(errand.script, Effect::Repeatable, Duration::ZERO, |request| {
             request.arg(&*errand.session).arg(&errand.arguments);
         });

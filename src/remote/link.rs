@@ -210,6 +210,11 @@ impl Link {
         self.generation == fork::generation()
     }
 
+    /// Whether it is known to be of this process of the server.
+    pub(crate) fn is_at(&self, server: &str) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.server == server)
+    }
+
     /// Whether the server has not closed it.
     pub(crate) fn is_good(&self) -> bool {
         let now = Deadline::after(Duration::ZERO);

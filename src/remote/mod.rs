@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `address` | where a server is |
 //! | `link`, `client` | connections, and requests over them |
+//! | `doubts` | requests that were given up, and must not be carried out later |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
 //! | `queue` | messages, until somebody has done them |
@@ -22,6 +23,7 @@ pub(crate) mod address;
 pub(crate) mod barrier;
 pub(crate) mod client;
 pub(crate) mod condvar;
+mod doubts;
 pub(crate) mod event;
 mod giving;
 mod life;

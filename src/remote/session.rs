@@ -149,9 +149,9 @@ impl Session {
     }
 
     /// Has a script run in the name of a session, if that has not ended, as soon as the server can be reached; behind whatever this
-    /// thread has asked for in vain.
+    /// process has asked for in vain.
     pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
-        let errand = Errand { script, session: Arc::clone(name), arguments, doubts: self.client.doubts() };
+        let errand = Errand { script, session: Arc::clone(name), arguments };
         let life = self.life();
         lock(&life.state).errands.push(errand);
         life.changed.notify_all();
@@ -168,6 +168,12 @@ impl Session {
             Failed::Lost => Error::OwnerDied { object: kind },
             Failed::Other(error) => error,
         }
+    }
+
+    /// Whether there is something that this process has given up, and that the server may still carry out.
+    #[cfg(test)]
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.client.is_in_doubt()
     }
 
     /// That an answer is not of the form that ours have.

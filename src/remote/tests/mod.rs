@@ -2,8 +2,12 @@
 
 mod barrier;
 mod condvar;
+mod doubts;
 mod event;
 mod lock;
+#[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
+#[path = "../../../tests/common/proxy.rs"]
+mod proxy;
 mod semaphore;
 mod queue;
 mod queue_ends;
@@ -64,8 +68,12 @@ impl Server {
 
     /// The server's address with these options besides.
     pub(super) fn address(&self, options: &str) -> Address {
-        let url = format!("unix://{}?{options}", self.folder.join("socket").display());
+        let url = format!("unix://{}?{options}", self.socket().display());
         Address::parse(url.trim_end_matches('?')).unwrap()
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
     }
 
     /// The answer to a command, by its words.
