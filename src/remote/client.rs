@@ -83,22 +83,16 @@ impl Client {
         Client { address, info: self.info.clone(), number: next_number(), doubts: Arc::clone(&self.doubts) }
     }
 
-    /// The answer of a script. `pause`: how long the server may take for it, besides.
-    pub(crate) fn run(
-        &self,
-        script: &Lua,
-        effect: Effect,
-        pause: Duration,
-        arguments: impl FnOnce(&mut Cmd),
-    ) -> Result<Value, Failed> {
+    /// The answer of a script.
+    pub(crate) fn run(&self, script: &Lua, effect: Effect, arguments: impl FnOnce(&mut Cmd)) -> Result<Value, Failed> {
         let mut request = redis::cmd("EVALSHA");
         request.arg(script.hash()).arg(0).arg(&self.address.prefix);
         arguments(&mut request);
         let sent = Sent { request, script: Some(script) };
-        self.carry_out(&sent, effect, script.name(), pause)
+        self.carry_out(&sent, effect, script.name(), Duration::ZERO)
     }
 
-    /// The answer to a command.
+    /// The answer to a command. `pause`: how long the server may take for it, besides.
     pub(crate) fn ask(
         &self,
         request: Cmd,

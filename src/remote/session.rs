@@ -14,9 +14,10 @@ use redis::{Cmd, Value};
 
 use super::address::Address;
 use super::client::{Client, Effect, Failed};
-use super::life::{Errand, Life, Stage, lock};
+use super::life::{Life, Stage, lock};
 use super::lua::{Lua, lua};
 use super::random;
+use super::work::Errand;
 use crate::error::{Error, Kind, Result};
 use crate::sys::fork;
 
@@ -94,10 +95,9 @@ impl Session {
     }
 
     /// Whether a session of this name is this process's, and not known to have ended.
+    #[cfg(test)]
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let life = self.life();
-        let state = lock(&life.state);
-        &*state.name == name
+        &*lock(&self.life().state).name == name
     }
 
     /// The answer of a script that is asked in nobody's name.
@@ -108,7 +108,7 @@ impl Session {
         effect: Effect,
         arguments: impl FnOnce(&mut Cmd),
     ) -> Result<Value> {
-        self.client.run(script, effect, Duration::ZERO, arguments).map_err(|failed| Session::failure(failed, kind))
+        self.client.run(script, effect, arguments).map_err(|failed| Session::failure(failed, kind))
     }
 
     /// The answer of a script that is asked in the session's name, its second argument. If that has ended, it is asked in the name of the
@@ -122,7 +122,7 @@ impl Session {
     ) -> Result<Answer> {
         loop {
             let session = self.name()?;
-            let answer = self.client.run(script, effect, Duration::ZERO, |request| {
+            let answer = self.client.run(script, effect, |request| {
                 request.arg(&*session);
                 arguments(request);
             });
@@ -142,7 +142,7 @@ impl Session {
         effect: Effect,
         arguments: impl FnOnce(&mut Cmd),
     ) -> Result<Value, Failed> {
-        self.client.run(script, effect, Duration::ZERO, |request| {
+        self.client.run(script, effect, |request| {
             request.arg(name);
             arguments(request);
         })
@@ -153,7 +153,7 @@ impl Session {
     pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
         let errand = Errand { script, session: Arc::clone(name), arguments };
         let life = self.life();
-        lock(&life.state).errands.push(errand);
+        lock(&life.state).work.errands.push_back(errand);
         life.changed.notify_all();
     }
 
@@ -195,7 +195,7 @@ impl Session {
         let mut state = lock(&life.state);
         state.holds.insert(token.clone(), object.clone());
         if &*state.name != session {
-            state.missed.push((token.clone(), object.clone()));
+            state.work.missed.push((token.clone(), object.clone()));
             life.changed.notify_all();
         }
         drop(state);
@@ -268,7 +268,7 @@ impl Drop for Hold {
         let mut state = lock(&self.life.state);
         state.holds.remove(&self.token);
         let name = Arc::clone(&state.name);
-        state.later.push((name, std::mem::take(&mut self.token)));
+        state.work.later.push((name, std::mem::take(&mut self.token)));
         self.life.changed.notify_all();
     }
 }

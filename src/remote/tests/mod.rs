@@ -13,6 +13,7 @@ mod queue;
 mod queue_ends;
 mod session;
 mod tasks;
+mod work;
 
 use std::fs;
 use std::path::PathBuf;
