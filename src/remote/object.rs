@@ -25,8 +25,9 @@ pub(crate) fn name_of(kind: Kind) -> &'static str {
 /// A new object with these fields, held.
 pub(super) fn make(session: &Arc<Session>, kind: Kind, fields: &[(&str, String)]) -> Result<Hold> {
     let (token, object) = (session.token(), Session::new_object());
-    let made = session.run_named(kind, lua!("making an object", "make.lua"), Effect::Repeatable, |request| {
-        request.arg(&token).arg(&object).arg(name_of(kind)).arg("");
+    let script = lua!("making an object", "make.lua");
+    let made = session.run_holding(kind, script, Effect::Repeatable, &token, |request| {
+        request.arg(&object).arg(name_of(kind)).arg("");
         for (field, value) in fields {
             request.arg(*field).arg(value);
         }

@@ -148,10 +148,38 @@ impl Session {
         })
     }
 
+    /// The answer of a script that is asked in the session's name, and makes that hold something under a token, its third argument, or under
+    /// TOKEN.1 .. If that may have happened, and no answer comes, it is given up.
+    pub(crate) fn run_holding(
+        &self,
+        kind: Kind,
+        script: &Lua,
+        effect: Effect,
+        token: &str,
+        arguments: impl Fn(&mut Cmd),
+    ) -> Result<Answer> {
+        let answer = self.run_named(kind, script, effect, |request| {
+            request.arg(token);
+            arguments(request);
+        });
+        if let Err(Error::Unanswered { .. }) = answer
+            // As of what is undone (`giving`).
+            && let Ok(session) = self.name()
+        {
+            let script = lua!(frees "giving holds up", "disown.lua");
+            let arguments = vec![token.to_owned(), "0".to_owned()];
+            self.do_later(Errand { script, session, arguments, is_in_parts: true });
+        }
+        answer
+    }
+
     /// Has a script run in the name of a session, if that has not ended, as soon as the server can be reached; behind whatever this
     /// process has asked for in vain.
     pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
-        let errand = Errand { script, session: Arc::clone(name), arguments };
+        self.do_later(Errand { script, session: Arc::clone(name), arguments, is_in_parts: false });
+    }
+
+    fn do_later(&self, errand: Errand) {
         let life = self.life();
         lock(&life.state).work.errands.push_back(errand);
         life.changed.notify_all();
@@ -210,13 +238,13 @@ impl Session {
         ticket: Option<(&str, &str)>,
     ) -> Result<(Hold, String, String)> {
         let token = self.token();
-        let answer =
-            self.run_named(kind, lua!(frees "holding an object", "hold.lua"), Effect::Repeatable, |request| {
-                request.arg(&token).arg(object);
-                if let Some((session, ticket)) = ticket {
-                    request.arg(session).arg(ticket);
-                }
-            })?;
+        let script = lua!(frees "holding an object", "hold.lua");
+        let answer = self.run_holding(kind, script, Effect::Repeatable, &token, |request| {
+            request.arg(object);
+            if let Some((session, ticket)) = ticket {
+                request.arg(session).arg(ticket);
+            }
+        })?;
         match redis::from_redis_value::<(String, String)>(answer.value.clone()) {
             Ok((kind, of)) => Ok((self.held(&answer.session, token, object.to_owned()), kind, of)),
             Err(_) => Err(self.invalid("holding an object", &answer.value)),
@@ -227,10 +255,10 @@ impl Session {
     /// this session's end.
     pub(crate) fn ticket(self: &Arc<Self>, kind: Kind, object: &str) -> Result<(Arc<str>, String)> {
         let ticket = format!("t{}", self.token());
-        let answer =
-            self.run_named(kind, lua!(frees "holding an object", "ticket.lua"), Effect::Repeatable, |request| {
-                request.arg(&ticket).arg(object);
-            })?;
+        let script = lua!(frees "holding an object", "ticket.lua");
+        let answer = self.run_holding(kind, script, Effect::Repeatable, &ticket, |request| {
+            request.arg(object);
+        })?;
         Ok((answer.session, ticket))
     }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use redis::Value;
+
 use super::client::{Client, Effect, Failed};
 use super::lua::{Lua, lua};
 use crate::error::Error;
@@ -13,6 +15,9 @@ pub(super) struct Errand {
     pub(super) script: &'static Lua,
     pub(super) session: Arc<str>,
     pub(super) arguments: Vec<String>,
+    /// Whether the server does it a part at a time, and answers from where it is to go on: the last argument, `0` in the beginning and in
+    /// the end.
+    pub(super) is_in_parts: bool,
 }
 
 #[derive(Default)]
@@ -64,13 +69,19 @@ impl Work {
     }
 
     fn run_errands(&mut self, client: &Client, until: Instant, failed: &mut Work) -> Pass {
-        while let Some(errand) = self.errands.pop_front() {
+        while let Some(mut errand) = self.errands.pop_front() {
             let sent = client.run(errand.script, Effect::Repeatable, |request| {
                 request.arg(&*errand.session).arg(&errand.arguments);
             });
             let pass = Pass::after(&sent, until);
-            if let Err(Failed::Other(_)) = sent {
-                failed.errands.push_back(errand);
+            match sent {
+                Err(Failed::Other(_)) => failed.errands.push_back(errand),
+                Ok(Value::BulkString(next)) if errand.is_in_parts && next != b"0" => {
+                    errand.arguments.pop();
+                    errand.arguments.push(String::from_utf8_lossy(&next).into_owned());
+                    self.errands.push_front(errand);
+                }
+                _ => {}
             }
             if pass != Pass::Whole {
                 return pass;

@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::proxy::Proxy;
 use super::{Server, until};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::remote::address::Address;
 use crate::remote::event::Event;
 use crate::remote::session::Session;
@@ -103,4 +103,33 @@ fn the_session_settles_what_nobody_asks_after() {
     held.give_up(|| {});
     until("the session to settle it", || !held.session.is_in_doubt());
     assert!(!held.is_set_late(), "it was carried out after all");
+}
+
+/// Neither an object that may have been made, nor a hold of one, nor one for a handle on its way.
+#[test]
+fn what_nobody_was_told_of_is_held_by_nobody() {
+    let server = Server::start();
+    let proxy = Proxy::start(&server.socket());
+    let address = Address::parse(&format!("{}?timeout_ms=200&lease_ms=2000", proxy.url())).unwrap();
+    let session = Session::at(&address).unwrap();
+    let event = Event::make(&session).unwrap();
+    let object = event.hold().object().to_owned();
+    let name = session.name().unwrap();
+    let held = || server.ask(&format!("HLEN crossproc:s:{name}"));
+    let asks: [&dyn Fn() -> Result<(), Error>; 3] =
+        [&|| Event::make(&session).map(drop), &|| session.hold(Kind::Event, &object, None).map(drop), &|| {
+            let (session_of, ticket) = session.ticket(Kind::Event, &object)?;
+            session.hold(Kind::Event, &object, Some((&session_of, &ticket))).map(drop)
+        }];
+    for ask in asks {
+        // From now on the server knows the script.
+        ask().unwrap();
+        until("one hold", || held() == Value::Int(1));
+        proxy.swallow_answers();
+        let told = ask();
+        assert!(matches!(told, Err(Error::Unanswered { .. })), "{told:?}");
+        proxy.heal();
+        until("one hold again", || held() == Value::Int(1));
+    }
+    assert!(session.is_called(&name));
 }
