@@ -4,8 +4,7 @@
 //! taken. What is done when an answer does not come depends on what asking again would do: [`Effect`].
 
 use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -33,8 +32,8 @@ pub(crate) enum Effect {
 pub(crate) struct Client {
     pub(crate) address: Address,
     info: ConnectionInfo,
-    /// Under which its connections are kept.
-    number: u64,
+    /// By which its connections are known.
+    mark: Arc<()>,
     doubts: Arc<Doubts>,
 }
 
@@ -55,7 +54,7 @@ impl From<Error> for Failed {
 
 /// A connection that its thread does not use just now.
 struct Idle {
-    server: u64,
+    client: Weak<()>,
     link: Link,
     since: u64,
 }
@@ -73,14 +72,14 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from
 impl Client {
     pub(crate) fn new(address: Address) -> Result<Self> {
         let info = address.connection()?;
-        Ok(Client { info, address, number: next_number(), doubts: Arc::default() })
+        Ok(Client { info, address, mark: Arc::default(), doubts: Arc::default() })
     }
 
     /// The same server, for who waits for it no longer than this.
     pub(super) fn hurried(&self, patience: Duration) -> Self {
         let mut address = self.address.clone();
         address.patience = address.patience.min(patience);
-        Client { address, info: self.info.clone(), number: next_number(), doubts: Arc::clone(&self.doubts) }
+        Client { address, info: self.info.clone(), mark: Arc::default(), doubts: Arc::clone(&self.doubts) }
     }
 
     /// The answer of a script.
@@ -112,7 +111,10 @@ impl Client {
             let mut link = opened.map_err(|broken| self.no_answer(Broken { was_sent, ..broken }, effect, what))?;
             let broken = match sent.over(&mut link, deadline) {
                 Ok(Value::ServerError(error)) => {
-                    self.put_back(link);
+                    // Otherwise it has lost its place among what we say, and hears no more.
+                    if !error.details().is_some_and(|details| details.starts_with("Protocol error")) {
+                        self.put_back(link);
+                    }
                     match error.code() {
                         "GONE" => return Err(Failed::Gone),
                         // What was sent before may have been carried out in that session's name: in another's it would be done twice.
@@ -187,7 +189,7 @@ impl Client {
     /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none. What this process has given up
     /// before will not be carried out any more.
     fn link(&self, deadline: Deadline) -> Result<Link, Broken> {
-        while let Some(Idle { mut link, since, .. }) = take_idle(self.number) {
+        while let Some(Idle { mut link, since, .. }) = self.take_idle() {
             let is_fresh = clock::coarse_milliseconds() < since + FRESH;
             if link.is_ours() && (is_fresh || link.is_good()) {
                 let doubts = self.doubts.all();
@@ -241,44 +243,48 @@ impl Client {
     pub(crate) fn server(&self) -> Option<String> {
         let of = |links: &RefCell<Vec<Idle>>| {
             let links = links.borrow();
-            let idle = links.iter().rfind(|idle| idle.server == self.number)?;
+            let idle = links.iter().rfind(|idle| self.has(idle))?;
             idle.link.seat.as_ref().map(|seat| seat.server.clone())
         };
         IDLE.try_with(of).ok().flatten()
     }
 
-    fn put_back(&self, link: Link) {
-        let idle = Idle { server: self.number, link, since: clock::coarse_milliseconds() };
-        // A thread at its end keeps none.
-        let _ = IDLE.try_with(|links| links.borrow_mut().push(idle));
+    fn has(&self, idle: &Idle) -> bool {
+        idle.client.as_ptr() == Arc::as_ptr(&self.mark)
     }
 
+    /// One that is in step. Those of clients that are no more go.
+    fn put_back(&self, link: Link) {
+        let idle = Idle { client: Arc::downgrade(&self.mark), link, since: clock::coarse_milliseconds() };
+        // A thread at its end keeps none.
+        let _ = IDLE.try_with(|links| {
+            let mut links = links.borrow_mut();
+            links.retain(|idle| idle.client.strong_count() > 0 && idle.link.is_ours());
+            links.push(idle);
+        });
+    }
+
+    fn take_idle(&self) -> Option<Idle> {
+        let take = |links: &RefCell<Vec<Idle>>| {
+            let mut links = links.borrow_mut();
+            let index = links.iter().rposition(|idle| self.has(idle))?;
+            Some(links.swap_remove(index))
+        };
+        IDLE.try_with(take).ok().flatten()
+    }
+
+    /// That an answer is of a form that none of ours has. Who knows to what it is an answer: this thread's connections are not used again.
     pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
-        let reason = format!("it answers {}", shape(answer));
-        Error::Refused { address: self.address.to_string(), what: what.into(), reason }
+        while self.take_idle().is_some() {}
+        let reason = format!("it says {}, which is no answer to that", shape(answer));
+        Error::Unanswered { address: self.address.to_string(), what: what.into(), reason }
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        while take_idle(self.number).is_some() {}
+        while self.take_idle().is_some() {}
     }
-}
-
-fn next_number() -> u64 {
-    static NUMBERS: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: a number of its own is all there is to it.
-    NUMBERS.fetch_add(1, Ordering::Relaxed)
-}
-
-fn take_idle(server: u64) -> Option<Idle> {
-    IDLE.try_with(|links| {
-        let mut links = links.borrow_mut();
-        let index = links.iter().rposition(|idle| idle.server == server)?;
-        Some(links.swap_remove(index))
-    })
-    .ok()
-    .flatten()
 }
 
 fn back_off(wait: &mut Duration, deadline: Deadline) {

@@ -184,11 +184,13 @@ impl Link {
 
     pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {
         self.wait_until(deadline, true)?;
-        self.parser.parse_value(&mut self.stream).map_err(|error| {
-            let is_late = error.is_timeout();
-            let reason = if is_late { "it does not answer in time".to_owned() } else { error.to_string() };
-            Broken { reason, was_sent: true, is_refused: false }
-        })
+        let broken = |reason: String| Broken { reason, was_sent: true, is_refused: false };
+        match self.parser.parse_value(&mut self.stream) {
+            Ok(Value::Push { .. } | Value::Attribute { .. }) => Err(broken("it says what it was not asked".to_owned())),
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_timeout() => Err(broken("it does not answer in time".to_owned())),
+            Err(error) => Err(broken(error.to_string())),
+        }
     }
 
     fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {

@@ -1,6 +1,7 @@
 //! What the parts promise, against a server that is started for it.
 
 mod barrier;
+mod client;
 mod condvar;
 mod doubts;
 mod event;
