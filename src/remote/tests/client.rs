@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use redis::{Parser, Value};
 
@@ -18,6 +19,8 @@ use crate::remote::client::{Client, Effect, Failed};
 use crate::remote::event::Event;
 use crate::remote::lua::lua;
 use crate::remote::session::Session;
+use crate::sys::clock::Deadline;
+use crate::sys::connect::connect;
 
 /// It lets everybody in, and answers to scripts what it is told.
 struct Parrot {
@@ -148,4 +151,20 @@ fn a_thread_keeps_no_connections_of_those_who_have_gone() {
         until("the connections to go", || clients() <= 3);
         drop(give);
     });
+}
+
+/// A server that is stopped lets nobody in once so many wait that it has no room for more.
+#[test]
+fn a_stopped_server_is_waited_for_no_longer_than_told() {
+    let server = Server::start();
+    let client = Client::new(server.address("timeout_ms=200")).unwrap();
+    server.stop();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = connect(&server.socket(), Deadline::after(Duration::from_millis(50))) {
+        waiting.push(connection);
+    }
+    let told = client.run(lua!("anything", "value.lua"), Effect::Once, |_| {});
+    assert!(matches!(told, Err(Failed::Other(Error::Unreachable { .. }))));
+    server.go_on();
+    drop(waiting);
 }
