@@ -29,7 +29,6 @@ pub(super) struct State {
     pub(super) holds: HashMap<String, String>,
     /// What is to be told to the server.
     pub(super) work: Work,
-    pub(super) tokens: u64,
     pub(super) stage: Stage,
 }
 
@@ -55,7 +54,6 @@ impl Life {
             name: random::hexadecimal().into(),
             holds: HashMap::new(),
             work: Work::default(),
-            tokens: 0,
             stage: Stage::Unborn,
         };
         Arc::new(Life {

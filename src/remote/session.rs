@@ -7,6 +7,7 @@
 //! A hold is a token in the session's hash, used once. So taking one and giving it up may be asked for twice, and what was held by a
 //! session that has ended cannot be given up in the name of the next.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) struct Session {
     client: Arc<Client>,
     /// Of the process that has asked last: a forked copy begins a life of its own.
     life: Mutex<Arc<Life>>,
+    tokens: AtomicU64,
 }
 
 /// What a script has answered, and the session in whose name it was asked.
@@ -54,7 +56,8 @@ impl Session {
     }
 
     fn known(address: &Address) -> Result<Arc<Self>> {
-        let new = Arc::new(Session { client: Arc::new(Client::new(address.clone())?), life: Mutex::new(Life::new()) });
+        let (client, life) = (Arc::new(Client::new(address.clone())?), Mutex::new(Life::new()));
+        let new = Arc::new(Session { client, life, tokens: AtomicU64::new(1) });
         let generation = fork::generation();
         let _no_fork = fork::exclude();
         let mut sessions = lock(&SESSIONS);
@@ -209,12 +212,10 @@ impl Session {
         self.client.invalid(what, answer)
     }
 
-    /// A token that this process's sessions have not used.
+    /// A token that this process has not used here, nor the one that it is a forked copy of: handles that were made before the fork keep theirs.
     pub(crate) fn token(&self) -> String {
-        let life = self.life();
-        let mut state = lock(&life.state);
-        state.tokens += 1;
-        format!("{:x}", state.tokens)
+        // Relaxed: a number of its own is all there is to it.
+        format!("{:x}", self.tokens.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A hold that a script has taken under a token, in the name of a session.
