@@ -22,6 +22,21 @@ pub(crate) fn name_of(kind: Kind) -> &'static str {
     }
 }
 
+/// The kind that the server calls so; containers are a manager's.
+pub(crate) fn kind_of(name: &str) -> Kind {
+    let kinds = [
+        Kind::Lock,
+        Kind::RLock,
+        Kind::Semaphore,
+        Kind::BoundedSemaphore,
+        Kind::Condvar,
+        Kind::Event,
+        Kind::Barrier,
+        Kind::Queue,
+    ];
+    kinds.into_iter().find(|kind| name_of(*kind) == name).unwrap_or(Kind::Manager)
+}
+
 /// A new object with these fields, held.
 pub(super) fn make(session: &Arc<Session>, kind: Kind, fields: &[(&str, String)]) -> Result<Hold> {
     let (token, object) = (session.token(), Session::new_object());
