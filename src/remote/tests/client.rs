@@ -14,7 +14,6 @@ use redis::{Parser, Value};
 use super::{Server, until};
 use crate::error::Error;
 use crate::remote::address::Address;
-use crate::remote::barrier::Barrier;
 use crate::remote::client::{Client, Effect, Failed};
 use crate::remote::event::Event;
 use crate::remote::lua::lua;
@@ -113,13 +112,13 @@ fn only_a_connection_in_step_is_used_again() {
 fn an_answer_of_another_form_is_none() {
     let server = Server::start();
     let session = Session::at(&server.address("")).unwrap();
-    let barrier = Barrier::make(&session, 2, None).unwrap();
-    let key = format!("crossproc:o:{}", barrier.hold().object());
-    server.ask(&format!("HSET {key} timeout nonsense"));
-    let strange = barrier.is_broken().unwrap_err();
+    let event = Event::make(&session).unwrap();
+    let key = format!("crossproc:o:{}", event.hold().object());
+    server.ask(&format!("EVAL return(redis.call('HSET','{key}','times','\\255')) 0"));
+    let strange = event.is_set().unwrap_err();
     assert!(matches!(strange, Error::Unanswered { .. }), "{strange}");
-    server.ask(&format!("HSET {key} timeout 0"));
-    assert_eq!(barrier.is_broken(), Ok(false));
+    server.ask(&format!("HSET {key} times 0"));
+    assert_eq!(event.is_set(), Ok(false));
 }
 
 /// The connections that a thread has of servers that others have done with go.
