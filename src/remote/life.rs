@@ -10,8 +10,9 @@ use redis::Value;
 use super::client::{Client, Effect, Failed};
 use super::lua::lua;
 use super::random;
-use super::work::{Pass, Work};
+use super::work::{Pass, STEP, Work};
 use crate::error::{Error, Result};
+use crate::sys::clock::Deadline;
 use crate::sys::fork;
 
 /// A session in one process.
@@ -95,12 +96,9 @@ impl Life {
         let script = lua!(frees "beginning a session", "begin.lua");
         let begun = client.run(script, Effect::Repeatable, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
-            for (token, object) in holds {
-                request.arg(token).arg(object);
-            }
         });
-        match begun {
-            Ok(_) => Ok(()),
+        match begun.and_then(|_| hold_more(client, name, holds)) {
+            Ok(()) => Ok(()),
             Err(Failed::Other(error)) => Err(error),
             Err(Failed::Gone | Failed::Lost) => Err(client.invalid(script.name(), &Value::Nil)),
         }
@@ -131,13 +129,7 @@ impl Life {
         }
         let name = self.name();
         // A session that has ended must not begin again under its name: others have taken what was its own.
-        let more = lua!(frees "holding objects", "hold_more.lua");
-        let held = client.run(more, Effect::Repeatable, |request| {
-            request.arg(&*name);
-            for (token, object) in &missed {
-                request.arg(token).arg(object);
-            }
-        });
+        let held = hold_more(client, &name, &missed);
         let mut state = lock(&self.state);
         if held.is_err() || state.name != name {
             failed.missed.extend(missed);
@@ -188,7 +180,7 @@ impl Life {
             self.catch_up(client, &mut work, &mut failed);
             let pass = work.tell(client, until, &mut failed);
             if is_ending {
-                end_session(client, &self.name());
+                while end_session(client, &self.name()) {}
                 lock(&self.state).stage = Stage::Ended;
                 self.changed.notify_all();
                 return;
@@ -226,21 +218,43 @@ impl Life {
         }
     }
 
+    /// And does its share of what is left of others, some steps at a time.
     fn renew(&self, client: &Client) {
         let name = self.name();
         let script = lua!(frees "renewing a session", "grave.lua", "renew.lua");
-        let renewed = client.run(script, Effect::Nothing, |request| {
-            request.arg(&*name).arg(client.address.lease.as_millis() as u64);
-        });
-        if let Err(Failed::Lost) = renewed {
-            let _ = self.rejoin(client, &name);
+        let until = Deadline::after(client.address.lease / 32);
+        loop {
+            let renewed = client.run(script, Effect::Nothing, |request| {
+                request.arg(&*name).arg(client.address.lease.as_millis() as u64);
+            });
+            match renewed {
+                Ok(Value::Int(1..)) if !until.has_passed() => {}
+                Err(Failed::Lost) => return drop(self.rejoin(client, &name)),
+                _ => return,
+            }
         }
     }
 }
 
-fn end_session(client: &Client, name: &str) {
+/// Has a session that has not ended hold more.
+fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<(), Failed> {
+    let script = lua!(frees "holding objects", "hold_more.lua");
+    holds.chunks(STEP).try_for_each(|some| {
+        let held = client.run(script, Effect::Repeatable, |request| {
+            request.arg(name);
+            for (token, object) in some {
+                request.arg(token).arg(object);
+            }
+        });
+        held.map(drop)
+    })
+}
+
+/// Whether it is to be asked again, as it had much. If it is not, others do the rest with their renewals.
+fn end_session(client: &Client, name: &str) -> bool {
     let script = lua!(frees "ending a session", "grave.lua", "end.lua");
-    let _ = client.run(script, Effect::Repeatable, |request| {
+    let ended = client.run(script, Effect::Repeatable, |request| {
         request.arg(name);
     });
+    matches!(ended, Ok(Value::Int(1)))
 }

@@ -40,8 +40,8 @@ pub(super) enum Pass {
     Away,
 }
 
-/// So many holds are given up in one step.
-const BATCH: usize = 1000;
+/// So many holds are taken, or given up, in one step, in which the server does nothing else.
+pub(super) const STEP: usize = 500;
 
 impl Work {
     pub(super) fn is_empty(&self) -> bool {
@@ -96,7 +96,7 @@ impl Work {
         while let Some((session, _)) = self.later.first().cloned() {
             let mut mine = Vec::new();
             self.later.retain(|hold| {
-                let is_mine = hold.0 == session && mine.len() < BATCH;
+                let is_mine = hold.0 == session && mine.len() < STEP;
                 if is_mine {
                     mine.push(hold.clone());
                 }
