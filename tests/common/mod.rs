@@ -14,10 +14,13 @@ pub(crate) mod starting;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod stepped;
 pub(crate) mod system_calls;
+mod watchdog;
+
+pub(crate) use self::watchdog::{Watchdog, until, watchdog, watchdog_of};
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+<<<<<<< HEAD
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -46,6 +49,8 @@ pub(crate) fn watchdog_of(patience: Duration) -> Watchdog {
     });
     Watchdog(end)
 }
+=======
+>>>>>>> lives
 
 /// All files of Rust below a folder.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -20,6 +20,8 @@ mod exact;
 #[cfg(feature = "redis")]
 mod examples;
 mod handles;
+#[cfg(feature = "redis")]
+mod kill_loop;
 mod names;
 #[cfg(feature = "redis")]
 mod over_tls;
