@@ -12,6 +12,7 @@ use super::link::Seat;
 use super::lua::{Lua, lua};
 use super::random;
 use crate::error::{Error, Result};
+use crate::sys::clock::Deadline;
 use crate::sys::fork;
 
 /// A session in one process.
@@ -54,6 +55,9 @@ pub(super) enum Stage {
     Ending,
     Ended,
 }
+
+/// So many holds are taken, or given up, in one step, in which the server does nothing else.
+const STEP: usize = 500;
 
 /// Who drops the last handle waits so long, at most, until the server knows.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -114,12 +118,9 @@ impl Life {
         let script = lua!(frees "beginning a session", "begin.lua");
         let begun = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
-            for (token, object) in holds {
-                request.arg(token).arg(object);
-            }
         });
-        match begun {
-            Ok(_) => Ok(()),
+        match begun.and_then(|_| hold_more(client, name, holds)) {
+            Ok(()) => Ok(()),
             Err(Failed::Other(error)) => Err(error),
             Err(Failed::Gone | Failed::Lost) => Err(client.invalid(script.name(), &Value::Nil)),
         }
@@ -149,13 +150,7 @@ impl Life {
             return;
         }
         // A session that has ended must not begin again under its name: others have taken what was its own.
-        let more = lua!(frees "holding objects", "hold_more.lua");
-        let held = client.run(more, Effect::Repeatable, Duration::ZERO, |request| {
-            request.arg(&**name);
-            for (token, object) in &missed {
-                request.arg(token).arg(object);
-            }
-        });
+        let held = hold_more(client, name, &missed);
         let mut state = lock(&self.state);
         if held.is_err() || state.name != *name {
             state.missed.extend(missed);
@@ -213,7 +208,7 @@ impl Life {
             let unheard = run_errands(client, errands);
             let left = give_up(client, later);
             if is_ending {
-                end_session(client, &name);
+                while end_session(client, &name) {}
                 lock(&self.state).stage = Stage::Ended;
                 self.changed.notify_all();
                 return;
@@ -240,26 +235,44 @@ impl Life {
         }
     }
 
+    /// And does its share of what is left of others, some steps at a time.
     fn renew(&self, client: &Client, name: &str) {
-        let renewed = client.run(
-            lua!(frees "renewing a session", "grave.lua", "renew.lua"),
-            Effect::Nothing,
-            Duration::ZERO,
-            |request| {
+        let script = lua!(frees "renewing a session", "grave.lua", "renew.lua");
+        let until = Deadline::after(client.address.lease / 32);
+        loop {
+            let renewed = client.run(script, Effect::Nothing, Duration::ZERO, |request| {
                 request.arg(name).arg(client.address.lease.as_millis() as u64);
-            },
-        );
-        if let Err(Failed::Lost) = renewed {
-            let _ = self.rejoin(client, name);
+            });
+            match renewed {
+                Ok(Value::Int(1..)) if !until.has_passed() => {}
+                Err(Failed::Lost) => return drop(self.rejoin(client, name)),
+                _ => return,
+            }
         }
     }
 }
 
-fn end_session(client: &Client, name: &str) {
+/// Has a session that has not ended hold more.
+fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<(), Failed> {
+    let script = lua!(frees "holding objects", "hold_more.lua");
+    holds.chunks(STEP).try_for_each(|some| {
+        let held = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+            request.arg(name);
+            for (token, object) in some {
+                request.arg(token).arg(object);
+            }
+        });
+        held.map(drop)
+    })
+}
+
+/// Whether it is to be asked again, as it had much. If it is not, others do the rest with their renewals.
+fn end_session(client: &Client, name: &str) -> bool {
     let script = lua!(frees "ending a session", "grave.lua", "end.lua");
-    let _ = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+    let ended = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
         request.arg(name);
     });
+    matches!(ended, Ok(Value::Int(1)))
 }
 
 /// Runs what others have left to be run; the rest, when the server does not hear, or refuses for now.
@@ -280,7 +293,12 @@ fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
 /// Gives holds up, of whichever sessions; those that the server has not heard of.
 fn give_up(client: &Client, mut later: Vec<(Arc<str>, String)>) -> Vec<(Arc<str>, String)> {
     while let Some((session, _)) = later.first().cloned() {
-        let (mine, others): (Vec<_>, Vec<_>) = later.into_iter().partition(|(name, _)| *name == session);
+        let mut left = STEP;
+        let (mine, others): (Vec<_>, Vec<_>) = later.into_iter().partition(|(name, _)| {
+            let is_next = *name == session && left > 0;
+            left -= usize::from(is_next);
+            is_next
+        });
         let sent =
             client.run(lua!(frees "giving holds up", "let_go.lua"), Effect::Repeatable, Duration::ZERO, |request| {
                 request.arg(&*session);

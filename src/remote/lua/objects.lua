@@ -8,11 +8,16 @@
 --   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
 --   o:OBJECT:d  what it contains; or, of what processes wait for, the answers that must not be given twice (recent.lua)
 --   o:OBJECT:w  who waits for it
---   o:OBJECT:h  who has parts of it: permits, messages
+--   o:OBJECT:h  who has parts of it, and how many: permits, messages
+--   o:OBJECT:p  these parts, each with its owner (parts.lua)
 --   k:WAITER    list: pushed to in order to wake somebody (waiting.lua)
---   grave       list: objects that nothing refers to and that refer to others, as g:OBJECT and g:OBJECT:d, until they are emptied
+--   grave       list: contents that nobody sees any more and that refer to objects, each under g: and its name here, until they are emptied
 --
 -- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
+--
+-- The server does nothing else while a script runs. So each has a bounded amount of work, some thousand commands, whatever there is of
+-- what others left behind: the rest is done with the next ones. Who changes or reads many entries in one step has the server take the
+-- time for these.
 local P = ARGV[1] .. ':'
 local call = redis.call
 
@@ -37,9 +42,14 @@ local function is_alive(session, at)
     return ends and tonumber(ends) > at
 end
 
+-- Whether nothing can be asked in a session's name any more.
+local function is_over(session)
+    return (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0
+end
+
 -- Whoever asks in the name of a session that has ended is told so before anything has happened.
 local function require_session(session)
-    if (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0 then
+    if is_over(session) then
         fail('LOST')
     end
 end
@@ -91,17 +101,23 @@ local function retain(owner, value)
     end
 end
 
+-- An object has no contents any more. What they refer to is released later (grave.lua), under a name that nothing else has.
+local function drop_contents(object, name)
+    local key = object_key(object)
+    if call('HDEL', key, 'refers') == 1 and call('EXISTS', key .. ':d') == 1 then
+        call('RENAME', key .. ':d', P .. 'g:' .. name)
+        call('RPUSH', P .. 'grave', name)
+    end
+    call('UNLINK', key .. ':d')
+end
+
 local function release_object(object)
     local key = object_key(object)
     if call('EXISTS', key) == 0 or call('HINCRBY', key, 'refs', -1) > 0 then
         return
     end
-    if call('HGET', key, 'refers') and call('EXISTS', key .. ':d') == 1 then
-        call('RENAME', key, P .. 'g:' .. object)
-        call('RENAME', key .. ':d', P .. 'g:' .. object .. ':d')
-        call('RPUSH', P .. 'grave', object)
-    end
-    call('UNLINK', key, key .. ':d', key .. ':w', key .. ':h')
+    drop_contents(object, object)
+    call('UNLINK', key, key .. ':w', key .. ':h', key .. ':p')
 end
 
 -- For a value that is taken out of an object.

@@ -79,12 +79,7 @@ elseif operation == 'index' then -- ITEM
 elseif operation == 'occurrences' then -- ITEM
     return #call('LPOS', key, ARGV[6], 'COUNT', 0)
 elseif operation == 'clear' then
-    if call('HGET', object_key(object), 'refers') then
-        for _, item in ipairs(call('LRANGE', key, 0, -1)) do
-            release(item)
-        end
-    end
-    call('UNLINK', key)
+    drop_contents(object, session .. '/' .. token)
 elseif operation == 'exchange' then -- PLACE CURRENT NEW; {1}, or {2, what is there instead}
     local found = call('LINDEX', key, ARGV[6])
     if not found then

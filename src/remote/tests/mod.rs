@@ -1,6 +1,7 @@
 //! What the parts promise, against a server that is started for it.
 
 mod barrier;
+mod bounds;
 mod condvar;
 mod event;
 mod lock;
