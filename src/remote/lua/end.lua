@@ -8,5 +8,5 @@ if is_done then
     call('ZREM', P .. 'sessions', session)
 end
 bury_some()
-local is_last = call('ZCARD', P .. 'sessions') == 0
+local is_last = call('EXISTS', P .. 'leases') == 0
 return (not is_done or is_last and call('EXISTS', P .. 'grave') == 1) and 1 or 0

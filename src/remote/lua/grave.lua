@@ -1,5 +1,5 @@
 -- What is left of sessions that have ended, and of contents that nobody sees any more: a part of it at a time, so many holds and references.
-local budget = 500
+local budget = 250
 
 -- Ends holds of a session that has ended; whether these were all.
 local function end_holds(session, at)

@@ -1,8 +1,9 @@
 -- What every script begins with. Keys, behind the prefix:
 --
 --   clock       hash: `at`, the sessions' time in milliseconds; `seen`, the server's clock when it was last moved on; `leap`, by how
---               much it moves at most
+--               much it moves at most: half the least lease
 --   sessions    sorted set: each session, and when it ends unless it is renewed
+--   leases      sorted set: each session that is not known to have ended, and its lease
 --   s:SESSION   hash: what it holds, by tokens of its own: objects. s:SESSION+: the same of handles on their way, after its end
 --   names       hash: objects by their names
 --   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
@@ -26,7 +27,7 @@ local function fail(code)
 end
 
 -- The sessions' time. It moves by a leap at most, however long no session was heard, so that nobody ends for a pause of the server, or a step of
--- its clock.
+-- its clock: each is renewed several times in its lease, and so a leap leaves it time to be heard.
 local function tick()
     local time = call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -40,6 +41,14 @@ end
 local function is_alive(session, at)
     local ends = call('ZSCORE', P .. 'sessions', session)
     return ends and tonumber(ends) > at
+end
+
+-- By the leases of those who are there now: one that is short would slow the others' time.
+local function set_leap()
+    local least = call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')[2]
+    if least then
+        call('HSET', P .. 'clock', 'leap', math.floor(least / 2))
+    end
 end
 
 -- Whether nothing can be asked in a session's name any more.
@@ -57,6 +66,9 @@ end
 -- A session that is not alive, and from which something is taken, cannot go on: it learns so with its next request.
 local function condemn(session)
     call('ZADD', P .. 'sessions', 'XX', 0, session)
+    if call('ZREM', P .. 'leases', session) == 1 then
+        set_leap()
+    end
 end
 
 local function object_key(object)
@@ -107,8 +119,9 @@ local function drop_contents(object, name)
     if call('HDEL', key, 'refers') == 1 and call('EXISTS', key .. ':d') == 1 then
         call('RENAME', key .. ':d', P .. 'g:' .. name)
         call('RPUSH', P .. 'grave', name)
+    else
+        call('UNLINK', key .. ':d')
     end
-    call('UNLINK', key .. ':d')
 end
 
 local function release_object(object)

@@ -15,7 +15,7 @@ use crate::sys::clock::Deadline;
 /// More than is done in one step.
 const MANY: usize = 1_200;
 /// What is done in one step, at most, as `grave.lua` says.
-const STEP: usize = 500;
+const STEP: usize = 250;
 
 fn renew() -> &'static Lua {
     lua!(frees "renewing a session", "grave.lua", "renew.lua")

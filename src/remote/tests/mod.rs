@@ -10,6 +10,7 @@ mod queue;
 mod queue_ends;
 mod session;
 mod tasks;
+mod time;
 
 use std::fs;
 use std::path::PathBuf;
