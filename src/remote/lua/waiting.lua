@@ -5,9 +5,15 @@
 
 local LINE = 2 ^ 40
 
+-- Before somebody joins, some others are looked at: there are never many more than have not ended.
 local function join_line(object, waiter, line)
     local key = object_key(object)
     if not call('ZSCORE', key .. ':w', waiter) then
+        for _, other in ipairs(call('ZRANDMEMBER', key .. ':w', 4)) do
+            if is_over(string.match(other, '^[^/]*')) then
+                call('ZREM', key .. ':w', other)
+            end
+        end
         local place = call('HINCRBY', key, 'line', 1) % LINE + (line or 0) * LINE
         call('ZADD', key .. ':w', string.format('%.0f', place), waiter)
     end

@@ -4,6 +4,7 @@ mod barrier;
 mod bounds;
 mod condvar;
 mod event;
+mod garbage;
 mod lock;
 mod semaphore;
 mod queue;
