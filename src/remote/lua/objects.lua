@@ -19,6 +19,11 @@
 -- The server does nothing else while a script runs. So each has a bounded amount of work, some thousand commands, whatever there is of
 -- what others left behind: the rest is done with the next ones. Who changes or reads many entries in one step has the server take the
 -- time for these.
+--
+-- A script that fails is not undone. A server without memory refuses one that is not flagged `allow-oom` before it begins, and none that
+-- has begun: maxmemory is looked at once, when a script starts, and what it goes beyond that counts against the next one. It is the same
+-- with a server that may not write, for its replicas or its disk. So what may fail in the middle is a key of another type than ours, or a
+-- command that our user may not use: what could be lost by that is built under a name of its own, and renamed.
 local P = ARGV[1] .. ':'
 local call = redis.call
 

@@ -12,6 +12,7 @@ mod queue_ends;
 mod session;
 mod tasks;
 mod time;
+mod whole;
 
 use std::fs;
 use std::path::PathBuf;
