@@ -107,6 +107,25 @@ fn what_the_dead_had_is_forgotten() {
     assert!((1..=4).contains(&left), "{left}");
 }
 
+/// As it is documented: nobody looks for circles.
+#[test]
+fn what_refers_to_itself_stays_until_it_is_cleared() {
+    let server = Server::start();
+    let session = Session::at(&server.address("lease_ms=100000")).unwrap();
+    let (token, object) = (session.token(), Session::new_object());
+    let name = session.name().unwrap();
+    run(&session, lua!("making a container", "container.lua"), &name, &[&token, &object, "table", "7"]);
+    let hold = session.held(&name, token, object.clone());
+    let table = lua!(frees "an operation on a dictionary", "table.lua");
+    run(&session, table, &name, &["token", &object, "insert", "itself", &format!("\x01{object}")]);
+    drop(hold);
+    let refs = format!("HGET crossproc:o:{object} refs");
+    until("only itself", || server.ask(&refs) == Value::BulkString(b"1".to_vec()));
+    run(&session, table, &name, &["another", &object, "clear"]);
+    run(&session, lua!(frees "renewing a session", "grave.lua", "renew.lua"), &name, &["100000"]);
+    assert_eq!(server.ask("KEYS crossproc:[og]*"), Value::Array(Vec::new()));
+}
+
 /// Each consumer of a group is one message in somebody's hands.
 #[test]
 fn consumers_go_with_what_they_had() {
