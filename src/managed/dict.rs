@@ -19,7 +19,8 @@ use crate::message::Sends;
 /// server, in none).
 ///
 /// [`Manager::dict`](crate::Manager::dict) makes one. It travels to other processes, and may itself be a value: of another dictionary,
-/// or an item of a list, of the same manager; what is got from there is the same dictionary, not a copy.
+/// or an item of a list, of the same manager; what is got from there is the same dictionary, not a copy. One that contains itself is never
+/// [freed](crate::Manager).
 ///
 /// # Concurrency
 ///

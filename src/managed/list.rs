@@ -18,7 +18,7 @@ use crate::message::Sends;
 /// A list that processes share, of items of any type that serde knows.
 ///
 /// [`Manager::list`](crate::Manager::list) makes one. It travels to other processes, and may itself be an item of another list, or a
-/// value of a dictionary, of the same manager.
+/// value of a dictionary, of the same manager. One that contains itself is never [freed](crate::Manager).
 ///
 /// # Concurrency, death, errors
 ///

@@ -11,6 +11,9 @@ use crate::segment::place::Home;
 /// There is no process behind it that could be killed, or has to be asked: the containers lie in shared memory, of as much as there are
 /// values, and all their users change them themselves. The kernel frees it with the last of them.
 ///
+/// A container goes when nobody has a handle of it and no value refers to it. One that refers to itself, or several in a circle, never do: they
+/// stay until the manager goes, and at a server for ever, unless somebody [clears](crate::managed::List::clear) one of them before.
+///
 /// # Concurrency
 ///
 /// Whoever changes a container takes the manager's lock, for as long as it takes to write. Who reads takes none, unless somebody is at it

@@ -11,7 +11,7 @@ use crate::BarrierTurn;
 use crate::error::Kind;
 use crate::error::{BarrierError, Result};
 #[cfg(feature = "redis")]
-use crate::remote::{self, session::Hold};
+use crate::remote::{self, barrier::NoAction, session::Hold};
 #[cfg(feature = "redis")]
 use crate::sys::clock::Deadline;
 
@@ -99,7 +99,7 @@ impl Manager {
             Engine::Local(_) => Ok(Barrier { side: Side::Local(crate::Barrier::new(parties)?) }),
             #[cfg(feature = "redis")]
             Engine::Server(server) => {
-                Ok(Barrier::of(Remote::new(remote::barrier::Barrier::make(server.session(), parties, None)?)))
+                Ok(Barrier::of(Remote::new(remote::barrier::Barrier::make(server.session(), parties)?)))
             }
         }
     }
@@ -119,7 +119,29 @@ impl Barrier {
         match &self.side {
             Side::Local(barrier) => barrier.wait(),
             #[cfg(feature = "redis")]
-            Side::Server(remote) => arrive(remote.there(), Deadline::NEVER),
+            Side::Server(remote) => pass(remote, Deadline::NEVER, None::<NoAction>),
+        }
+    }
+
+    /// Passes if all others are there already; `None`, and nobody has noticed anything, if they are not.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// assert_eq!(manager.barrier(2)?.try_wait()?, None);
+    /// assert!(manager.barrier(1)?.try_wait()?.is_some());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_wait(&self) -> Result<Option<BarrierTurn>, BarrierError> {
+        match &self.side {
+            Side::Local(barrier) => barrier.try_wait(),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => try_pass(remote, None::<NoAction>),
         }
     }
 
@@ -146,7 +168,87 @@ impl Barrier {
         match &self.side {
             Side::Local(barrier) => barrier.wait_timeout(timeout),
             #[cfg(feature = "redis")]
-            Side::Server(remote) => arrive(remote.there(), Deadline::after(timeout)),
+            Side::Server(remote) => pass(remote, Deadline::after(timeout), None::<NoAction>),
+        }
+    }
+
+    /// As [`wait`](Self::wait); and if this party is the last to arrive, it calls `action`, before anybody passes. So one of the
+    /// parties does it, if each comes with the same. What it does is seen by all who pass.
+    ///
+    /// If it panics the barrier is broken, and the panic goes on here. Whose time is up while it runs breaks the barrier, too, as do
+    /// `abort` and `reset`; the one that has acted is told then. It must not wait at this barrier.
+    ///
+    /// At a server, a process that dies in it, or is not heard for a lease, breaks the barrier.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait); [`ForkedCopy`](crate::Error::ForkedCopy) in a copy of the process if `action` forks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let manager = crossproc::Manager::start()?;
+    /// let (barrier, sum) = (manager.barrier(2)?, manager.value(0)?);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             barrier.wait_with(|| sum.set(sum.get().unwrap() + 1).unwrap()).unwrap();
+    ///             assert_eq!(sum.get(), Ok(1));
+    ///         });
+    ///     }
+    /// });
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<BarrierTurn, BarrierError> {
+        match &self.side {
+            Side::Local(barrier) => barrier.wait_with(action),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => pass(remote, Deadline::NEVER, Some(action)),
+        }
+    }
+
+    /// As [`try_wait`](Self::try_wait), with an action as for [`wait_with`](Self::wait_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_with`](Self::wait_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut is_done = false;
+    /// crossproc::Manager::start()?.barrier(1)?.try_wait_with(|| is_done = true)?;
+    /// assert!(is_done);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_wait_with(&self, action: impl FnOnce()) -> Result<Option<BarrierTurn>, BarrierError> {
+        match &self.side {
+            Side::Local(barrier) => barrier.try_wait_with(action),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => try_pass(remote, Some(action)),
+        }
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), with an action as for [`wait_with`](Self::wait_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_with`](Self::wait_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut is_done = false;
+    /// let barrier = crossproc::Manager::start()?.barrier(1)?;
+    /// barrier.wait_with_timeout(std::time::Duration::ZERO, || is_done = true)?;
+    /// assert!(is_done);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn wait_with_timeout(&self, timeout: Duration, action: impl FnOnce()) -> Result<BarrierTurn, BarrierError> {
+        match &self.side {
+            Side::Local(barrier) => barrier.wait_with_timeout(timeout, action),
+            #[cfg(feature = "redis")]
+            Side::Server(remote) => pass(remote, Deadline::after(timeout), Some(action)),
         }
     }
 
@@ -232,11 +334,15 @@ impl Barrier {
 }
 
 #[cfg(feature = "redis")]
-fn arrive(barrier: &remote::barrier::Barrier, deadline: Deadline) -> Result<BarrierTurn, BarrierError> {
-    use remote::barrier::Arrived;
-    match barrier.arrive(false, deadline)? {
-        Arrived::Passed(index) => Ok(BarrierTurn::of(index)),
-        // Of one that acts; these have no action.
-        Arrived::Act(duty) => barrier.finish(duty).map(BarrierTurn::of),
-    }
+fn pass(
+    remote: &Remote<Barrier>,
+    deadline: Deadline,
+    action: Option<impl FnOnce()>,
+) -> Result<BarrierTurn, BarrierError> {
+    remote.there().pass(deadline, action).map(BarrierTurn::of)
+}
+
+#[cfg(feature = "redis")]
+fn try_pass(remote: &Remote<Barrier>, action: Option<impl FnOnce()>) -> Result<Option<BarrierTurn>, BarrierError> {
+    Ok(remote.there().try_pass(action)?.map(BarrierTurn::of))
 }

@@ -68,7 +68,7 @@ impl Place<'_> {
     ///
     /// As of [`lock`](Self::lock).
     pub fn barrier(self, parties: usize) -> Result<Barrier> {
-        self.waited(&remote::barrier::Barrier::fields(parties, None)?)
+        self.waited(&remote::barrier::Barrier::fields(parties)?)
     }
 
     fn waited<W: Waited>(self, fields: &[(&str, String)]) -> Result<W> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use redis::Value;
 
-use super::{Arrived, Barrier, Duty, Standing, reason, text, word};
+use super::{Arrived, Barrier, Duty, Standing, State, word};
 use crate::error::{BarrierError, BrokenBy, Error, Kind, Result};
 use crate::remote::client::Effect;
 use crate::remote::lua::lua;
@@ -16,45 +16,44 @@ use crate::sys::fork;
 impl Barrier {
     /// Waits for the others; if `acts`, the last one is told to act before all pass. A deadline that has passed breaks the barrier, unless
     /// all others are there.
-    pub(crate) fn arrive(&self, acts: bool, deadline: Deadline) -> Result<Arrived, BarrierError> {
+    pub(in crate::remote) fn arrive(&self, acts: bool, deadline: Deadline) -> Result<Arrived, BarrierError> {
         let session = self.hold.session();
         let token = session.token();
         let mut known: Option<(Arc<str>, Standing)> = None;
         let waited = waiting::wait(session, Kind::Barrier, self.hold.object(), deadline, |waiter| {
             if let Some((_, arrival)) = &known
-                && arrival.state == "wait"
+                && arrival.state == State::Wait
             {
                 let now = self.look(arrival.turn, waiter)?;
-                return Ok((now.state != "wait").then_some(now));
+                return Ok((now != State::Wait).then_some(now));
             }
             let (name, arrival) = self.ask(&token, acts, false, waiter)?;
-            let is_waiting = matches!(&*arrival.state, "wait" | "busy");
-            known = Some((name, arrival.clone()));
-            Ok((!is_waiting).then_some(arrival))
+            known = Some((name, arrival));
+            Ok((!matches!(arrival.state, State::Wait | State::Busy)).then_some(arrival.state))
         });
-        let now = match waited {
-            Ok(Some(now)) => now,
-            Ok(None) => self.break_as(BrokenBy::Timeout, known.as_ref().map(|(_, arrival)| arrival.turn))?,
+        let state = match waited {
+            Ok(Some(state)) => state,
+            Ok(None) => {
+                // One that could not arrive yet breaks the generation that it would be of.
+                let arrived = known.as_ref().filter(|(_, arrival)| arrival.state == State::Wait);
+                self.break_as(BrokenBy::Timeout, arrived.map(|(_, arrival)| arrival.turn))?
+            }
             Err(failure) => {
                 self.give_up(&failure, known, &token);
                 return Err(failure.into());
             }
         };
-        let index = known.as_ref().map_or(0, |(_, arrival)| arrival.index);
-        let name = known.map(|(name, _)| name);
-        self.arrived(now, index, name, token)
+        // Somebody has asked once, at least.
+        let (name, arrival) = known.ok_or_else(|| self.strange())?;
+        self.arrived(name, Standing { state, ..arrival }, token)
     }
 
     /// Passes if all others are there already, or is told to act; otherwise nobody has noticed anything.
-    #[cfg_attr(not(test), expect(dead_code, reason = "managed handles have neither actions nor a try yet"))]
-    pub(crate) fn try_arrive(&self, acts: bool) -> Result<Option<Arrived>, BarrierError> {
+    pub(in crate::remote) fn try_arrive(&self, acts: bool) -> Result<Option<Arrived>, BarrierError> {
         let token = self.hold.session().token();
         match self.ask(&token, acts, true, None) {
-            Ok((_, arrival)) if arrival.state == "no" => Ok(None),
-            Ok((name, arrival)) => {
-                let index = arrival.index;
-                self.arrived(arrival, index, Some(name), token).map(Some)
-            }
+            Ok((_, arrival)) if arrival.state == State::No => Ok(None),
+            Ok((name, arrival)) => self.arrived(name, arrival, token).map(Some),
             Err(failure) => {
                 self.give_up(&failure, None, &token);
                 Err(failure.into())
@@ -62,34 +61,31 @@ impl Barrier {
         }
     }
 
-    fn arrived(
-        &self,
-        now: Standing,
-        index: usize,
-        name: Option<Arc<str>>,
-        token: String,
-    ) -> Result<Arrived, BarrierError> {
-        match (&*now.state, now.by, name) {
-            ("passed", ..) => {
+    fn arrived(&self, session: Arc<str>, now: Standing, token: String) -> Result<Arrived, BarrierError> {
+        let Standing { state, turn, index } = now;
+        match state {
+            State::Passed => {
                 self.wake_rest();
                 Ok(Arrived::Passed(index))
             }
-            ("act", _, Some(session)) => {
-                Ok(Arrived::Act(Duty { session, token, turn: now.turn, index, generation: fork::generation() }))
-            }
-            (_, Some(by), _) => {
+            State::Act => Ok(Arrived::Act(Duty { session, token, turn, index, generation: fork::generation() })),
+            State::Broken(by) => {
                 self.wake_rest();
                 Err(BarrierError::Broken(by))
             }
-            _ => Err(self.hold.session().invalid("waiting at a barrier", &Value::Nil).into()),
+            State::Wait | State::Busy | State::No => Err(self.strange().into()),
         }
+    }
+
+    fn strange(&self) -> Error {
+        self.hold.session().invalid("waiting at a barrier", &Value::Nil)
     }
 
     /// A party that knows no more how things stand does not keep the others.
     fn give_up(&self, failure: &Error, known: Option<(Arc<str>, Standing)>, token: &str) {
         let object = self.hold.object().to_owned();
         match known {
-            Some((name, arrival)) if arrival.state == "wait" => {
+            Some((name, arrival)) if arrival.state == State::Wait => {
                 let arguments = vec![object, word(BrokenBy::Timeout).to_owned(), arrival.turn.to_string()];
                 self.hold.session().run_later(&name, Self::breaking(), arguments);
             }
@@ -116,23 +112,21 @@ impl Barrier {
             request.arg(self.hold.object()).arg(token).arg(&self.handle).arg(object::recent(session));
             request.arg(u8::from(acts)).arg(u8::from(only_last)).arg(waiter);
         })?;
-        let Value::Array(parts) = &answer.value else {
+        let parts = if let Value::Array(parts) = &answer.value { &parts[..] } else { &[] };
+        let (Some(state), Some(Value::Int(turn)), Some(Value::Int(index))) =
+            (State::of(parts.first(), parts.get(3)), parts.get(1), parts.get(2))
+        else {
             return Err(session.invalid("arriving at a barrier", &answer.value));
         };
-        let number = |index: usize| match parts.get(index) {
-            Some(Value::Int(number)) => number.cast_unsigned(),
-            _ => 0,
-        };
-        let state = text(parts.first()).unwrap_or_default().to_owned();
-        let standing = Standing { state, turn: number(1), index: number(2) as usize, by: reason(parts.get(3)) };
+        let standing = Standing { state, turn: turn.cast_unsigned(), index: index.cast_unsigned() as usize };
         Ok((answer.session, standing))
     }
 
-    fn look(&self, turn: u64, waiter: Option<&str>) -> Result<Standing> {
+    fn look(&self, turn: u64, waiter: Option<&str>) -> Result<State> {
         let script = lua!(frees "waiting at a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_look.lua");
         let answer = self.hold.session().run(Kind::Barrier, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(turn).arg(waiter);
         })?;
-        self.standing(&answer, turn)
+        self.state(&answer)
     }
 }

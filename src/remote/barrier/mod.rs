@@ -4,10 +4,12 @@
 //! wait: they look, once a second.
 
 mod arrive;
+mod pass;
+
+pub(crate) use self::pass::NoAction;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
 use redis::Value;
 
@@ -32,7 +34,7 @@ pub(crate) struct Barrier {
 const MOST_PARTIES: usize = 65_535;
 
 /// How an arrival goes on.
-pub(crate) enum Arrived {
+pub(in crate::remote) enum Arrived {
     /// All have come; how many had come before this one: 0 for exactly one of them.
     Passed(usize),
     /// All have come, and wait until this one has run the action: then it calls [`Barrier::finish`], or [`Barrier::fail`].
@@ -40,7 +42,7 @@ pub(crate) enum Arrived {
 }
 
 /// Of the party that runs the action.
-pub(crate) struct Duty {
+pub(in crate::remote) struct Duty {
     session: Arc<str>,
     token: String,
     turn: u64,
@@ -48,26 +50,55 @@ pub(crate) struct Duty {
     generation: u32,
 }
 
-/// What a script says of a generation.
-#[derive(Clone)]
+/// What a script says of an arrival, or of a generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It waits for others.
+    Wait,
+    /// It has to wait until those before have passed, and then to arrive.
+    Busy,
+    /// It has not come, as it would not have been the last.
+    No,
+    /// It is the last, and runs the action.
+    Act,
+    Passed,
+    Broken(BrokenBy),
+}
+
+/// The same with its generation, and with how many of that had come before.
+#[derive(Clone, Copy)]
 struct Standing {
-    state: String,
+    state: State,
     turn: u64,
     index: usize,
-    by: Option<BrokenBy>,
+}
+
+impl State {
+    /// Of what a script says: the state, and by what it is broken.
+    fn of(state: Option<&Value>, by: Option<&Value>) -> Option<Self> {
+        Some(match text(state)? {
+            "wait" => State::Wait,
+            "busy" => State::Busy,
+            "no" => State::No,
+            "act" => State::Act,
+            "passed" => State::Passed,
+            "broken" => State::Broken(broken_by(text(by)?)),
+            _ => return None,
+        })
+    }
 }
 
 impl Barrier {
-    pub(crate) fn make(session: &Arc<Session>, parties: usize, timeout: Option<Duration>) -> Result<Self> {
-        Ok(Self::with(object::make(session, Kind::Barrier, &Self::fields(parties, timeout)?)?, parties))
+    pub(crate) fn make(session: &Arc<Session>, parties: usize) -> Result<Self> {
+        Ok(Self::with(object::make(session, Kind::Barrier, &Self::fields(parties)?)?, parties))
     }
 
     /// Of a new one.
-    pub(crate) fn fields(parties: usize, timeout: Option<Duration>) -> Result<[(&'static str, String); 2]> {
+    pub(crate) fn fields(parties: usize) -> Result<[(&'static str, String); 1]> {
         if !(1..=MOST_PARTIES).contains(&parties) {
             return Err(Error::Capacity { object: Kind::Barrier, capacity: parties, most: MOST_PARTIES });
         }
-        Ok([("parties", parties.to_string()), ("timeout", timeout_number(timeout).to_string())])
+        Ok([("parties", parties.to_string())])
     }
 
     /// One that is there: it is asked for its parties.
@@ -91,12 +122,12 @@ impl Barrier {
 
     /// How many wait. Stale at once.
     pub(crate) fn n_waiting(&self) -> Result<usize> {
-        facts(&self.hold).map(|(_, _, count, _)| count)
+        facts(&self.hold).map(|(_, count, _)| count)
     }
 
     /// Whether it is broken. A death is not found before somebody has waited.
     pub(crate) fn is_broken(&self) -> Result<bool> {
-        facts(&self.hold).map(|(_, _, _, by)| by.is_some())
+        facts(&self.hold).map(|(_, _, is_broken)| is_broken)
     }
 
     /// Whom the script has not woken, as it wakes some. Without an answer they find it out themselves, within a second.
@@ -106,16 +137,15 @@ impl Barrier {
         }
     }
 
-    fn standing(&self, answer: &Value, turn: u64) -> Result<Standing> {
-        let Value::Array(parts) = answer else {
-            return Err(self.hold.session().invalid("waiting at a barrier", answer));
-        };
-        let state = text(parts.first()).unwrap_or_default().to_owned();
-        Ok(Standing { state, turn, index: 0, by: reason(parts.get(1)) })
+    /// How a generation stands.
+    fn state(&self, answer: &Value) -> Result<State> {
+        let parts = if let Value::Array(parts) = answer { &parts[..] } else { &[] };
+        let state = State::of(parts.first(), parts.get(1));
+        state.ok_or_else(|| self.hold.session().invalid("waiting at a barrier", answer))
     }
 
     /// The action is done: all pass, unless the barrier was broken meanwhile. The index of this party.
-    pub(crate) fn finish(&self, duty: Duty) -> Result<usize, BarrierError> {
+    pub(in crate::remote) fn finish(&self, duty: Duty) -> Result<usize, BarrierError> {
         if duty.generation != fork::generation() {
             return Err(Error::ForkedCopy { object: Kind::Barrier }.into());
         }
@@ -123,18 +153,19 @@ impl Barrier {
         let arguments = vec![self.hold.object().to_owned(), duty.token, duty.turn.to_string()];
         let done = giving::give_back(self.hold.session(), &duty.session, Kind::Barrier, script, arguments)?;
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
-        match self.standing(&done, duty.turn)? {
-            Standing { state, .. } if state == "passed" => {
+        match self.state(&done)? {
+            State::Passed => {
                 self.wake_rest();
                 Ok(duty.index)
             }
-            Standing { by, .. } => Err(BarrierError::Broken(by.unwrap_or(BrokenBy::Death))),
+            State::Broken(by) => Err(BarrierError::Broken(by)),
+            // Somebody else acts by now: ours counted as dead.
+            _ => Err(BarrierError::Broken(BrokenBy::Death)),
         }
     }
 
     /// The action has panicked: the barrier is broken, unless it is already, or the action is a forked copy's.
-    #[cfg_attr(not(test), expect(dead_code, reason = "managed handles have neither actions nor a try yet"))]
-    pub(crate) fn fail(&self, duty: Duty) -> Result<()> {
+    pub(in crate::remote) fn fail(&self, duty: Duty) -> Result<()> {
         if duty.generation == fork::generation() {
             self.break_as(BrokenBy::Panic, Some(duty.turn))?;
         }
@@ -150,14 +181,15 @@ impl Barrier {
         lua!(frees "breaking a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_break.lua")
     }
 
-    fn break_as(&self, by: BrokenBy, turn: Option<u64>) -> Result<Standing> {
+    /// What has become of the generation.
+    fn break_as(&self, by: BrokenBy, turn: Option<u64>) -> Result<State> {
         let session = self.hold.session();
         let mut arguments = vec![self.hold.object().to_owned(), word(by).to_owned()];
         arguments.extend(turn.map(|turn| turn.to_string()));
         let done = giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?;
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
         self.wake_rest();
-        self.standing(&done, turn.unwrap_or(0))
+        self.state(&done)
     }
 
     /// Makes it whole, with nobody waiting: who waits is told that it was broken, and the dead are forgotten.
@@ -187,20 +219,13 @@ impl Drop for Barrier {
     }
 }
 
-/// Parties, timeout as a number, how many wait, and by what it is broken.
-fn facts(hold: &Hold) -> Result<(usize, u64, usize, Option<BrokenBy>)> {
+/// Parties, how many wait, and whether it is broken.
+fn facts(hold: &Hold) -> Result<(usize, usize, bool)> {
     let script = lua!(frees "looking at a barrier", "barrier_facts.lua");
     let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
         request.arg(hold.object());
     })?;
-    let found = redis::from_redis_value::<(usize, u64, usize, Option<String>)>(answer.clone())
-        .map_err(|_| hold.session().invalid("looking at a barrier", &answer))?;
-    Ok((found.0, found.1, found.2, found.3.map(|by| broken_by(&by))))
-}
-
-/// 1 + nanoseconds; 0: none, as what no number can say.
-fn timeout_number(timeout: Option<Duration>) -> u64 {
-    timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok()?.checked_add(1)).unwrap_or(0)
+    redis::from_redis_value(answer.clone()).map_err(|_| hold.session().invalid("looking at a barrier", &answer))
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
@@ -210,26 +235,19 @@ fn text(value: Option<&Value>) -> Option<&str> {
     }
 }
 
-fn reason(value: Option<&Value>) -> Option<BrokenBy> {
-    text(value).map(broken_by)
-}
+/// What the server calls them; what it calls otherwise is of another build, and as good as a death.
+const REASONS: [(&str, BrokenBy); 5] = [
+    ("death", BrokenBy::Death),
+    ("timeout", BrokenBy::Timeout),
+    ("abort", BrokenBy::Abort),
+    ("panic", BrokenBy::Panic),
+    ("reset", BrokenBy::Reset),
+];
 
 fn word(by: BrokenBy) -> &'static str {
-    match by {
-        BrokenBy::Death => "death",
-        BrokenBy::Timeout => "timeout",
-        BrokenBy::Abort => "abort",
-        BrokenBy::Panic => "panic",
-        BrokenBy::Reset => "reset",
-    }
+    REASONS.iter().find(|known| known.1 == by).map_or("death", |known| known.0)
 }
 
 fn broken_by(word: &str) -> BrokenBy {
-    match word {
-        "timeout" => BrokenBy::Timeout,
-        "abort" => BrokenBy::Abort,
-        "panic" => BrokenBy::Panic,
-        "reset" => BrokenBy::Reset,
-        _ => BrokenBy::Death,
-    }
+    REASONS.iter().find(|known| known.0 == word).map_or(BrokenBy::Death, |known| known.1)
 }

@@ -5,7 +5,7 @@ contents(object)
 local at = tick()
 hear(session, at)
 if not has_part(object, session, token) then
-    if drop_part(object, '-' .. session, token) then
+    if was_renounced(object, session, token) then
         return 0
     end
     if number(object, 'free') <= 0 then
@@ -17,9 +17,9 @@ if not has_part(object, session, token) then
         end
         return 0
     end
+    add_part(object, session, token)
     call('HINCRBY', object_key(object), 'free', -1)
     call('HINCRBY', object_key(object), 'out', 1)
-    add_part(object, session, token)
 end
 if waiter then
     leave_line(object, waiter)

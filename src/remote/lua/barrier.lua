@@ -1,4 +1,4 @@
--- Barriers. Fields: `parties`, `timeout`, `turn`, how many generations there were before this one; `count`, how many of it have come;
+-- Barriers. Fields: `parties`; `turn`, how many generations there were before this one; `count`, how many of it have come;
 -- `acting`, SESSION/TOKEN of who runs the action before they pass; `broken`, by what. `void` are the generations that were ended by a reset,
 -- the last hundred of them; all up to `forgotten` count as such. A session that may come has a part for each of its handles.
 

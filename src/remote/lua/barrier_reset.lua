@@ -8,9 +8,9 @@ end
 local key, at = object_key(object), tick()
 hear(ARGV[2], at)
 remember(object, name, 'done', at, ARGV[5])
-for _, session in ipairs(call('HKEYS', parts_of(object))) do
+for _, session in ipairs(call('HKEYS', owners_of(object))) do
     if not is_alive(session, at) then
-        call('HDEL', parts_of(object), session)
+        lose_parts(object, session)
     end
 end
 local found = call('HMGET', key, 'count', 'broken', 'void')

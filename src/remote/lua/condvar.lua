@@ -1,4 +1,5 @@
--- Condition variables. Who waits is in the line as SESSION/NUMBER; who is notified has a part instead, until it has its lock again.
+-- Condition variables. Who waits is in the line as SESSION/NUMBER; who is notified is in o:OBJECT:h instead, until it
+-- has its lock again.
 
 -- Notifies so many of those that came first and are alive, none later than the last; how many it were, and whether there may be more.
 local function notify(object, count, last, at)
@@ -10,7 +11,7 @@ local function notify(object, count, last, at)
         end
         call('ZREM', line, waiter)
         if is_alive(session_of(waiter), at) then
-            call('HSET', parts_of(object), waiter, 'notified')
+            call('HSET', owners_of(object), waiter, 'notified')
             call('RPUSH', P .. 'k:' .. waiter, 1)
             call('PEXPIRE', P .. 'k:' .. waiter, 60000)
             woken = woken + 1
@@ -20,7 +21,7 @@ local function notify(object, count, last, at)
 end
 
 local function is_notified(object, waiter)
-    return call('HEXISTS', parts_of(object), waiter) == 1
+    return call('HEXISTS', owners_of(object), waiter) == 1
 end
 
 local function is_in_line(object, waiter)
@@ -29,8 +30,9 @@ end
 
 -- What the dead were notified of, others are.
 local function pass_on(object, at)
-    for _, waiter in ipairs(some_dead(object, at)) do
-        call('HDEL', parts_of(object), waiter)
-        notify(object, 1, '+inf', at)
+    local dead = some_dead(object, at)
+    local woken, is_more = notify(object, #dead, '+inf', at)
+    for index = 1, is_more and woken or #dead do
+        call('HDEL', owners_of(object), dead[index])
     end
 end

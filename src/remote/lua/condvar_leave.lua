@@ -5,7 +5,7 @@ if call('EXISTS', object_key(object)) == 0 then
     return
 end
 local was_in_line = leave_line(object, waiter)
-if call('HDEL', parts_of(object), waiter) == 1 then
+if call('HDEL', owners_of(object), waiter) == 1 then
     if ARGV[5] == '1' then
         notify(object, 1, '+inf', tick())
     end

@@ -6,7 +6,7 @@ contents(object)
 if is_in_line(object, waiter) or is_notified(object, waiter) then
     return 1
 end
-if drop_part(object, '-' .. session, number) then
+if was_renounced(object, session, number) then
     return 0
 end
 local at = tick()

@@ -1,51 +1,59 @@
--- Removing what nothing refers to, a bounded part of it at a time.
+-- What is left of sessions that have ended, and of contents that nobody sees any more: a part of it at a time, so many holds and references.
+local budget = 250
 
--- Takes some of the contents out; whether that was all.
-local function empty(key)
-    local kind = call('TYPE', key).ok
-    if kind == 'hash' then
-        local some = call('HRANDFIELD', key, 100, 'WITHVALUES')
-        for index = 1, #some, 2 do
-            release(some[index + 1])
-            call('HDEL', key, some[index])
-        end
-    elseif kind == 'list' then
-        for _, value in ipairs(call('LPOP', key, 100) or {}) do
-            release(value)
-        end
-    elseif kind == 'string' then
-        release(call('GET', key))
-        call('DEL', key)
-    elseif kind == 'stream' then
-        for _, entry in ipairs(call('XRANGE', key, '-', '+', 'COUNT', 100)) do
-            release(entry[2][2])
-            call('XDEL', key, entry[1])
-        end
-        if call('XLEN', key) == 0 then
-            call('DEL', key)
-        end
+-- Ends holds of a session that has ended; whether these were all.
+local function end_holds(session, at)
+    local holds = P .. 's:' .. session
+    local some = call('HRANDFIELD', holds, budget)
+    for _, token in ipairs(some) do
+        end_hold(session, token, at)
     end
-    return call('EXISTS', key) == 0
+    budget = budget - #some
+    return call('EXISTS', holds) == 0
 end
 
-local function bury(object)
-    local key = P .. 'g:' .. object
-    if not empty(key .. ':d') then
-        return false
+-- The first value, or entry, of what is left of some contents, taken out.
+local takes = {
+    hash = function(key)
+        local some = call('HRANDFIELD', key, 1, 'WITHVALUES')
+        call('HDEL', key, some[1])
+        return some[2]
+    end,
+    list = function(key)
+        return call('LPOP', key)
+    end,
+    stream = function(key)
+        local first = call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+        if not first then
+            return call('DEL', key) and ''
+        end
+        call('XDEL', key, first[1])
+        return first[2][2]
+    end,
+}
+
+local function empty(key)
+    local take = takes[call('TYPE', key).ok]
+    while take and budget > 0 and call('EXISTS', key) == 1 do
+        local value = take(key)
+        budget = budget - 1 - (string.byte(value, 1) or 0)
+        release(value)
     end
-    call('UNLINK', key)
-    return true
+    return not take or call('EXISTS', key) == 0
 end
 
 local function bury_some()
-    for _ = 1, 20 do
-        local object = call('LPOP', P .. 'grave')
-        if not object then
-            break
+    while budget > 0 do
+        local name = call('LINDEX', P .. 'grave', 0)
+        if not name then
+            return
         end
-        local is_well, is_done = pcall(bury, object)
-        if is_well and not is_done then
-            call('RPUSH', P .. 'grave', object)
+        local key = P .. 'g:' .. name
+        local is_well, is_done = pcall(empty, key)
+        -- It may have grown at its other end meanwhile.
+        if is_done or not is_well then
+            call('LPOP', P .. 'grave')
+            call('UNLINK', key)
         end
     end
 end

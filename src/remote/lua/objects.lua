@@ -1,18 +1,29 @@
 -- What every script begins with. Keys, behind the prefix:
 --
 --   clock       hash: `at`, the sessions' time in milliseconds; `seen`, the server's clock when it was last moved on; `leap`, by how
---               much it moves at most
+--               much it moves at most: half the least lease
 --   sessions    sorted set: each session, and when it ends unless it is renewed
+--   leases      sorted set: each session that is not known to have ended, and its lease
 --   s:SESSION   hash: what it holds, by tokens of its own: objects. s:SESSION+: the same of handles on their way, after its end
 --   names       hash: objects by their names
 --   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
 --   o:OBJECT:d  what it contains; or, of what processes wait for, the answers that must not be given twice (recent.lua)
 --   o:OBJECT:w  who waits for it
---   o:OBJECT:h  who has parts of it: permits, messages
+--   o:OBJECT:h  who has parts of it, and how many: permits, messages
+--   o:OBJECT:p  these parts, each with its owner (parts.lua)
 --   k:WAITER    list: pushed to in order to wake somebody (waiting.lua)
---   grave       list: objects that nothing refers to and that refer to others, as g:OBJECT and g:OBJECT:d, until they are emptied
+--   grave       list: contents that nobody sees any more and that refer to objects, each under g: and its name here, until they are emptied
 --
 -- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
+--
+-- The server does nothing else while a script runs. So each has a bounded amount of work, some thousand commands, whatever there is of
+-- what others left behind: the rest is done with the next ones. Who changes or reads many entries in one step has the server take the
+-- time for these.
+--
+-- A script that fails is not undone. A server without memory refuses one that is not flagged `allow-oom` before it begins, and none that
+-- has begun: maxmemory is looked at once, when a script starts, and what it goes beyond that counts against the next one. It is the same
+-- with a server that may not write, for its replicas or its disk. So what may fail in the middle is a key of another type than ours, or a
+-- command that our user may not use: what could be lost by that is built under a name of its own, and renamed.
 local P = ARGV[1] .. ':'
 local call = redis.call
 
@@ -21,7 +32,7 @@ local function fail(code)
 end
 
 -- The sessions' time. It moves by a leap at most, however long no session was heard, so that nobody ends for a pause of the server, or a step of
--- its clock.
+-- its clock: each is renewed several times in its lease, and so a leap leaves it time to be heard.
 local function tick()
     local time = call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -37,9 +48,22 @@ local function is_alive(session, at)
     return ends and tonumber(ends) > at
 end
 
+-- By the leases of those who are there now: one that is short would slow the others' time.
+local function set_leap()
+    local least = call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')[2]
+    if least then
+        call('HSET', P .. 'clock', 'leap', math.floor(least / 2))
+    end
+end
+
+-- Whether nothing can be asked in a session's name any more.
+local function is_over(session)
+    return (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0
+end
+
 -- Whoever asks in the name of a session that has ended is told so before anything has happened.
 local function require_session(session)
-    if (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0 then
+    if is_over(session) then
         fail('LOST')
     end
 end
@@ -47,6 +71,9 @@ end
 -- A session that is not alive, and from which something is taken, cannot go on: it learns so with its next request.
 local function condemn(session)
     call('ZADD', P .. 'sessions', 'XX', 0, session)
+    if call('ZREM', P .. 'leases', session) == 1 then
+        set_leap()
+    end
 end
 
 local function object_key(object)
@@ -91,17 +118,24 @@ local function retain(owner, value)
     end
 end
 
+-- An object has no contents any more. What they refer to is released later (grave.lua), under a name that nothing else has.
+local function drop_contents(object, name)
+    local key = object_key(object)
+    if call('HDEL', key, 'refers') == 1 and call('EXISTS', key .. ':d') == 1 then
+        call('RENAME', key .. ':d', P .. 'g:' .. name)
+        call('RPUSH', P .. 'grave', name)
+    else
+        call('UNLINK', key .. ':d')
+    end
+end
+
 local function release_object(object)
     local key = object_key(object)
     if call('EXISTS', key) == 0 or call('HINCRBY', key, 'refs', -1) > 0 then
         return
     end
-    if call('HGET', key, 'refers') and call('EXISTS', key .. ':d') == 1 then
-        call('RENAME', key, P .. 'g:' .. object)
-        call('RENAME', key .. ':d', P .. 'g:' .. object .. ':d')
-        call('RPUSH', P .. 'grave', object)
-    end
-    call('UNLINK', key, key .. ':d', key .. ':w', key .. ':h')
+    drop_contents(object, object)
+    call('UNLINK', key, key .. ':w', key .. ':h', key .. ':p')
 end
 
 -- For a value that is taken out of an object.

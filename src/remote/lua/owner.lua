@@ -8,7 +8,7 @@ local function take(session, object, thread, token, is_once, waiter)
     contents(object)
     local key, at, me = object_key(object), tick(), session .. '/' .. thread
     local owner = call('HGET', key, 'owner')
-    if drop_part(object, '-' .. me, token) then
+    if was_renounced(object, me, token) then
         return { 'held' }
     end
     hear(session, at)
@@ -27,15 +27,17 @@ local function take(session, object, thread, token, is_once, waiter)
                 lose_parts(object, who)
             end
         end
-        local time = call('TIME')
-        local now = time[1] * 1000000 + time[2]
-        local fence = math.max((tonumber(call('HGET', key, 'fence')) or 0) + 1, now)
-        call('HSET', key, 'owner', me, 'fence', string.format('%.0f', fence))
     elseif is_once and not has_part(object, me, token) then
         return { 'mine' }
     end
     if not has_part(object, me, token) then
         add_part(object, me, token)
+    end
+    if owner ~= me then
+        local time = call('TIME')
+        local now = time[1] * 1000000 + time[2]
+        local fence = math.max((tonumber(call('HGET', key, 'fence')) or 0) + 1, now)
+        call('HSET', key, 'owner', me, 'fence', string.format('%.0f', fence))
     end
     if waiter then
         leave_line(object, waiter)
@@ -44,7 +46,7 @@ local function take(session, object, thread, token, is_once, waiter)
     return { 'locked', found[1], found[2] and 1 or 0 }
 end
 
--- Gives one level back: whether it was still there.
+-- Gives one level back: whether it was still there. Again, nothing happens. A level that was lent was not.
 local function give(session, object, thread, token)
     local key, me = object_key(object), session .. '/' .. thread
     if call('EXISTS', key) == 0 then
@@ -52,13 +54,13 @@ local function give(session, object, thread, token)
     end
     local had = drop_part(object, me, token)
     if call('HGET', key, 'owner') ~= me then
-        return not had and not has_part(object, '!' .. me, token)
+        return not had
     end
-    if had and call('HEXISTS', parts_of(object), me) == 0 then
+    if had and call('HEXISTS', owners_of(object), me) == 0 then
         call('HDEL', key, 'owner')
         wake(object, 1)
     end
-    return had or not has_part(object, '!' .. me, token)
+    return true
 end
 
 -- Gives all levels back for a while: whether they were there. Again, nothing happens.
@@ -70,6 +72,12 @@ local function lend(session, object, thread, token)
     if call('HGET', key, 'owner') == me then
         call('HDEL', key, 'owner')
         wake(object, 1)
+    end
+    -- Who has ended without having it again.
+    for _, who in ipairs(call('HRANDFIELD', owners_of(object), 4)) do
+        if is_over(session_of(who)) then
+            call('HDEL', owners_of(object), who)
+        end
     end
     return true
 end

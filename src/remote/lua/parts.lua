@@ -1,15 +1,19 @@
--- Who has parts of an object, in o:OBJECT:h: by SESSION or SESSION/THREAD the tokens of its parts, with spaces between them. Besides, until
--- that session has ended:
+-- Who has parts of an object: in o:OBJECT:h by WHO, which is SESSION or SESSION/THREAD, how many; in o:OBJECT:p a field WHO/TOKEN for each.
+-- There, too, -WHO/TOKEN is what somebody has given up before it was granted: a request that is carried out late gets nothing.
 --
---   !WHO   what was taken from it since it was not heard, so that it learns of it
---   -WHO   what it has given up before it was granted: a request that is carried out late gets nothing
+-- Who has lost its parts, as it was not heard, is condemned: nothing can be asked in its name any more. So its fields in o:OBJECT:p mean
+-- nothing, and go some at a time, as do those of sessions that have ended.
 
-local function parts_of(object)
+local function owners_of(object)
     return object_key(object) .. ':h'
 end
 
+local function parts_of(object)
+    return object_key(object) .. ':p'
+end
+
 local function session_of(who)
-    return string.match(who, '^[!-]?([^/]*)')
+    return string.match(who, '^-?([^/]*)')
 end
 
 -- Whoever asks for something is heard: what it gets is not taken from it at once because its lease was not renewed in time.
@@ -19,65 +23,62 @@ local function hear(session, at)
     end
 end
 
+-- Before a field is added, some others are looked at: there are never many more than those that mean something.
+local function tidy(object)
+    for _, field in ipairs(call('HRANDFIELD', parts_of(object), 4)) do
+        if is_over(session_of(field)) then
+            call('HDEL', parts_of(object), field)
+        end
+    end
+end
+
 local function has_part(object, who, token)
-    local parts = call('HGET', parts_of(object), who)
-    return parts and string.find(' ' .. parts .. ' ', ' ' .. token .. ' ', 1, true) ~= nil
+    return call('HEXISTS', parts_of(object), who .. '/' .. token) == 1
 end
 
 local function add_part(object, who, token)
-    local parts = call('HGET', parts_of(object), who)
-    call('HSET', parts_of(object), who, parts and parts .. ' ' .. token or token)
+    tidy(object)
+    call('HINCRBY', owners_of(object), who, 1)
+    call('HSET', parts_of(object), who .. '/' .. token, '')
 end
 
 -- Whether it was there.
 local function drop_part(object, who, token)
-    local parts = ' ' .. (call('HGET', parts_of(object), who) or '') .. ' '
-    local first, last = string.find(parts, ' ' .. token .. ' ', 1, true)
-    if not first then
+    if call('HDEL', parts_of(object), who .. '/' .. token) == 0 then
         return false
     end
-    parts = string.gsub(string.sub(parts, 2, first) .. string.sub(parts, last + 1, -2), ' $', '')
-    if parts == '' then
-        call('HDEL', parts_of(object), who)
-    else
-        call('HSET', parts_of(object), who, parts)
+    if call('HINCRBY', owners_of(object), who, -1) <= 0 then
+        call('HDEL', owners_of(object), who)
     end
     return true
 end
 
 -- Takes all from somebody who is not heard; how many parts.
 local function lose_parts(object, who)
-    local parts = call('HGET', parts_of(object), who)
-    if not parts then
-        return 0
-    end
-    call('HDEL', parts_of(object), who)
-    if call('ZSCORE', P .. 'sessions', session_of(who)) then
-        add_part(object, '!' .. who, parts)
-    end
-    local _, count = string.gsub(parts, '[^ ]+', '')
+    local count = tonumber(call('HGET', owners_of(object), who)) or 0
+    call('HDEL', owners_of(object), who)
+    condemn(session_of(who))
     return count
 end
 
--- Of those who have parts, some, at random, whose sessions are not alive. What was noted of sessions that have ended goes.
+-- Of those who have parts, some, at random, whose sessions are not alive.
 local function some_dead(object, at)
     local dead = {}
-    for _, who in ipairs(call('HRANDFIELD', parts_of(object), 100)) do
-        local session = session_of(who)
-        if string.find(who, '^[!-]') then
-            if not call('ZSCORE', P .. 'sessions', session) then
-                call('HDEL', parts_of(object), who)
-            end
-        elseif not is_alive(session, at) then
+    for _, who in ipairs(call('HRANDFIELD', owners_of(object), 100)) do
+        if not is_alive(session_of(who), at) then
             dead[#dead + 1] = who
         end
     end
     return dead
 end
 
--- What of this is not there any more, of which somebody says that it is given up, is not to be granted later either.
+-- What was not granted, and of which somebody says that it is given up, is not to be granted later either.
 local function renounce(object, who, token)
-    if not has_part(object, '!' .. who, token) and not has_part(object, '-' .. who, token) then
-        add_part(object, '-' .. who, token)
-    end
+    tidy(object)
+    call('HSET', parts_of(object), '-' .. who .. '/' .. token, '')
+end
+
+-- Whether it was: the one request that may come late has come.
+local function was_renounced(object, who, token)
+    return call('HDEL', parts_of(object), '-' .. who .. '/' .. token) == 1
 end

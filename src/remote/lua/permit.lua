@@ -1,5 +1,5 @@
 -- Ends the ownership of a permit: SESSION OBJECT TOKEN, and whether it is `free` then, or `forgotten`, or was perhaps `not` granted;
--- whether it was still there.
+-- whether it was still there. Again, nothing happens.
 local session, object, token = ARGV[2], ARGV[3], ARGV[4]
 require_session(session)
 if call('EXISTS', object_key(object)) == 0 then
@@ -16,4 +16,4 @@ end
 if ARGV[5] == 'not' then
     renounce(object, session, token)
 end
-return has_part(object, '!' .. session, token) and 0 or 1
+return 1

@@ -49,6 +49,20 @@ local function look(object, stream, at, is_sure)
     end
 end
 
+-- A session has got one message more, that it is to say to be done. Before it is counted the first time, some others are looked at: there
+-- are never many more than have not ended.
+local function count_got(object, session)
+    local gots = object_key(object) .. ':h'
+    if call('HEXISTS', gots, session) == 0 then
+        for _, other in ipairs(call('HRANDFIELD', gots, 4)) do
+            if is_over(other) then
+                call('HDEL', gots, other)
+            end
+        end
+    end
+    call('HINCRBY', gots, session, 1)
+end
+
 -- A message is not in the queue any more.
 local function after_leaving(object, stream)
     wake(object, 1, PUTTERS)

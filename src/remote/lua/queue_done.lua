@@ -11,7 +11,7 @@ call('XACK', stream, GROUP, id)
 call('XDEL', stream, id)
 call('XGROUP', 'DELCONSUMER', stream, GROUP, name)
 if ARGV[5] then
-    call('HINCRBY', object_key(object) .. ':h', session, 1)
+    count_got(object, session)
 end
 if entry then
     release(entry[2][2])

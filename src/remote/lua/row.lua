@@ -11,6 +11,16 @@ local function require_items(first)
     end
 end
 
+-- Has the list have these items, which are some: it is as it was until they are all there.
+local function replace(items)
+    local new = P .. 'g:new'
+    call('DEL', new)
+    for first = 1, #items, 1000 do
+        call('RPUSH', new, unpack(items, first, math.min(first + 999, #items)))
+    end
+    call('RENAME', new, key)
+end
+
 if operation == 'item' then -- PLACE; {1, the item}
     local item = call('LINDEX', key, ARGV[6])
     if not item then
@@ -79,12 +89,7 @@ elseif operation == 'index' then -- ITEM
 elseif operation == 'occurrences' then -- ITEM
     return #call('LPOS', key, ARGV[6], 'COUNT', 0)
 elseif operation == 'clear' then
-    if call('HGET', object_key(object), 'refers') then
-        for _, item in ipairs(call('LRANGE', key, 0, -1)) do
-            release(item)
-        end
-    end
-    call('UNLINK', key)
+    drop_contents(object, session .. '/' .. token)
 elseif operation == 'exchange' then -- PLACE CURRENT NEW; {1}, or {2, what is there instead}
     local found = call('LINDEX', key, ARGV[6])
     if not found then
@@ -99,10 +104,12 @@ elseif operation == 'exchange' then -- PLACE CURRENT NEW; {1}, or {2, what is th
     release(found)
     return { 1 }
 elseif operation == 'reverse' then
-    local items = call('LRANGE', key, 0, -1)
-    call('DEL', key)
-    for _, item in ipairs(items) do
-        call('LPUSH', key, item)
+    local items, reversed = call('LRANGE', key, 0, -1), {}
+    for index = #items, 1, -1 do
+        reversed[#reversed + 1] = items[index]
+    end
+    if #items > 0 then
+        replace(reversed)
     end
 elseif operation == 'reorder' then -- the ITEMs that are expected, and as many places: the new order
     local items, count = call('LRANGE', key, 0, -1), (#ARGV - 5) / 2
@@ -114,9 +121,12 @@ elseif operation == 'reorder' then -- the ITEMs that are expected, and as many p
             return 0
         end
     end
-    call('DEL', key)
+    local ordered = {}
     for index = 1, count do
-        call('RPUSH', key, items[tonumber(ARGV[5 + count + index]) + 1])
+        ordered[index] = items[tonumber(ARGV[5 + count + index]) + 1]
+    end
+    if count > 0 then
+        replace(ordered)
     end
     return 1
 else

@@ -65,12 +65,7 @@ elseif operation == 'entries' then
     end
     return entries
 elseif operation == 'clear' then
-    if call('HGET', object_key(object), 'refers') then
-        for _, value in ipairs(call('HVALS', key)) do
-            release(value)
-        end
-    end
-    call('UNLINK', key)
+    drop_contents(object, session .. '/' .. token)
 elseif operation == 'exchange' then -- KEY, HAS CURRENT, HAS NEW; 1, or what is there instead
     local found = call('HGET', key, ARGV[6])
     if found ~= (ARGV[7] == '1' and ARGV[8]) then

@@ -62,5 +62,6 @@ for _ = 1, 100 do
     call('XACK', stream, GROUP, entry[1])
     call('XDEL', stream, entry[1])
 end
+call('XGROUP', 'DELCONSUMER', stream, GROUP, name)
 leave()
 return 1

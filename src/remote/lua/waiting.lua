@@ -5,9 +5,15 @@
 
 local LINE = 2 ^ 40
 
+-- Before somebody joins, some others are looked at: there are never many more than have not ended.
 local function join_line(object, waiter, line)
     local key = object_key(object)
     if not call('ZSCORE', key .. ':w', waiter) then
+        for _, other in ipairs(call('ZRANDMEMBER', key .. ':w', 4)) do
+            if is_over(string.match(other, '^[^/]*')) then
+                call('ZREM', key .. ':w', other)
+            end
+        end
         local place = call('HINCRBY', key, 'line', 1) % LINE + (line or 0) * LINE
         call('ZADD', key .. ':w', string.format('%.0f', place), waiter)
     end
@@ -20,13 +26,13 @@ local function leave_line(object, waiter)
     return call('ZREM', object_key(object) .. ':w', waiter) == 1, tonumber(line)
 end
 
--- Wakes the first so many whose sessions are alive.
+-- Wakes the first so many whose sessions are alive, if not too many before them are not.
 local function wake(object, count, line)
     local key, at = object_key(object) .. ':w', tonumber(call('HGET', P .. 'clock', 'at')) or 0
     line = line or 0
     local first, last = string.format('%.0f', line * LINE), string.format('(%.0f', (line + 1) * LINE)
-    while count > 0 do
-        local waiter = call('ZRANGE', key, first, last, 'BYSCORE', 'LIMIT', 0, 1)[1]
+    for _ = 1, count + 500 do
+        local waiter = count > 0 and call('ZRANGE', key, first, last, 'BYSCORE', 'LIMIT', 0, 1)[1]
         if not waiter then
             return
         end

@@ -11,7 +11,7 @@ use crate::sys::clock::Deadline;
 const SOON: Duration = Duration::from_secs(20);
 
 fn pair(two: &Two, parties: usize) -> (Barrier, Barrier) {
-    let one = Barrier::make(&two.one, parties, Some(Duration::from_millis(70))).unwrap();
+    let one = Barrier::make(&two.one, parties).unwrap();
     let (hold, found, _) = two.other.hold(Kind::Barrier, one.hold().object(), None).unwrap();
     assert_eq!(found, "barrier");
     let other = Barrier::of(hold).unwrap();
@@ -64,7 +64,7 @@ fn it_cannot_be_made_for_any_number() {
     let server = Server::start();
     let two = Two::at(&server);
     for capacity in [0, 65_536] {
-        let refused = Barrier::make(&two.one, capacity, None).map(drop);
+        let refused = Barrier::make(&two.one, capacity).map(drop);
         assert_eq!(refused, Err(Error::Capacity { object: Kind::Barrier, capacity, most: 65_535 }));
     }
 }

@@ -2,9 +2,11 @@
 
 mod barrier;
 mod client;
+mod bounds;
 mod condvar;
 mod doubts;
 mod event;
+mod garbage;
 mod lock;
 #[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
 #[path = "../../../tests/common/proxy.rs"]
@@ -19,6 +21,8 @@ mod tasks;
 #[path = "../../../tests/common/watchdog.rs"]
 mod watchdog;
 mod work;
+mod time;
+mod whole;
 
 use std::path::PathBuf;
 use std::process::Command;
