@@ -1,6 +1,5 @@
 //! What a server's restarts, pauses, lacks and peers do to managers.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crossproc::managed::{Dict, List};
@@ -15,7 +14,7 @@ fn a_server_that_is_not_there_is_an_error() {
     let _watchdog = watchdog();
     let refused = Manager::connect("unix:///nowhere/socket?timeout_ms=200").map(drop).unwrap_err();
     assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port(); // which is free again
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port(); // which is free again
     let refused = Manager::connect(&format!("redis://127.0.0.1:{port}?timeout_ms=200")).map(drop).unwrap_err();
     assert!(matches!(&refused, Error::Unreachable { reason, .. } if reason.contains("refused")), "{refused}");
     let refused = Manager::connect("redis://me:secret@localhost:1/0?colour=red").map(drop).unwrap_err();
