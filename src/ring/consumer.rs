@@ -169,10 +169,7 @@ impl Consumer {
             Phase::Writing => self.swept.load(Relaxed) == clock::coarse_milliseconds(),
             _ => false,
         };
-        is_awaited
-            && at == self.base(slots.capacity())
-            && word.ahead_of(at.lap()) == 0
-            && !slots.control().is_closed()
+        is_awaited && at == self.base(slots.capacity()) && word.ahead_of(at.lap()) == 0 && !slots.control().is_closed()
     }
 
     /// Whether a sweep is due although messages keep coming.
