@@ -7,10 +7,11 @@
 //! | round trip, default | two, on two cores | spin, then asleep; the kernel's asleep |
 //! | round trip, asleep | two, on two cores | asleep: messages come to whoever has waited for 30 us |
 //! | many | worker i on core i mod 2, the producers first | spin, then asleep; the kernel's asleep |
-//! | blocked | one, on core 1 | asleep |
+//! | blocked | one, on core 1 | asleep; the bare one wakes up as often, for nothing |
 //!
-//! The bare words of round trips are as many in bare shared memory, with a number before them, that never sleep and are safe from
-//! nothing: what two processors need to hand cache lines to each other.
+//! The bare words of round trips are as many in bare shared memory, with a number before them, and safe from nothing. They never sleep:
+//! what two processors need to hand cache lines to each other; in the rows "asleep" they always do: what the kernel needs to wake a
+//! process up.
 //!
 //! Messages are rows of 64-bit words, all equal to the number of the message. Before the time is taken, a few times the
 //! capacity go through and are compared word by word; afterwards the first and the last word are, and of messages in

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::PRODUCER;
 use super::common::mapping::Mapping;
 use super::common::wire::{self, Wire};
-use super::common::{Pinned, Plan, Table, Target, alternate, is_asked_for, pin};
+use super::common::{Pinned, Plan, Samples, Table, Target, alternate, is_asked_for, pin};
 
 /// Parts of the field that many processes share: how many have come, and whether it is over.
 const READY: usize = 0;
@@ -192,8 +192,23 @@ pub(crate) fn blocked(plan: Plan, table: &Table) {
     thread::sleep(time);
     ring.put(7).unwrap();
     let (switches, cores) = process.join().unwrap();
+    let bare = Process::spawn(wake_up_for, (time,)).unwrap().join().unwrap();
     table.alone("blocked get: voluntary context switches a second", "/s", switches, &[]);
-    table.alone("blocked get: of a core", "%", 100.0 * cores, &[Target::AtMost(0.1)]);
+    let (ours, bare) = (Samples::from(vec![100.0 * cores]), Samples::from(vec![100.0 * bare]));
+    table.row("blocked get: of a core", "%", &ours, ("bare FUTEX_WAIT, 20 /s", &bare), &[Target::AtMost(0.1)]);
+}
+
+/// What it costs this machine to wake a process up twenty times a second: processors a second.
+fn wake_up_for(time: Duration) -> f64 {
+    let _pinned = pin(PRODUCER);
+    let (start, seconds) = (Instant::now(), used().1);
+    let bound = libc::timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    let word = 0_u32;
+    while start.elapsed() < time {
+        // SAFETY: four aligned bytes and a timespec, both alive.
+        unsafe { libc::syscall(libc::SYS_futex, &raw const word, libc::FUTEX_WAIT, 0, &raw const bound) };
+    }
+    (used().1 - seconds) / start.elapsed().as_secs_f64()
 }
 
 /// Voluntary context switches and seconds of processor time of this process.

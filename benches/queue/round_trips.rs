@@ -103,7 +103,6 @@ pub(crate) fn measure<const N: usize>(plan: Plan, table: &Table, size: &str, tar
                 let index = (round + turn) % 4;
                 let took = match index {
                     0 => there_and_back::<N>(rounds),
-                    3 if waiting == Waiting::Asleep => continue, // it never sleeps
                     3 => there_and_back_bare::<N>(rounds),
                     rival => there_and_back_through::<N>(Wire::ALL[rival - 1], rounds),
                 };
@@ -119,9 +118,8 @@ pub(crate) fn measure<const N: usize>(plan: Plan, table: &Table, size: &str, tar
             let name = format!("round trip, {size}, {text}, {text_of_percent}");
             table.percentile_row(&name, unit, percent, &ours, (RIVALS[0], &pipe), targets);
             table.percentile_row(&name, unit, percent, &ours, (RIVALS[1], &socket), &[]);
-            if waiting != Waiting::Asleep {
-                table.percentile_row(&name, unit, percent, &ours, ("bare words, no safety", &bare), &[]);
-            }
+            let bare_name = if waiting == Waiting::Asleep { "bare words, futex" } else { "bare words, no safety" };
+            table.percentile_row(&name, unit, percent, &ours, (bare_name, &bare), &[]);
         }
     }
 }
@@ -193,16 +191,31 @@ impl<'a, const N: usize> Place<'a, N> {
         Place { words: unsafe { slice::from_raw_parts(field.part(nth * Self::PARTS).cast().as_ptr(), N + 1) } }
     }
 
-    fn write(&self, number: u64, message: [u64; N]) {
+    fn write(&self, number: u64, message: [u64; N], waiting: Waiting) {
         self.words[1..].iter().zip(message).for_each(|(word, value)| word.store(value, Relaxed));
         self.words[0].store(number, Release);
+        if waiting == Waiting::Asleep {
+            self.futex(libc::FUTEX_WAKE, 1);
+        }
     }
 
-    fn read(&self, number: u64) -> [u64; N] {
-        while self.words[0].load(Acquire) != number {
-            hint::spin_loop();
+    fn read(&self, number: u64, waiting: Waiting) -> [u64; N] {
+        loop {
+            let present = self.words[0].load(Acquire);
+            match waiting {
+                _ if present == number => break,
+                Waiting::Asleep => self.futex(libc::FUTEX_WAIT, present as u32),
+                _ => hint::spin_loop(),
+            }
         }
         std::array::from_fn(|n| self.words[n + 1].load(Relaxed))
+    }
+
+    /// On the low half of the number.
+    fn futex(&self, operation: i32, value: u32) {
+        let no_limit = std::ptr::null::<libc::timespec>();
+        // SAFETY: the word is alive.
+        unsafe { libc::syscall(libc::SYS_futex, self.words[0].as_ptr(), operation, value, no_limit) };
     }
 }
 
@@ -212,12 +225,17 @@ fn there_and_back_bare<const N: usize>(rounds: Rounds) -> Vec<f64> {
         let field = Mapping::open(&path);
         let (there, back) = (Place::<N>::of(&field, 0), Place::<N>::of(&field, 1));
         let (mut sent, mut received) = (1.., 1..);
-        rounds.echo(|message| back.write(sent.next().unwrap(), message), || there.read(received.next().unwrap()))
+        rounds.echo(
+            |message| back.write(sent.next().unwrap(), message, rounds.waiting),
+            || there.read(received.next().unwrap(), rounds.waiting),
+        )
     };
     let other = Process::spawn(echo, (field.path(), rounds)).unwrap();
     let (there, back) = (Place::<N>::of(&field, 0), Place::<N>::of(&field, 1));
     let (mut sent, mut received) = (1.., 1..);
-    let took =
-        rounds.ping(|message| there.write(sent.next().unwrap(), message), || back.read(received.next().unwrap()));
+    let took = rounds.ping(
+        |message| there.write(sent.next().unwrap(), message, rounds.waiting),
+        || back.read(received.next().unwrap(), rounds.waiting),
+    );
     added(other.join().unwrap(), took)
 }

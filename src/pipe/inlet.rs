@@ -10,15 +10,15 @@ use crate::ring::record;
 use crate::ring::track::Ended;
 use crate::segment::Wait;
 use crate::segment::handle::{Incoming, Outgoing};
-use crate::sys::clock::{Deadline, Pace};
-use crate::sys::spin::Spin;
+use crate::sys::clock::{self, Deadline};
+use crate::sys::spin;
 
 pub(super) struct Inlet {
     end: End,
     producer: Producer,
-    spin: Spin,
+    pace: spin::Pace,
     /// How often the kernel is asked whether the receiver is dead while there is room for messages.
-    pace: Pace,
+    asking: clock::Pace,
 }
 
 /// On its way.
@@ -37,7 +37,7 @@ impl Inlet {
     }
 
     fn at(end: End, position: u64) -> Self {
-        Inlet { end, producer: Producer::at(position), spin: Spin::for_answers(), pace: Pace::default() }
+        Inlet { end, producer: Producer::at(position), pace: spin::Pace::new(), asking: clock::Pace::default() }
     }
 
     pub(super) fn depart(&self, outgoing: &mut Outgoing) -> Result<InletWire> {
@@ -65,7 +65,7 @@ impl Inlet {
     fn check_receiver(&mut self) -> Result<(), Refusal> {
         self.end.check_ours().map_err(failed)?;
         let receiver = &self.end.ring().track.receiver;
-        if receiver.is_closed() || self.pace.is_due() && receiver.is_gone(self.end.liveness()) {
+        if receiver.is_closed() || self.asking.is_due() && receiver.is_gone(self.end.liveness()) {
             return Err(self.broken());
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Inlet {
 
     /// Has the next call ask the kernel whether the receiver is dead.
     pub(super) fn suspect(&mut self) {
-        self.pace = Pace::default();
+        self.asking = clock::Pace::default();
     }
 
     #[inline]
@@ -103,7 +103,7 @@ impl Inlet {
         };
         let ring = self.end.ring();
         let Wait::Until(deadline) = wait else { return Err(Refusal::Full(())) };
-        let waited = ring.wait_for_room(&self.producer, length, until, self.end.liveness(), deadline, &self.spin);
+        let waited = ring.wait_for_room(&self.producer, length, until, self.end.liveness(), deadline, &self.pace);
         match waited {
             Ok(()) => self.producer.reserve(ring, length).map_err(|refused| match refused {
                 Refused::Corrupted(found) => failed(corrupted(found)),

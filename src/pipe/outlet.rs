@@ -16,17 +16,11 @@ use crate::ring::record;
 use crate::ring::track::Ended;
 use crate::segment::Wait;
 use crate::segment::handle::{Incoming, Outgoing};
-use crate::sys::clock::Pace;
-use crate::sys::spin::Spin;
+use crate::sys::{clock, spin};
 use crate::watch::Watched;
 
 /// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
 pub(super) const KEPT: usize = 1 << 20;
-
-/// Who has received so many messages without waiting receives a stream, and has caught up with its sender: if it looked
-/// again at once, the two would take the cache line with the next header from each other for every message. So it
-/// lets the sender get ahead a little.
-const STREAM: u32 = 16;
 
 pub(super) struct Outlet {
     pub(super) end: End,
@@ -36,11 +30,9 @@ pub(super) struct Outlet {
     pub(super) progress: Progress,
     /// Where messages are copied to before they are decoded; as long as the longest of late.
     pub(super) scratch: Vec<u8>,
-    spin: Spin,
-    /// Messages since it last found nothing.
-    streak: u32,
+    pace: spin::Pace,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
-    pace: Pace,
+    asking: clock::Pace,
     /// Whether the call in progress has found nothing.
     found_nothing: bool,
     watched: Watched,
@@ -88,9 +80,8 @@ impl Outlet {
             collected,
             progress,
             scratch: Vec::new(),
-            spin: Spin::for_answers(),
-            streak: 0,
-            pace: Pace::default(),
+            pace: spin::Pace::new(),
+            asking: clock::Pace::default(),
             found_nothing: false,
             watched: Watched::default(),
             readable,
@@ -146,7 +137,6 @@ impl Outlet {
         if self.progress != Progress::Nothing || self.end.check_ours().is_err() {
             return None;
         }
-        self.streak = self.streak.saturating_add(1);
         self.consumer.peek_message(self.end.ring())
     }
 
@@ -206,13 +196,10 @@ impl Outlet {
     }
 
     fn wait_for_record(&mut self, wait: Wait) -> Result<Record, TryRecvError> {
-        if mem::take(&mut self.streak) >= STREAM {
-            Spin::pause();
-        }
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
         let waited = match wait {
-            Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.spin),
-            Wait::No if ring.track.sender.is_closed() || self.readable.has_ended() || self.pace.is_due() => {
+            Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.pace),
+            Wait::No if ring.track.sender.is_closed() || self.readable.has_ended() || self.asking.is_due() => {
                 ring.look_for_record(&self.consumer, liveness).unwrap_or(Err(Ended::TimedOut))
             }
             Wait::No => Err(Ended::TimedOut),

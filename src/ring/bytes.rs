@@ -31,6 +31,8 @@
 //! Source: the single-producer ring of Lamport (1983) with the flag in the slot as in FastForward (Giacomoni et al.,
 //! PPoPP 2008), for records of any length.
 
+use std::ptr::NonNull;
+
 use super::record::{HEADER, Header, Kind, record_size};
 use super::track::Track;
 use crate::fault::crash_point;
@@ -38,6 +40,7 @@ use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sys::prefetch;
 
 /// One direction of a stream: its shared words, and its bytes as words, of which there are a power of two.
 #[derive(Clone, Copy)]
@@ -52,6 +55,11 @@ pub(crate) const CAPACITY: std::ops::RangeInclusive<u64> = 64..=1 << 46;
 /// The most pieces of messages that lie in a ring at once: four quarters, one more for their headers, and one for the end of
 /// the ring; and two more to be sure.
 pub(crate) const MOST_PIECES: u32 = 8;
+
+/// How far ahead of a message the consumer has memory brought to it. Each header is found through the one before, so that a processor
+/// that runs ahead would wait for one line after the other. Measured: streams of 8 and 64 bytes made 57 and 39 M/s without, 82 and
+/// 41 with 256, and no more with 512 or 1,024.
+const AHEAD: u64 = 256;
 
 /// What the headers of so many pieces take.
 const PIECES_NEED: u64 = MOST_PIECES as u64 * HEADER;
@@ -122,6 +130,8 @@ pub(crate) struct Producer {
     position: u64,
     /// Up to where the ring is known to be free; at most one capacity behind the true `head`.
     limit: u64,
+    /// How many records it has published.
+    records: u64,
 }
 
 /// Where a record would go.
@@ -136,11 +146,15 @@ impl Producer {
     /// At a position where the previous producer was: a multiple of 8. 0 in a new ring.
     pub(crate) fn at(position: u64) -> Self {
         debug_assert!(position.is_multiple_of(8));
-        Producer { position, limit: position } // nothing is known to be free
+        Producer { position, limit: position, records: 0 } // nothing is known to be free
     }
 
     pub(crate) fn position(&self) -> u64 {
         self.position
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        self.records
     }
 
     /// Where the payload of a record of `bytes` goes, as an index of words. Until it is published, nothing has happened
@@ -220,6 +234,7 @@ impl Producer {
         // Release: publishes the payload, and the 0 behind it, to the Acquire in `peek`.
         ring.word(self.position).store(Header::new(kind, bytes).0, Release);
         self.position = next;
+        self.records += 1;
         crash_point!("channel.published");
         ring.track.items.notify_one();
     }
@@ -242,22 +257,29 @@ pub(crate) struct Record {
 pub(crate) struct Consumer {
     /// Where the next record is, or will be; a multiple of 8.
     position: u64,
+    /// How many records it has released.
+    records: u64,
 }
 
 impl Consumer {
     /// At a position where the previous consumer was: a multiple of 8. 0 in a new ring.
     pub(crate) fn at(position: u64) -> Self {
         debug_assert!(position.is_multiple_of(8));
-        Consumer { position }
+        Consumer { position, records: 0 }
     }
 
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
     /// The next record, if it is there and a whole message: what it nearly always is.
     #[inline(always)]
     pub(crate) fn peek_message(&self, ring: Ring<'_>) -> Option<Record> {
+        prefetch::for_reading(NonNull::from(ring.word(self.position + AHEAD)).cast());
         let header = Header(ring.word(self.position).load(Acquire)); // pairs with the Release in `publish`
         let bytes = header.0.wrapping_sub(Header::new(Kind::Whole, 0).0);
         // No other kind of record is so short (B5).
@@ -309,6 +331,7 @@ impl Consumer {
     #[inline]
     pub(crate) fn release(&mut self, ring: Ring<'_>, record: Record) {
         self.position = record.end;
+        self.records += 1;
         // Release: the consumer's reads come before the producer's writes behind its Acquire in `look` (B3).
         ring.track.head.store(record.end, Release);
         crash_point!("channel.released");

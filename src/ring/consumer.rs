@@ -158,15 +158,18 @@ impl Consumer {
         None
     }
 
-    /// Whether there is nothing, and nobody at work: neither a message nor anything to mend. A cheap look, that may miss it.
+    /// Whether there is nothing yet: neither a message nor anything to mend. A cheap look, that may miss it, and that asks but once a
+    /// tick of the clock whether who writes the next message is dead: the kernel would be asked for as long as that takes.
     #[inline]
     pub(crate) fn is_idle(&self, slots: &impl Slots) -> bool {
         let at = self.cursor(slots.capacity());
         let word = slots.word(at.index()).load();
-        at == self.base(slots.capacity())
-            && word.ahead_of(at.lap()) == 0
-            && word.phase() == Phase::Free
-            && !slots.control().is_closed()
+        let is_awaited = match word.phase() {
+            Phase::Free => true,
+            Phase::Writing => self.swept.load(Relaxed) == clock::coarse_milliseconds(),
+            _ => false,
+        };
+        is_awaited && at == self.base(slots.capacity()) && word.ahead_of(at.lap()) == 0 && !slots.control().is_closed()
     }
 
     /// Whether a sweep is due although messages keep coming.

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::liveness::Liveness;
-use crate::sys::spin::Spin;
+use crate::sys::spin::Pace;
 use crate::word::eventcount::EventCount;
 
 /// | offset | size | field    | meaning                                                            |
@@ -101,11 +101,12 @@ impl Ring<'_> {
         consumer: &Consumer,
         liveness: &Liveness,
         deadline: Deadline,
-        spin: &Spin,
+        pace: &Pace,
     ) -> Result<Record, Ended> {
         let glance = || consumer.peek(self).map_err(Ended::Corrupted).transpose();
         let look = || self.look_for_record(consumer, liveness);
-        self.track.items.wait(|glance| spin.until(glance), deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
+        let spin = |glance: &mut dyn FnMut() -> _| pace.until(consumer.records(), glance);
+        self.track.items.wait(spin, deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
     }
 
     /// Waits until there is room for a record of `bytes`; `until` is what `reserve` said.
@@ -116,7 +117,7 @@ impl Ring<'_> {
         until: u64,
         liveness: &Liveness,
         deadline: Deadline,
-        spin: &Spin,
+        pace: &Pace,
     ) -> Result<(), Ended> {
         let room = |bytes| match producer.has_room(self, bytes) {
             Ok(true) => Some(Ok(())),
@@ -126,7 +127,7 @@ impl Ring<'_> {
         // Each look at `head` takes its cache line away from a busy consumer. So at first for more room than is needed: for
         // all that a spin can hope for.
         let much = bytes.max((self.capacity() / 8).min(WORTH_A_LOOK));
-        if let Some(result) = spin.until(|| room(much)).or_else(|| room(bytes)) {
+        if let Some(result) = pace.until(producer.records(), || room(much)).or_else(|| room(bytes)) {
             return result;
         }
         let look = || room(bytes).or_else(|| self.track.receiver.is_gone(liveness).then_some(Err(Ended::Gone)));
@@ -134,7 +135,7 @@ impl Ring<'_> {
         self.track.wanted.store(until, Relaxed); // (W2)
         self.track
             .space
-            .wait(|glance| spin.until(glance), deadline, || room(bytes), look)
+            .wait(|glance| pace.until(producer.records(), glance), deadline, || room(bytes), look)
             .unwrap_or(Err(Ended::TimedOut))
     }
 }

@@ -43,14 +43,14 @@ impl Sleeper {
     /// FUTEX_WAIT: sleeps while the low half of `word` is `expected`, until woken, or until it is time for a look, or
     /// until the deadline.
     ///
-    /// Returns for any reason or none (a signal, say): the caller looks again.
-    pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
+    /// Returns for any reason or none (a signal, say): the caller looks again. Whether somebody has woken it.
+    pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) -> bool {
         let time = deadline.remaining().map_or(self.next, |remaining| remaining.min(self.next));
         self.next = (self.next * 2).min(self.longest);
         // A timeout of FUTEX_WAIT counts on the monotonic clock.
         let time = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
         // SAFETY: the word is a live reference to four aligned bytes, and `time` outlives the call.
-        unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, expected, &raw const time) };
+        unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, expected, &raw const time) == 0 }
     }
 }
 

@@ -241,6 +241,11 @@ pub(crate) mod clock {
     }
 }
 
+pub(crate) mod prefetch {
+    /// A hint, which changes nothing.
+    pub(crate) fn for_reading(_place: std::ptr::NonNull<u8>) {}
+}
+
 pub(crate) mod spin {
     /// Spinning adds nothing to a model but states: one look.
     pub(crate) struct Spin;

@@ -92,21 +92,6 @@ impl Spin {
     }
 }
 
-impl Spin {
-    /// A pause of some microseconds, for others to get ahead.
-    pub(crate) fn pause() {
-        if processors() > 1 {
-            for _ in 0..PAUSE {
-                hint::spin_loop();
-            }
-        }
-    }
-}
-
-/// In pauses of the processor. Measured, with 14 ns each: a stream of 8 bytes reached 42 M/s with 24, 62 with 64, and as many
-/// with 100; with 25 ns each, one of 1 KiB 6.1 with 64, 6.6 with 128, and as many with 256.
-const PAUSE: u32 = 128;
-
 impl Clone for Spin {
     fn clone(&self) -> Self {
         Spin { estimate: AtomicU32::new(self.estimate.load(Ordering::Relaxed)), habit: self.habit }

@@ -113,20 +113,26 @@ impl EventCount {
     ) -> Option<R> {
         // Without the kernel's fence, a notifier may miss us.
         let mut sleeper = if barrier::is_available() { Sleeper::new() } else { Sleeper::watchful() };
+        let mut announced = None;
+        let mut result = spin(&mut glance);
         loop {
-            if let Some(result) = spin(&mut glance).or_else(&mut look) {
-                return Some(result);
+            result = result.or_else(&mut look);
+            if result.is_some() || deadline.has_passed() {
+                return result;
             }
-            if deadline.has_passed() {
-                return None;
+            let word = self.announce();
+            // An announcement that still stands has passed the fence.
+            if announced.replace(word) != Some(word) {
+                crash_point!("event.announced");
+                barrier::heavy(); // (E1)
+                result = look();
+                if result.is_some() {
+                    return result;
+                }
             }
-            let announced = self.announce();
-            crash_point!("event.announced");
-            barrier::heavy(); // (E1)
-            if let Some(result) = look() {
-                return Some(result);
-            }
-            sleeper.sleep(&self.word, announced as u32, deadline);
+            // Who was not woken has only slept long enough: that something comes just now is not likely.
+            let is_woken = sleeper.sleep(&self.word, word as u32, deadline);
+            result = if is_woken { spin(&mut glance) } else { None };
         }
     }
 

@@ -54,7 +54,8 @@ use crate::sys::barrier;
 /// A producer killed at any instruction has put the whole message or nothing. A consumer killed before its `get` has taken
 /// the message out has not got it: another one gets it, maybe after later ones ([`redelivered`](Self::redelivered) counts
 /// them). So does a message that was got with [`get_task`](Self::get_task) and not done. Whoever waits behind a dead process
-/// goes on within 50 ms. A process that is stopped (SIGSTOP) in the middle is waited for.
+/// goes on within 50 ms; a `try_` form may not see that it is dead for some milliseconds. A process that is stopped (SIGSTOP) in the
+/// middle is waited for.
 ///
 /// So a task is done at least once. What a worker has put elsewhere before it was killed has been put: give messages a
 /// number, and have whoever collects the results ignore the second. A message that kills whoever works on it comes back

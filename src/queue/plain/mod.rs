@@ -41,8 +41,8 @@ pub use slot::{Slot, Taken};
 ///
 /// A producer killed at any instruction has put the whole message or nothing. A consumer killed before its `get` has
 /// returned has not got the message: another one gets it, maybe after later ones ([`redelivered`](Self::redelivered)
-/// counts them). Whoever waits behind a dead process goes on within 50 ms. A process that is stopped (SIGSTOP) in the middle
-/// is waited for.
+/// counts them). Whoever waits behind a dead process goes on within 50 ms; a `try_` form may not see that it is dead for some
+/// milliseconds. A process that is stopped (SIGSTOP) in the middle is waited for.
 ///
 /// # Trust
 ///

@@ -11,7 +11,7 @@ use crate::sys::cell::Cell;
 use crate::sys::clock::Deadline;
 use crate::sys::engine::thread::{self, JoinHandle};
 use crate::sys::liveness::Liveness;
-use crate::sys::spin::Spin;
+use crate::sys::spin::Pace;
 use crate::word::PeerId;
 
 /// A ring of the least capacity, with a cell for each word: an execution fails in which one end writes what the
@@ -69,7 +69,7 @@ impl Stream {
         let start = match producer.reserve(self.ring(), bytes) {
             Ok(start) => start,
             Err(Refused::NoRoom { until }) => {
-                match self.ring().wait_for_room(producer, bytes, until, &Liveness, Deadline::Never, &Spin) {
+                match self.ring().wait_for_room(producer, bytes, until, &Liveness, Deadline::Never, &Pace) {
                     Ok(()) => producer.reserve(self.ring(), bytes).unwrap(),
                     Err(Ended::Gone) => return false,
                     other => panic!("{other:?}"),
@@ -100,7 +100,7 @@ impl Stream {
         let found = if quick { consumer.peek_message(self.ring()) } else { None };
         let record = match found {
             Some(record) => record,
-            None => match self.ring().wait_for_record(consumer, &Liveness, Deadline::Never, &Spin) {
+            None => match self.ring().wait_for_record(consumer, &Liveness, Deadline::Never, &Pace) {
                 Ok(record) => record,
                 Err(Ended::Gone) => return None,
                 other => panic!("{other:?}"),

@@ -22,12 +22,12 @@ impl Sleeper {
     }
 
     #[expect(clippy::unused_self, reason = "the twin of a method")]
-    pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) {
-        wait(word, expected, deadline);
+    pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) -> bool {
+        wait(word, expected, deadline)
     }
 }
 
-fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) {
+fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) -> bool {
     step();
     let is_woken = Arc::new(AtomicBool::new(false));
     let falls_asleep = with_kernel(|kernel| {
@@ -42,6 +42,7 @@ fn wait(word: &AtomicU64, expected: u32, _deadline: Deadline) {
     while falls_asleep && !is_woken.load(Relaxed) {
         engine::thread::park();
     }
+    falls_asleep
 }
 
 /// How many sleep now.
