@@ -11,7 +11,7 @@
 //! | `hub`, `unit`, `numbers` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff` | workers as the pool sees them |
-//! | `worker` | a worker's own life |
+//! | `worker`, `lookout` | a worker's own life, and how it waits for the next order |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 //! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
 //! | `host`, `init` | a process that serves such pools |
@@ -39,6 +39,7 @@ mod hub;
 mod init;
 mod job;
 mod keeper;
+mod lookout;
 mod mapping;
 mod maps;
 mod numbers;

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
+use super::lookout::Lookout;
 use super::order::{Ask, Boot, Failure, Load, Order, RECORD_HEAD, Tag};
 use super::results;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
 use crate::process::{Fault, Received, Step, be_quiet, control, describe_panic, note, run_at, step_in};
+use crate::queue::{Queue, QueueTask};
 use crate::segment::Segment;
 use crate::segment::handle::Parcel;
 use crate::sys::{clock, interrupt};
@@ -36,6 +38,7 @@ const MOST_KNOWN: usize = 64;
 struct Worker {
     boot: Boot,
     socket: BorrowedFd<'static>,
+    lookout: Lookout,
     /// Segments of handles in arguments, by the pool's numbers.
     known: BTreeMap<u64, Arc<Segment>>,
     /// Functions, by the pool's numbers.
@@ -63,6 +66,7 @@ pub(super) fn work(boot: Boot) {
     let mut worker = Worker {
         boot,
         socket,
+        lookout: Lookout::new(),
         known: BTreeMap::new(),
         functions: BTreeMap::new(),
         calls: 0,
@@ -95,12 +99,7 @@ impl Worker {
     fn run(&mut self) {
         let orders = self.boot.orders.clone();
         while !self.has_done_all() {
-            let task = if self.known.is_empty() {
-                orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
-            } else {
-                orders.get_task_timeout(MEMORY)
-            };
-            match task {
+            match self.next(&orders) {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
                     let number = self.boot.worker;
@@ -123,6 +122,22 @@ impl Worker {
                 Err(TryGetError::Failed(Error::Decode { .. })) => {}
                 Err(_) => return,
             }
+        }
+    }
+
+    /// The next order; `Empty` when one that knows segments has waited for long.
+    fn next<'o>(&mut self, orders: &'o Queue<Order>) -> Result<QueueTask<'o, Order>, TryGetError> {
+        let glance = || Some(orders.try_get_task()).filter(|found| !matches!(found, Err(TryGetError::Empty)));
+        // Not the first one: nobody waits for a worker that has done nothing.
+        if self.calls > 0
+            && let Some(found) = self.lookout.until(glance)
+        {
+            return found;
+        }
+        if self.known.is_empty() {
+            orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
+        } else {
+            orders.get_task_timeout(MEMORY)
         }
     }
 
