@@ -98,7 +98,9 @@ mod tests {
     #[test]
     fn what_pays_again_is_done_again() {
         let mut lookout = on_two_processors();
-        (0..CREDIT).for_each(|_| drop(looks(&mut lookout, u32::MAX)));
+        for _ in 0..CREDIT {
+            looks(&mut lookout, u32::MAX);
+        }
         let until_a_probe = (0..).take_while(|_| looks(&mut lookout, 1) == 1).count();
         assert_eq!(until_a_probe as u32, PROBE_EVERY - 1);
         assert!((0..10 * PROBE_EVERY).all(|_| looks(&mut lookout, 1) == 2));
