@@ -213,6 +213,7 @@ fn unencoded(what: &'static str, error: postcard::Error, refused: bool) -> Error
         postcard::Error::SerializeSeqLengthUnknown => {
             "a sequence or a map does not say how long it is (`#[serde(flatten)]` makes one that does not)".into()
         }
+        postcard::Error::SerdeSerCustom => encoder::said().unwrap_or_else(|| error.to_string()),
         other => other.to_string(),
     };
     Error::Encode { what: what.into(), reason }
@@ -343,6 +344,21 @@ mod tests {
         let mut bytes = vec![9; 3];
         assert!(append("a message", &message, &mut bytes).unwrap().is_none());
         assert_eq!(bytes[3..], postcard::to_stdvec(&message).unwrap());
+    }
+
+    #[test]
+    fn an_error_has_the_words_of_the_type_that_refused() {
+        struct Refuses(&'static str);
+        impl Serialize for Refuses {
+            fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom(format_args!("not {}", self.0)))
+            }
+        }
+        for day in ["today", "tomorrow"] {
+            let expected = Err(Error::Encode { what: "a message".into(), reason: format!("not {day}") });
+            assert_eq!(encode_into("a message", &Refuses(day), &mut [0; 8]).map(drop), expected);
+            assert_eq!(append("a message", &(1, Some(Refuses(day))), &mut Vec::new()).map(drop), expected);
+        }
     }
 
     #[test]
