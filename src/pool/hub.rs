@@ -53,6 +53,8 @@ pub(super) struct Hub {
     pub(super) workers: Vec<Option<Worker>>,
     /// Chunks that workers are at although nobody wants their outcomes.
     orphans: usize,
+    /// Whether the keeper has to answer what is not in a socket any more.
+    is_asked: bool,
     /// What is to be done outside of the lock.
     endings: Vec<Aftermath>,
 }
@@ -77,6 +79,7 @@ impl Hub {
             numbers: Numbers::default(),
             workers: (0..workers).map(|_| None).collect(),
             orphans: 0,
+            is_asked: false,
             endings: Vec::new(),
         }
     }
@@ -117,6 +120,11 @@ impl Hub {
 
     pub(super) fn has_orphans(&self) -> bool {
         self.orphans > 0
+    }
+
+    /// Whether the keeper is to be told, once.
+    pub(super) fn take_asked(&mut self) -> bool {
+        mem::take(&mut self.is_asked)
     }
 
     pub(super) fn take_endings(&mut self) -> Vec<Aftermath> {
@@ -164,6 +172,7 @@ impl Hub {
         while let Ok(record) = worker.results.try_recv_ref() {
             let Some((head, payload)) = Head::split(&record) else { continue };
             let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
+            self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
             // Of what is not there any more, or comes twice, nothing is wanted.
             let Some(unit) = self.unit(head.cell, head.generation) else { continue };
             match (head.tag, apart) {

@@ -10,7 +10,7 @@
 //! | `job`, `results` | what was asked for, and its outcomes |
 //! | `hub`, `unit`, `numbers` | the books: which chunk is where |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
-//! | `staff` | workers as the pool sees them |
+//! | `staff`, `mail` | workers as the pool sees them, and what they have said |
 //! | `worker`, `lookout` | a worker's own life, and how it waits for the next order |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 //! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
@@ -40,6 +40,7 @@ mod init;
 mod job;
 mod keeper;
 mod lookout;
+mod mail;
 mod mapping;
 mod maps;
 mod numbers;
