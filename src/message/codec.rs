@@ -213,6 +213,7 @@ fn unencoded(what: &'static str, error: postcard::Error, refused: bool) -> Error
         postcard::Error::SerializeSeqLengthUnknown => {
             "a sequence or a map does not say how long it is (`#[serde(flatten)]` makes one that does not)".into()
         }
+        postcard::Error::SerdeSerCustom => encoder::said().unwrap_or_else(|| error.to_string()),
         other => other.to_string(),
     };
     Error::Encode { what: what.into(), reason }
@@ -232,8 +233,13 @@ impl Flavor for Tail<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
-        // Numbers come as a few bytes, for which a call to copy them would take longer than this.
-        if bytes.len() <= 10 {
+        // Numbers come as a few bytes, for which a call to copy them would take longer than the loop. Of floats the compiler knows the
+        // length here, and four or eight bytes are one store.
+        if let Ok(four) = <&[u8; 4]>::try_from(bytes) {
+            self.0.extend_from_slice(four);
+        } else if let Ok(eight) = <&[u8; 8]>::try_from(bytes) {
+            self.0.extend_from_slice(eight);
+        } else if bytes.len() <= 10 {
             for &byte in bytes {
                 self.0.push(byte);
             }
@@ -329,6 +335,30 @@ mod tests {
     fn a_sink_that_refuses_is_heard() {
         let refused = encode_with("a message", &vec![1_u8; 1_000], |_| Err(Error::Exiting));
         assert_eq!(refused, Err(Error::Exiting));
+    }
+
+    #[test]
+    fn values_are_written_behind_others_as_they_would_be_alone() {
+        let message =
+            (1.5_f32, -2.5_f64, [0_u64, 127, 128, 1 << 28, 1 << 35, 1 << 56, u64::MAX], "eight by", vec![u128::MAX, 1]);
+        let mut bytes = vec![9; 3];
+        assert!(append("a message", &message, &mut bytes).unwrap().is_none());
+        assert_eq!(bytes[3..], postcard::to_stdvec(&message).unwrap());
+    }
+
+    #[test]
+    fn an_error_has_the_words_of_the_type_that_refused() {
+        struct Refuses(&'static str);
+        impl Serialize for Refuses {
+            fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom(format_args!("not {}", self.0)))
+            }
+        }
+        for day in ["today", "tomorrow"] {
+            let expected = Err(Error::Encode { what: "a message".into(), reason: format!("not {day}") });
+            assert_eq!(encode_into("a message", &Refuses(day), &mut [0; 8]).map(drop), expected);
+            assert_eq!(append("a message", &(1, Some(Refuses(day))), &mut Vec::new()).map(drop), expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //!
 //! The encoding says neither which fields there are nor what they are called: the reader expects all of them. A field that
 //! `#[serde(skip_serializing_if)]` leaves out would shift those behind it, mostly without anybody's noticing. postcard does
-//! not look at [`SerializeStruct::skip_field`](ser::SerializeStruct::skip_field), and so all its calls go through here.
+//! not look at [`SerializeStruct::skip_field`](ser::SerializeStruct::skip_field), and so all its calls go through here. Nor does it
+//! keep what a type says when it refuses: [`said`].
+
+use std::cell::Cell;
+use std::fmt;
 
 use postcard::Error;
 use postcard::ser_flavors::Flavor;
@@ -15,9 +19,40 @@ pub(super) const LEFT_OUT: Error = Error::WontImplement;
 #[inline]
 pub(super) fn encode<M: Serialize + ?Sized, F: Flavor>(message: &M, output: F) -> Result<F::Output, Error> {
     let mut serializer = postcard::Serializer { output };
-    message.serialize(Encoder(&mut serializer))?;
+    message.serialize(Encoder(&mut serializer)).map_err(|Refusal(error)| error)?;
     serializer.output.finalize()
 }
+
+thread_local! {
+    /// What a type has said. Not in the error, which has to be returned from each call, and is a byte.
+    static SAID: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// What a type said when [`encode`] failed with [`SerdeSerCustom`](Error::SerdeSerCustom) a moment ago on this thread.
+pub(super) fn said() -> Option<String> {
+    SAID.try_with(Cell::take).ok().flatten() // a thread that ends has forgotten it
+}
+
+#[derive(Debug)]
+struct Refusal(Error);
+
+impl ser::Error for Refusal {
+    #[cold]
+    fn custom<T: fmt::Display>(said: T) -> Self {
+        // Before anything is touched here: what is said may have been encoded, too.
+        let said = said.to_string();
+        let _ = SAID.try_with(|last| last.set(Some(said)));
+        Refusal(Error::SerdeSerCustom)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 struct Encoder<'a, F: Flavor>(&'a mut postcard::Serializer<F>);
 
@@ -32,8 +67,8 @@ impl<F: Flavor> Encoder<'_, F> {
 macro_rules! plain {
     ($($serialize:ident($($value:ident: $type:ty),*);)*) => {$(
         #[inline]
-        fn $serialize(self $(, $value: $type)*) -> Result<(), Error> {
-            self.0.$serialize($($value),*)
+        fn $serialize(self $(, $value: $type)*) -> Result<(), Refusal> {
+            self.0.$serialize($($value),*).map_err(Refusal)
         }
     )*};
 }
@@ -41,15 +76,15 @@ macro_rules! plain {
 macro_rules! compound {
     ($($serialize:ident($($value:ident: $type:ty),*);)*) => {$(
         #[inline]
-        fn $serialize(self $(, $value: $type)*) -> Result<Self, Error> {
-            self.0.$serialize($($value),*).map(Encoder)
+        fn $serialize(self $(, $value: $type)*) -> Result<Self, Refusal> {
+            self.0.$serialize($($value),*).map(Encoder).map_err(Refusal)
         }
     )*};
 }
 
 impl<F: Flavor> ser::Serializer for Encoder<'_, F> {
     type Ok = ();
-    type Error = Error;
+    type Error = Refusal;
     type SerializeSeq = Self;
     type SerializeTuple = Self;
     type SerializeTupleStruct = Self;
@@ -92,14 +127,14 @@ impl<F: Flavor> ser::Serializer for Encoder<'_, F> {
     }
 
     #[inline]
-    fn serialize_some<V: Serialize + ?Sized>(mut self, value: &V) -> Result<(), Error> {
+    fn serialize_some<V: Serialize + ?Sized>(mut self, value: &V) -> Result<(), Refusal> {
         // As postcard writes it: a byte in front of the value.
         self.again().serialize_u8(1)?;
         value.serialize(self)
     }
 
     #[inline]
-    fn serialize_newtype_struct<V: Serialize + ?Sized>(self, _name: &'static str, value: &V) -> Result<(), Error> {
+    fn serialize_newtype_struct<V: Serialize + ?Sized>(self, _name: &'static str, value: &V) -> Result<(), Refusal> {
         value.serialize(self)
     }
 
@@ -110,14 +145,14 @@ impl<F: Flavor> ser::Serializer for Encoder<'_, F> {
         index: u32,
         variant: &'static str,
         value: &V,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refusal> {
         self.again().serialize_unit_variant(name, index, variant)?;
         value.serialize(self)
     }
 
     #[inline]
-    fn collect_str<V: std::fmt::Display + ?Sized>(self, value: &V) -> Result<(), Error> {
-        self.0.collect_str(value)
+    fn collect_str<V: fmt::Display + ?Sized>(self, value: &V) -> Result<(), Refusal> {
+        self.0.collect_str(value).map_err(Refusal)
     }
 
     #[inline]
@@ -130,24 +165,24 @@ macro_rules! parts {
     ($($compound:ident { $($serialize:ident($($key:ident)?)),* $(; $skip:ident())? })*) => {$(
         impl<F: Flavor> ser::$compound for Encoder<'_, F> {
             type Ok = ();
-            type Error = Error;
+            type Error = Refusal;
 
             $(
                 #[inline]
-                fn $serialize<V: Serialize + ?Sized>(&mut self, $($key: &'static str,)? value: &V) -> Result<(), Error> {
+                fn $serialize<V: Serialize + ?Sized>(&mut self, $($key: &'static str,)? value: &V) -> Result<(), Refusal> {
                     value.serialize(self.again())
                 }
             )*
 
             $(
                 #[cold]
-                fn $skip(&mut self, _name: &'static str) -> Result<(), Error> {
-                    Err(LEFT_OUT)
+                fn $skip(&mut self, _name: &'static str) -> Result<(), Refusal> {
+                    Err(Refusal(LEFT_OUT))
                 }
             )?
 
             #[inline]
-            fn end(self) -> Result<(), Error> {
+            fn end(self) -> Result<(), Refusal> {
                 Ok(())
             }
         }

@@ -139,6 +139,9 @@ impl Core {
             // Under the lock: who finds the books empty finds this.
             self.following.fetch_add(1, Relaxed);
         }
+        if hub.take_asked() {
+            self.alarm.raise();
+        }
         let is_closing = hub.phase != Phase::Open;
         if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
             self.orders.close();

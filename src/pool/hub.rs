@@ -8,19 +8,16 @@ use super::board::{Board, CELLS};
 use super::desk::Found;
 #[cfg(feature = "redis")]
 use super::far::{Batch, Far};
-use super::job::{Aftermath, Arrival, Job};
+use super::job::{Aftermath, Arrival};
 use super::numbers::Numbers;
-use super::order::{Head, Load, ORDER_HEAD, Order, Tag};
+use super::order::{Head, ORDER_HEAD, Order, Tag};
 use super::staff::Worker;
-use super::unit::Unit;
+use super::unit::{INLINE, Unit};
 #[cfg(feature = "redis")]
 use super::{results::Travelling, wire};
 use crate::error::{TaskError, TryPutError};
 use crate::queue::Queue;
 use crate::segment::Segment;
-
-/// The most bytes of a load that go through the queue, and so what the slots of a busy queue come to. A guess.
-const INLINE: usize = 64 << 10;
 
 /// The longest message in the queue.
 pub(super) const MOST_MESSAGE: usize = INLINE + ORDER_HEAD;
@@ -45,24 +42,26 @@ pub(super) enum Crew {
 
 pub(super) struct Hub {
     pub(super) phase: Phase,
-    crew: Crew,
-    backlog: VecDeque<Unit>,
-    cells: Vec<Cell>,
-    free: Vec<usize>,
+    pub(super) crew: Crew,
+    pub(super) backlog: VecDeque<Unit>,
+    pub(super) cells: Vec<Cell>,
+    pub(super) free: Vec<usize>,
     numbers: Numbers,
     pub(super) workers: Vec<Option<Worker>>,
     /// Chunks that workers are at although nobody wants their outcomes.
-    orphans: usize,
+    pub(super) orphans: usize,
+    /// Whether the keeper has to answer what is not in a socket any more.
+    is_asked: bool,
     /// What is to be done outside of the lock.
     endings: Vec<Aftermath>,
 }
 
 #[derive(Default)]
-struct Cell {
-    generation: u64,
-    unit: Option<Unit>,
+pub(super) struct Cell {
+    pub(super) generation: u64,
+    pub(super) unit: Option<Unit>,
     /// Who is being killed for the task that is or was here: the cell stays as it is until that is done.
-    condemned: Option<u32>,
+    pub(super) condemned: Option<u32>,
 }
 
 impl Hub {
@@ -77,6 +76,7 @@ impl Hub {
             numbers: Numbers::default(),
             workers: (0..workers).map(|_| None).collect(),
             orphans: 0,
+            is_asked: false,
             endings: Vec::new(),
         }
     }
@@ -119,6 +119,11 @@ impl Hub {
         self.orphans > 0
     }
 
+    /// Whether the keeper is to be told, once.
+    pub(super) fn take_asked(&mut self) -> bool {
+        mem::take(&mut self.is_asked)
+    }
+
     pub(super) fn take_endings(&mut self) -> Vec<Aftermath> {
         mem::take(&mut self.endings)
     }
@@ -139,7 +144,7 @@ impl Hub {
         {
             let cell = &mut self.cells[index];
             cell.generation += 1;
-            let order = order(&mut self.numbers, index, cell.generation, &unit);
+            let order = unit.order(&mut self.numbers, index, cell.generation);
             board.queue(index, cell.generation);
             match orders.try_put(&order) {
                 Ok(()) => {
@@ -164,6 +169,7 @@ impl Hub {
         while let Ok(record) = worker.results.try_recv_ref() {
             let Some((head, payload)) = Head::split(&record) else { continue };
             let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
+            self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
             // Of what is not there any more, or comes twice, nothing is wanted.
             let Some(unit) = self.unit(head.cell, head.generation) else { continue };
             match (head.tag, apart) {
@@ -219,7 +225,7 @@ impl Hub {
 
     /// A worker has nothing to do with the chunk of this cell any more: the chunk is done, or what is left of it waits again,
     /// before all others.
-    fn retire(&mut self, index: usize, board: &Board) {
+    pub(super) fn retire(&mut self, index: usize, board: &Board) {
         let Some(mut unit) = self.cells[index].unit.take() else { return };
         if self.cells[index].condemned.is_none() {
             self.free.push(index);
@@ -235,7 +241,7 @@ impl Hub {
         }
     }
 
-    fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
+    pub(super) fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
         board.count_failed(u64::from(unit.calls().0));
         while !unit.is_whole() {
             let (_, number) = unit.calls();
@@ -244,107 +250,11 @@ impl Hub {
         self.endings.push(hand_over(&mut unit, board));
     }
 
-    /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
-    /// its chunk may be.
-    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
-        for index in 0..CELLS {
-            let cell = &mut self.cells[index];
-            if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
-                self.free.push(index);
-            }
-            let Some(unit) = cell.unit.as_mut() else { continue };
-            if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
-                continue;
-            }
-            let is_over = !is_lost || !unit.may_retry();
-            if is_over && !unit.is_cancelled {
-                let (_, number) = unit.calls();
-                unit.fail(error.clone().of(number));
-                board.count_failed(1);
-            }
-            self.retire(index, board);
-        }
-    }
-
-    /// What is in the hands of workers: cells, generations, starters and when they started.
-    pub(super) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
-        let of = |(index, cell): (usize, &Cell)| {
-            cell.unit.as_ref()?;
-            let (worker, at) = board.starter(index, cell.generation)?;
-            Some((index, cell.generation, worker, at))
-        };
-        self.cells.iter().enumerate().filter_map(of).collect()
-    }
-
-    /// Nobody wants the outcomes of a job any more: what nobody has started is dropped. Those who are at work on it, with cells
-    /// and generations.
-    pub(super) fn drop_job(&mut self, job: &Arc<Job>, board: &Board, orders: &Queue<Order>) -> Vec<(usize, u64, u32)> {
-        self.backlog.retain(|unit| {
-            let is_other = !Arc::ptr_eq(&unit.job, job);
-            if !is_other {
-                count_dropped(unit, board);
-            }
-            is_other
-        });
-        let mut at_work = Vec::new();
-        for (index, cell) in self.cells.iter_mut().enumerate() {
-            let Some(unit) = cell.unit.as_mut().filter(|unit| Arc::ptr_eq(&unit.job, job)) else { continue };
-            if board.withdraw(index, cell.generation) {
-                count_dropped(unit, board);
-                cell.unit = None;
-                self.free.push(index);
-                continue;
-            }
-            unit.is_cancelled = true;
-            self.orphans += 1;
-            if let Some((worker, _)) = board.starter(index, cell.generation) {
-                at_work.push((index, cell.generation, worker));
-            }
-        }
-        #[cfg(feature = "redis")]
-        if let Crew::Hosts(far) = &mut self.crew {
-            far.take_all(Some(job)).iter().for_each(|unit| count_dropped(unit, board));
-        }
-        self.feed(board, orders);
-        at_work
-    }
-
-    /// No task is run any more.
-    pub(super) fn give_up(&mut self, board: &Board, error: &TaskError) {
-        let mut units = Vec::new();
-        for (index, cell) in self.cells.iter_mut().enumerate() {
-            board.withdraw(index, cell.generation);
-            units.extend(cell.unit.take());
-            cell.condemned = None;
-        }
-        #[cfg(feature = "redis")]
-        if let Crew::Hosts(far) = &mut self.crew {
-            units.extend(far.take_all(None));
-        }
-        units.extend(mem::take(&mut self.backlog));
-        self.free = (0..CELLS).rev().collect();
-        self.orphans = 0;
-        for unit in units {
-            self.fail_all(unit, board, error);
-        }
-    }
-
     /// The encoded load of a cell's task, for a worker that asks; nothing if there is no such task any more.
     pub(super) fn load(&mut self, cell: u32) -> Vec<u8> {
         let unit = self.cells.get(cell as usize).and_then(|cell| cell.unit.as_ref());
         // Of numbers and bytes: it encodes.
-        unit.and_then(|unit| postcard::to_stdvec(&load(&mut self.numbers, unit)).ok()).unwrap_or_default()
-    }
-
-    /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
-    pub(super) fn end_task(&mut self, board: &Board, cell: usize, generation: u64, number: u32, verdict: TaskError) {
-        let is_it = |worker: &&mut Worker| worker.number == number;
-        let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else { return };
-        if board.condemn(cell, generation, number) {
-            self.cells[cell].condemned = Some(number);
-            worker.verdict = Some(verdict);
-            let _ = worker.socket.process.kill();
-        }
+        unit.and_then(|unit| postcard::to_stdvec(&unit.load(&mut self.numbers)).ok()).unwrap_or_default()
     }
 
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
@@ -412,24 +322,6 @@ impl Hub {
     }
 }
 
-fn order(numbers: &mut Numbers, index: usize, generation: u64, unit: &Unit) -> Order {
-    let (calls, first) = unit.calls();
-    let load = load(numbers, unit);
-    Order {
-        cell: index as u32,
-        generation,
-        function: numbers.of_function(unit.function),
-        first,
-        calls,
-        load: (load.size() <= INLINE).then_some(load),
-    }
-}
-
-fn load(numbers: &mut Numbers, unit: &Unit) -> Load {
-    let segments = unit.parcel.segments().iter().map(|segment| numbers.of(segment)).collect();
-    Load { segments, arguments: unit.arguments() }
-}
-
 fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
     let (outcomes, calls) = unit.take_outcomes();
     board.count_done(calls);
@@ -437,6 +329,6 @@ fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
 }
 
 /// Calls of which nobody will hear.
-fn count_dropped(unit: &Unit, board: &Board) {
+pub(super) fn count_dropped(unit: &Unit, board: &Board) {
     board.count_dropped(u64::from(unit.calls().0));
 }

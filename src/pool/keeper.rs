@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::desk::Desk;
 use super::hub::{Hub, Phase};
-use super::staff::{Question, Worker};
+use super::mail::Question;
+use super::staff::Worker;
 use crate::error::{Error, Exit, TaskError};
 use crate::process::{Process, note};
 use crate::segment::handle::Parcel;
@@ -40,7 +41,7 @@ impl Keeper {
         for place in 0..core.options.workers {
             self.start(core, place)?;
         }
-        while !core.hub().workers.iter().flatten().all(|worker| worker.socket.is_ready) {
+        while !core.hub().workers.iter().flatten().all(|worker| worker.socket.mail.is_ready) {
             let wake = self.mind_the_initializers(core, Deadline::NEVER);
             self.look(core, wake)?;
             if let Some(failure) = self.last_failure.take() {
@@ -99,7 +100,7 @@ impl Keeper {
         self.not_before = Some(Instant::now() + pause);
         let (mut left, mut ready) = (0, 0);
         for worker in core.hub().workers.iter().flatten() {
-            (left, ready) = (left + 1, ready + usize::from(worker.socket.is_ready));
+            (left, ready) = (left + 1, ready + usize::from(worker.socket.mail.is_ready));
         }
         // Those that are left are being started, and may fail by turns for ever.
         let is_hopeless = left == 0 || ready == 0 && self.failures as usize >= core.options.workers;
@@ -125,7 +126,10 @@ impl Keeper {
         }
         for index in poll::readable(&watched, deadline)? {
             match whose[index] {
-                None => core.alarm.clear(),
+                None => {
+                    core.alarm.clear();
+                    self.hear_what_is_there(core);
+                }
                 Some((place, false)) => self.hear(core, place),
                 Some((place, true)) => {
                     self.hear(core, place);
@@ -138,10 +142,20 @@ impl Keeper {
         Ok(())
     }
 
+    /// Hears those whose questions are not in their sockets any more.
+    fn hear_what_is_there(&mut self, core: &Core) {
+        for place in 0..core.options.workers {
+            let has_asked = |worker: &Worker| worker.socket.mail.has_questions();
+            if core.hub().workers[place].as_ref().is_some_and(has_asked) {
+                self.hear(core, place);
+            }
+        }
+    }
+
     fn hear(&mut self, core: &Core, place: usize) {
         core.with_hub(|hub| {
             let Some(mut worker) = hub.workers[place].take() else { return };
-            let (mut has_heard, was_ready) = (false, worker.socket.is_ready);
+            let (mut has_heard, was_ready) = (false, worker.socket.mail.is_ready);
             while let Some(question) = worker.socket.listen() {
                 has_heard = true;
                 let answer = match question {
@@ -155,10 +169,10 @@ impl Keeper {
                     _ => {}
                 }
             }
-            if worker.socket.is_ready && !was_ready {
+            if worker.socket.mail.is_ready && !was_ready {
                 (self.failures, self.not_before) = (0, None);
             }
-            worker.socket.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
+            worker.socket.mail.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
             hub.workers[place] = Some(worker);
         });
     }
@@ -176,7 +190,7 @@ impl Keeper {
             let mut worker = hub.workers[place].take()?;
             core.board.set_running(place, 0);
             let (number, is_lost) = (worker.number, is_lost(&worker));
-            let has_failed = !worker.socket.is_ready && worker.verdict.is_none();
+            let has_failed = !worker.socket.mail.is_ready && worker.verdict.is_none();
             let failure = has_failed.then(|| worker.start_error(exit));
             let error = worker.outcome(exit);
             hub.lose(number, &core.board, &error, is_lost);
@@ -229,12 +243,12 @@ impl Keeper {
 }
 
 fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
-    (Arc::clone(&worker.socket.process), !worker.socket.has_ended)
+    (Arc::clone(&worker.socket.process), !worker.socket.mail.has_ended)
 }
 
 /// Whether what a dead worker was at may be tried again: what was meant to end, and what panicked, is not.
 fn is_lost(worker: &Worker) -> bool {
-    worker.verdict.is_none() && worker.socket.failure.is_none()
+    worker.verdict.is_none() && worker.socket.mail.failure.is_none()
 }
 
 fn needs_workers(hub: &Hub) -> bool {

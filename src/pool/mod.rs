@@ -2,16 +2,16 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `handle`, `builder`, `environment`, `ends`, `progress` | a pool as the program sees it |
+//! | `handle`, `builder`, `initializer`, `environment`, `ends`, `progress` | a pool as the program sees it |
 //! | `maps`, `mapping`, `stream` | its maps |
 //! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
-//! | `hub`, `unit`, `numbers` | the books: which chunk is where |
+//! | `hub`, `loss`, `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
-//! | `staff` | workers as the pool sees them |
-//! | `worker` | a worker's own life |
+//! | `staff`, `mail` | workers as the pool sees them, and what they have said |
+//! | `worker`, `lookout`, `supplies` | a worker's own life, how it waits for the next order, and what it asks for to do it |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 //! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
 //! | `host`, `init` | a process that serves such pools |
@@ -37,8 +37,12 @@ mod handle;
 mod host;
 mod hub;
 mod init;
+mod initializer;
 mod job;
 mod keeper;
+mod lookout;
+mod loss;
+mod mail;
 mod mapping;
 mod maps;
 mod numbers;
@@ -50,6 +54,7 @@ mod results;
 mod several;
 mod staff;
 mod stream;
+mod supplies;
 mod task;
 mod then;
 mod try_task_error;

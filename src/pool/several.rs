@@ -7,10 +7,11 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::task::Task;
+use crate::error::TryNextError;
 use crate::sys::clock::Deadline;
 
 impl<R> Task<R> {
-    /// The tasks, each when it is done.
+    /// The tasks, each when it is done. [`AsCompleted::next_timeout`] waits for no longer than it is told to.
     ///
     /// # Examples
     ///
@@ -100,15 +101,73 @@ pub struct AsCompleted<R> {
     ready: VecDeque<Task<R>>,
 }
 
+impl<R> AsCompleted<R> {
+    /// The next task that is done, if there is one by now; `None` when there are no more. See [`next_timeout`](Self::next_timeout).
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_timeout`](Self::next_timeout).
+    ///
+    /// # Examples
+    ///
+    /// See [`next_timeout`](Self::next_timeout).
+    pub fn try_next(&mut self) -> Result<Option<Task<R>>, TryNextError> {
+        self.next_timeout(Duration::ZERO)
+    }
+
+    /// Waits for the next task that is done, for `timeout` at most (monotonic); `None` when there are no more. However the task has
+    /// ended, it is the task that says so.
+    ///
+    /// # Errors
+    ///
+    /// [`TryNextError::NotYet`] when the time is up: the tasks stay here, and the next call waits for them again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Event, Pool, Task, TryNextError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let (pool, go) = (Pool::new(1)?, Event::new()?);
+    /// let mut tasks = Task::as_completed([pool.apply_async(|go: Event| go.wait(), (&go,))]);
+    /// assert_eq!(tasks.try_next().unwrap_err(), TryNextError::NotYet);
+    /// assert_eq!(tasks.next_timeout(Duration::from_millis(1)).unwrap_err(), TryNextError::NotYet);
+    /// go.set();
+    /// let task = tasks.next_timeout(Duration::from_secs(60))?.expect("the only one");
+    /// task.get()?;
+    /// assert!(tasks.try_next()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Task<R>>, TryNextError> {
+        self.look(Some(timeout));
+        match self.ready.pop_front() {
+            None if !self.is_at_end() => Err(TryNextError::NotYet),
+            task => Ok(task),
+        }
+    }
+
+    fn look(&mut self, timeout: Option<Duration>) {
+        if self.ready.is_empty() {
+            for index in Task::wait_any(&self.tasks, timeout).into_iter().rev() {
+                self.ready.push_front(self.tasks.swap_remove(index));
+            }
+        }
+    }
+
+    /// Whether none of those that are not done ever will be, here: in a forked copy, that is so.
+    fn is_at_end(&self) -> bool {
+        self.tasks.first().is_none_or(|task| task.core.is_copied())
+    }
+}
+
 impl<R> Iterator for AsCompleted<R> {
     type Item = Task<R>;
 
     fn next(&mut self) -> Option<Task<R>> {
-        if self.ready.is_empty() {
-            for index in Task::wait_any(&self.tasks, None).into_iter().rev() {
-                self.ready.push_front(self.tasks.swap_remove(index));
-            }
-        }
+        self.look(None);
         self.ready.pop_front()
     }
 

@@ -1,17 +1,16 @@
 //! Workers as their pool sees them.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::order::{Ask, Boot, Failure};
+use super::mail::{Mail, Question};
+use super::order::{Boot, Failure};
 use super::worker;
 use crate::error::{Error, Exit, ProcessError, Result, TaskError};
 use crate::pipe::{PipeBuilder, Receiver};
-use crate::process::note::{self, Heard};
-use crate::process::{Process, Received};
+use crate::process::{Process, Received, note};
 use crate::sys::clock::Deadline;
 
 /// Bytes of a worker's channel: results that it is ahead of the pool. A guess.
@@ -30,23 +29,7 @@ pub(super) struct Worker {
 /// The pool's end of the socket of a worker.
 pub(super) struct Socket {
     pub(super) process: Arc<Process<()>>,
-    /// By their numbers; each begins so many bytes behind the beginning of its message.
-    results: VecDeque<(u64, Received<()>, usize)>,
-    /// Something came that this process could not take in, for want of a descriptor.
-    has_lost: bool,
-    /// Whether the worker's initializer has run.
-    pub(super) is_ready: bool,
-    /// Nothing more will come.
-    pub(super) has_ended: bool,
-    /// Why the worker does not work.
-    pub(super) failure: Option<Failure>,
-}
-
-/// A question that only the pool's books can answer.
-pub(super) enum Question {
-    Segment(u64),
-    Function(u64),
-    Load(u32),
+    pub(super) mail: Mail,
 }
 
 impl Worker {
@@ -88,13 +71,13 @@ impl Worker {
 
     /// How long its initializer may still take; `None`: as long as it likes, or it has ended.
     pub(super) fn time_left(&self) -> Option<Duration> {
-        let has_ended = self.socket.is_ready || self.socket.failure.is_some();
+        let has_ended = self.socket.mail.is_ready || self.socket.mail.failure.is_some();
         if has_ended { None } else { self.ready_by.remaining() }
     }
 
     /// Ends it, as its initializer has taken longer than that.
     pub(super) fn time_out(&mut self, limit: Duration) {
-        self.socket.failure = Some(Failure::TimedOut(limit));
+        self.socket.mail.failure = Some(Failure::TimedOut(limit));
         let _ = self.socket.process.kill();
     }
 
@@ -104,7 +87,7 @@ impl Worker {
             return verdict;
         }
         let pid = self.socket.process.pid();
-        match self.socket.failure.take() {
+        match self.socket.mail.failure.take() {
             Some(Failure::Panicked(panic)) => TaskError::Panicked {
                 message: panic.message,
                 location: panic.location,
@@ -120,7 +103,7 @@ impl Worker {
     pub(super) fn start_error(&mut self, exit: Exit) -> Error {
         let process = &self.socket.process;
         let (name, pid) = (process.name().to_string(), process.pid());
-        let error = match self.socket.failure.take() {
+        let error = match self.socket.mail.failure.take() {
             Some(Failure::Panicked(panic)) => ProcessError::Panicked {
                 name,
                 pid,
@@ -139,75 +122,17 @@ impl Worker {
 
 impl Socket {
     fn new(process: Process<()>) -> Self {
-        let process = Arc::new(process);
-        Socket { process, results: VecDeque::new(), has_lost: false, is_ready: false, has_ended: false, failure: None }
+        Socket { process: Arc::new(process), mail: Mail::default() }
     }
 
-    /// Takes the next message in; what it asks for, or `None` if there is no more.
+    /// As [`Mail::listen`].
     pub(super) fn listen(&mut self) -> Option<Question> {
-        loop {
-            match note::receive(self.process.control()) {
-                Ok(Some(Heard::Note(received))) => {
-                    if let Some(question) = self.understand(received) {
-                        return Some(question);
-                    }
-                }
-                Ok(Some(Heard::Panicked(panic))) => self.failure = Some(Failure::Panicked(panic)),
-                Ok(Some(Heard::Failed(error))) => self.failure = Some(Failure::Failed(error)),
-                Ok(Some(Heard::Hello | Heard::Returned)) => {}
-                Ok(None) => return None,
-                // What comes next would not be understood, either.
-                Err(error) => {
-                    self.lose(error);
-                    return None;
-                }
-            }
-        }
+        self.mail.listen(self.process.control())
     }
 
-    /// A message is lost. It was a result if the worker was ready: all else is short.
-    fn lose(&mut self, error: Error) {
-        if self.is_ready {
-            self.has_lost = true;
-        } else {
-            self.failure = Some(Failure::Failed(error));
-        }
-    }
-
-    fn understand(&mut self, received: Received<()>) -> Option<Question> {
-        let body = received.body();
-        match postcard::take_from_bytes::<Ask>(body) {
-            Ok((Ask::Ready, _)) => self.is_ready = true,
-            Ok((Ask::NotReady(failure), _)) => self.failure = Some(failure),
-            Ok((Ask::Segment(number), _)) => return Some(Question::Segment(number)),
-            Ok((Ask::Function(number), _)) => return Some(Question::Function(number)),
-            Ok((Ask::Load(cell), _)) => return Some(Question::Load(cell)),
-            Ok((Ask::Result(number), rest)) => {
-                let start = body.len() - rest.len();
-                self.results.push_back((number, received, start));
-            }
-            Err(error) => {
-                self.lose(Error::Decode { what: "what a worker says".into(), reason: error.to_string() });
-            }
-        }
-        None
-    }
-
-    /// The result that came this way under the number in a record. If it is lost, no other one is taken for it.
+    /// As [`Mail::take_result`].
     pub(super) fn take_result(&mut self, number: &[u8]) -> Result<(Received<()>, usize)> {
-        let missing = || Error::Decode { what: "a result".into(), reason: "it could not be taken in".into() };
-        let number = u64::from_ne_bytes(number.try_into().map_err(|_| missing())?);
-        // No question comes before a result: who asks waits for the answer. But where something is lost, it may be the result.
-        while !self.has_lost
-            && self.results.back().is_none_or(|(last, ..)| *last < number)
-            && let Ok(Some(Heard::Note(received))) = note::receive(self.process.control())
-        {
-            self.understand(received);
-        }
-        self.has_lost = false;
-        self.results.retain(|(found, ..)| *found >= number);
-        let (_, received, start) = self.results.pop_front_if(|(found, ..)| *found == number).ok_or_else(missing)?;
-        Ok((received, start))
+        self.mail.take_result(self.process.control(), number)
     }
 }
 

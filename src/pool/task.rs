@@ -21,6 +21,12 @@ use crate::sys::clock::Deadline;
 ///
 /// Whatever becomes of a worker, the task ends: see [`TaskError`]. When the pool ends, so do its tasks.
 ///
+/// # Memory
+///
+/// A result that nobody has asked for stays as it came, with the descriptors of its handles, until the last task that knows it is dropped.
+/// If there is a [`Barrier`](crate::Barrier) in it, or the end of a channel, it is itself one of the users of the memory that these lie
+/// in, of which there may be 256 at a time: take such results, or drop their tasks, before there are hundreds.
+///
 /// # Examples
 ///
 /// ```

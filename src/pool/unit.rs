@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::order::Bytes;
+use super::numbers::Numbers;
+use super::order::{Bytes, Load, Order};
 use super::results::{self, Outcomes};
 use crate::error::TaskError;
 use crate::segment::handle::Parcel;
+
+/// The most bytes of a load that go through the queue, and so what the slots of a busy queue come to. A guess.
+pub(super) const INLINE: usize = 64 << 10;
 
 pub(super) struct Unit {
     pub(super) job: Arc<Job>,
@@ -57,6 +61,25 @@ impl Unit {
     pub(super) fn arguments(&self) -> Bytes {
         let done = self.next.checked_sub(1).map_or(0, |last| self.ends[last]);
         self.arguments.skip(done as usize)
+    }
+
+    /// What workers are told of it, in this cell.
+    pub(super) fn order(&self, numbers: &mut Numbers, cell: usize, generation: u64) -> Order {
+        let (calls, first) = self.calls();
+        let load = self.load(numbers);
+        Order {
+            cell: cell as u32,
+            generation,
+            function: numbers.of_function(self.function),
+            first,
+            calls,
+            load: (load.size() <= INLINE).then_some(load),
+        }
+    }
+
+    pub(super) fn load(&self, numbers: &mut Numbers) -> Load {
+        let segments = self.parcel.segments().iter().map(|segment| numbers.of(segment)).collect();
+        Load { segments, arguments: self.arguments() }
     }
 
     /// Calls without an outcome, and the number of the first.

@@ -1,22 +1,22 @@
 //! A worker's own life: it takes orders from the queue and sends results, until the queue is closed.
 
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::callbacks::dispose;
 use super::desk::Desk;
-use super::order::{Ask, Boot, Failure, Load, Order, RECORD_HEAD, Tag};
+use super::lookout::Lookout;
+use super::order::{Ask, Boot, Failure, Order, RECORD_HEAD, Tag};
 use super::results;
+use super::supplies::Supplies;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
 use crate::fault::crash_point;
 use crate::message::codec::Arguments;
-use crate::process::{Fault, Received, Step, be_quiet, control, describe_panic, note, run_at, step_in};
-use crate::segment::Segment;
+use crate::process::{Fault, Step, be_quiet, control, describe_panic, note, run_at};
+use crate::queue::{Queue, QueueTask};
 use crate::segment::handle::Parcel;
 use crate::sys::{clock, interrupt};
 
@@ -30,16 +30,10 @@ const LONGEST_TEXT: usize = 64 << 10;
 /// How long an idle worker stays attached to what its last tasks used. A guess.
 const MEMORY: Duration = Duration::from_millis(100);
 
-/// The most segments that it stays attached to while it works. A guess.
-const MOST_KNOWN: usize = 64;
-
 struct Worker {
     boot: Boot,
-    socket: BorrowedFd<'static>,
-    /// Segments of handles in arguments, by the pool's numbers.
-    known: BTreeMap<u64, Arc<Segment>>,
-    /// Functions, by the pool's numbers.
-    functions: BTreeMap<u64, Step>,
+    supplies: Supplies,
+    lookout: Lookout,
     /// Calls so far.
     calls: u64,
     /// Results that went through the socket.
@@ -62,18 +56,17 @@ pub(super) fn work(boot: Boot) {
     };
     let mut worker = Worker {
         boot,
-        socket,
-        known: BTreeMap::new(),
-        functions: BTreeMap::new(),
+        supplies: Supplies::new(socket),
+        lookout: Lookout::new(),
         calls: 0,
         apart: 0,
         results: Vec::new(),
         count: 0,
     };
     match failure {
-        Some(failure) => worker.ask(&Ask::NotReady(failure)),
+        Some(failure) => worker.supplies.ask(&Ask::NotReady(failure)),
         None => {
-            worker.ask(&Ask::Ready);
+            worker.supplies.ask(&Ask::Ready);
             worker.run();
         }
     }
@@ -95,12 +88,7 @@ impl Worker {
     fn run(&mut self) {
         let orders = self.boot.orders.clone();
         while !self.has_done_all() {
-            let task = if self.known.is_empty() {
-                orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
-            } else {
-                orders.get_task_timeout(MEMORY)
-            };
-            match task {
+            match self.next(&orders) {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
                     let number = self.boot.worker;
@@ -119,10 +107,26 @@ impl Worker {
                     }
                     self.boot.bell.set();
                 }
-                Err(TryGetError::Empty) => self.known.clear(),
+                Err(TryGetError::Empty) => self.supplies.let_go(),
                 Err(TryGetError::Failed(Error::Decode { .. })) => {}
                 Err(_) => return,
             }
+        }
+    }
+
+    /// The next order; `Empty` when one that knows segments has waited for long.
+    fn next<'o>(&mut self, orders: &'o Queue<Order>) -> Result<QueueTask<'o, Order>, TryGetError> {
+        let glance = || Some(orders.try_get_task()).filter(|found| !matches!(found, Err(TryGetError::Empty)));
+        // Not the first one: nobody waits for a worker that has done nothing.
+        if self.calls > 0
+            && let Some(found) = self.lookout.until(glance)
+        {
+            return found;
+        }
+        if self.supplies.has_no_segments() {
+            orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
+        } else {
+            orders.get_task_timeout(MEMORY)
         }
     }
 
@@ -133,10 +137,10 @@ impl Worker {
 
     fn execute(&mut self, order: &Order) {
         self.boot.board.set_running(self.boot.place as usize, u64::from(order.calls));
-        let load = order.load.clone().or_else(|| self.ask_for_load(order.cell));
+        let load = order.load.clone().or_else(|| self.supplies.ask_for_load(order.cell));
         let missing = || Error::Decode { what: "the arguments".into(), reason: "the pool could not send them".into() };
         let taken = load.ok_or_else(missing).and_then(|load| {
-            let (segments, step) = (self.segments(&load.segments)?, self.function(order.function)?);
+            let (segments, step) = (self.supplies.segments(&load.segments)?, self.supplies.function(order.function)?);
             Ok((load.arguments, segments, step))
         });
         match taken {
@@ -265,7 +269,7 @@ impl Worker {
     /// Sends a result that is long, or that has handles in it.
     fn send_apart(&mut self, order: &Order, call: u32, parcel: Parcel) {
         self.apart += 1;
-        if let Err(error) = self.say(&Ask::Result(self.apart), parcel) {
+        if let Err(error) = self.supplies.say(&Ask::Result(self.apart), parcel) {
             let error = TaskError::encode(&error);
             return self.fail(order, call, Tag::Failed, error);
         }
@@ -274,71 +278,6 @@ impl Worker {
         head(&mut record, order, Tag::InSocket, order.first + u64::from(call));
         record.extend_from_slice(&self.apart.to_ne_bytes());
         send(&mut self.boot, &record);
-    }
-
-    /// Says something to the keeper, with what belongs to it.
-    fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
-        let mut bytes = postcard::to_stdvec(what).unwrap_or_default();
-        bytes.append(&mut parcel.bytes);
-        parcel.bytes = bytes;
-        loop {
-            match note::send(self.socket, &parcel) {
-                // The keeper reads what is there in a moment, unless the pool's process is stopped.
-                Err(error) if note::is_full(&error) => thread::sleep(Duration::from_millis(1)),
-                Err(error) if note::nobody_listens(&error) => process::exit(0),
-                said => return said,
-            }
-        }
-    }
-
-    fn ask(&self, what: &Ask) {
-        // Short, and without descriptors.
-        if self.say(what, Parcel::default()).is_err() {
-            process::exit(1);
-        }
-    }
-
-    fn answer(&self) -> Received<()> {
-        match note::wait(self.socket) {
-            Ok(Some(answer)) => answer,
-            _ => process::exit(0),
-        }
-    }
-
-    /// `None` if the pool has no memory or no descriptor to send it.
-    fn ask_for_load(&self, cell: u32) -> Option<Load> {
-        self.ask(&Ask::Load(cell));
-        postcard::from_bytes(self.answer().body()).ok()
-    }
-
-    /// The function of this number; it is asked for once.
-    fn function(&mut self, number: u64) -> Result<Step> {
-        if let Some(step) = self.functions.get(&number) {
-            return Ok(*step);
-        }
-        self.ask(&Ask::Function(number));
-        let step = step_in(&self.answer())?;
-        self.functions.insert(number, step);
-        Ok(step)
-    }
-
-    /// The segments of these numbers.
-    fn segments(&mut self, numbers: &[u64]) -> Result<Vec<Arc<Segment>>> {
-        if self.known.len() > MOST_KNOWN {
-            self.known.clear();
-        }
-        numbers.iter().map(|number| self.segment(*number)).collect()
-    }
-
-    fn segment(&mut self, number: u64) -> Result<Arc<Segment>> {
-        if let Some(segment) = self.known.get(&number) {
-            return Ok(Arc::clone(segment));
-        }
-        self.ask(&Ask::Segment(number));
-        let gone = || Error::Decode { what: "a handle".into(), reason: "nobody wants the task any more".into() };
-        let segment = Segment::attach(self.answer().descriptors.pop().ok_or_else(gone)?)?;
-        self.known.insert(number, Arc::clone(&segment));
-        Ok(segment)
     }
 }
 

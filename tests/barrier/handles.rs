@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crossproc::{Arena, AttachError, Barrier, BarrierError, BrokenBy, Error, Event, Kind, Process};
+use crossproc::{Arena, AttachError, Barrier, BarrierError, BrokenBy, Error, Event, Kind, Process, PutError, Queue};
 
 use crate::common::processes::forked;
 use crate::common::watchdog;
@@ -31,6 +31,32 @@ fn a_barrier_can_be_passed_on_and_had_again() {
     let refused = Event::from_fd(fd()).map(drop);
     let expected = AttachError::WrongKind { found: Ok(Kind::Barrier), expected: Kind::Event };
     assert_eq!(refused, Err(Error::Attach(expected)));
+}
+
+/// Each is a handle of its own in the one place that the message has.
+#[test]
+fn clones_of_one_barrier_travel_in_one_message() {
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(3).unwrap();
+    let pass_on = |barriers: Vec<Barrier>, one_more: Option<Barrier>| {
+        assert_eq!(barriers.len(), 2);
+        thread::scope(|scope| barriers.iter().for_each(|barrier| drop(scope.spawn(|| barrier.wait().unwrap()))));
+        (barriers, one_more)
+    };
+    for round in 0..3 {
+        let one_more = (round > 0).then(|| barrier.clone());
+        let process = Process::spawn(pass_on, (vec![barrier.clone(); 2], one_more)).unwrap();
+        barrier.wait().unwrap();
+        let (returned, one_more) = process.join().unwrap();
+        assert_eq!((returned.len(), one_more.is_some()), (2, round > 0));
+        assert!(!barrier.is_broken(), "a handle has got lost on its way");
+    }
+    // All places are given back: nobody is missed.
+    assert_eq!(barrier.n_waiting(), 0);
+    let queue = Queue::<Vec<Barrier>>::new(1).unwrap();
+    let refused = queue.put(vec![barrier.clone(); 2]);
+    assert!(matches!(refused, Err(PutError::Failed { error: Error::HandleOutsideTransfer, .. })), "{refused:?}");
+    assert!(!barrier.is_broken());
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The bar of a map: on a terminal it moves, and is gone at the end; elsewhere nothing is printed.
+//! The bar of `show_progress`: on a terminal it moves, and is gone at the end; elsewhere nothing is printed.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 
 use crossproc::{Pool, Process, Queue};
@@ -79,4 +80,75 @@ fn a_bar_prints_nothing_where_there_is_no_terminal() {
     builder.spawn(show, (&stage, &results)).unwrap().join().unwrap();
     assert_eq!(io::read_to_string(reader).unwrap(), "");
     assert_eq!(results.get(), Ok(vec![0, 1, 4, 9]));
+}
+
+/// Reads what is written until `text` is.
+fn wait_for(screen: &mut File, text: &str) {
+    let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let length = screen.read(&mut buffer).unwrap_or_else(|error| panic!("{error} instead of {text}"));
+        seen.extend_from_slice(&buffer[..length]);
+    }
+}
+
+/// Maps an input of four whose last item is not there before the stage is.
+fn map_haltingly(stage: Stage) -> Vec<u64> {
+    let pool = Pool::new(2).unwrap();
+    let input = (0..4).inspect(|n| {
+        if *n == 3 {
+            stage.wait_for(1);
+        }
+    });
+    pool.show_progress().chunk(1).map(|n: u64| n * n, input).unwrap()
+}
+
+#[test]
+fn it_moves_while_the_input_is_pulled() {
+    let _watchdog = watchdog();
+    let ((mut screen, program), stage) = (terminal(), Stage::new());
+    let process = Process::builder().stderr(program).spawn(map_haltingly, (&stage,)).unwrap();
+    wait_for(&mut screen, "3/4");
+    stage.advance();
+    assert_eq!(process.join().unwrap(), [0, 1, 4, 9]);
+}
+
+/// Many more than fit between a pool and its one worker, which does not go on.
+fn map_more_than_fit(stage: Stage) -> usize {
+    let pool = Pool::builder().workers(1).queue_bound(1).start().unwrap();
+    let wait_at = |n: u64, stage: Stage| {
+        if n == 5 {
+            stage.wait_for(1);
+        }
+    };
+    let outcomes = pool.show_progress().chunk(1).try_starmap(wait_at, (0..1_000).map(|n| (n, &stage)));
+    outcomes.iter().filter(|outcome| outcome.is_ok()).count()
+}
+
+#[test]
+fn it_moves_while_a_pool_has_no_room() {
+    let _watchdog = watchdog();
+    let ((mut screen, program), stage) = (terminal(), Stage::new());
+    let process = Process::builder().stderr(program).spawn(map_more_than_fit, (&stage,)).unwrap();
+    wait_for(&mut screen, "5/1,000");
+    stage.advance();
+    assert_eq!(process.join().unwrap(), 1_000);
+}
+
+/// Whether the panic of the input comes through while the worker is busy with what came before it.
+fn map_what_panics(stage: Stage) -> bool {
+    let pool = Pool::new(1).unwrap();
+    let input = (0..4).map(|n| if n < 3 { &stage } else { panic::resume_unwind(Box::new("no more")) });
+    let map = || pool.show_progress().chunk(1).map(|stage: Stage| stage.wait_for(1), input);
+    let caught = panic::catch_unwind(AssertUnwindSafe(map)).unwrap_err();
+    stage.advance();
+    caught.downcast_ref() == Some(&"no more") && pool.apply(|| 7, ()) == Ok(7)
+}
+
+#[test]
+fn it_keeps_no_panic_of_the_input_waiting() {
+    let _watchdog = watchdog();
+    let ((screen, program), stage) = (terminal(), Stage::new());
+    let process = Process::builder().stderr(program).spawn(map_what_panics, (&stage,)).unwrap();
+    assert!(process.join().unwrap());
+    drop(screen);
 }

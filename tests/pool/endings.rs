@@ -76,7 +76,10 @@ impl Ending {
             Segfaults | OverflowsItsStack => died(Exit::Signal(libc::SIGSEGV)),
             IsKilled => died(Exit::Signal(libc::SIGKILL)),
             Hangs => matches!(outcome, Err(TaskError::TimedOut { task }) if *task == number),
-            ArgumentIsNotEncoded | ResultIsNotEncoded => matches!(outcome, Err(TaskError::Encode { .. })),
+            ArgumentIsNotEncoded => {
+                matches!(outcome, Err(TaskError::Encode { reason }) if reason.contains("stays here"))
+            }
+            ResultIsNotEncoded => matches!(outcome, Err(TaskError::Encode { reason }) if reason.contains("not sent")),
             ArgumentIsNotDecoded | ResultIsNotDecoded => matches!(outcome, Err(TaskError::Decode { .. })),
             ArgumentPanics => is_panic("no argument"),
             ResultPanics => is_panic("no result"),

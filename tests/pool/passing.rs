@@ -1,6 +1,8 @@
 //! Handles in arguments and results: they arrive, and what they refer to lives as long as it should.
 
-use crossproc::{Event, Lock, Pool, Process, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink};
+use crossproc::{
+    Barrier, Event, Lock, Pool, Process, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::common::naming::TestName;
@@ -28,6 +30,26 @@ fn handles_travel_in_arguments() {
         let mut numbers: Vec<_> = (0..100).map(|_| queue.get().unwrap()).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+}
+
+/// Clones of one that counts its handles, in one argument, in several of a call, and in several calls of a chunk.
+#[test]
+fn clones_of_one_barrier_travel_in_one_chunk() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(1).unwrap();
+    let barrier = Barrier::new(1).unwrap();
+    let pass = |several: Vec<Barrier>, one: Barrier| {
+        let passed = several.iter().all(|barrier| barrier.wait().is_ok()) && one.wait().is_ok();
+        (passed, several)
+    };
+    for chunk in [1, 3] {
+        let input = (0..6).map(|_| (vec![barrier.clone(); 2], &barrier));
+        for (passed, several) in pool.chunk(chunk).starmap(pass, input).unwrap() {
+            assert_eq!((passed, several.len()), (true, 2));
+            assert!(several.iter().all(|barrier| barrier.wait().is_ok()), "chunks of {chunk}");
+        }
+        assert!(barrier.wait().is_ok());
     }
 }
 

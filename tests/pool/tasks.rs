@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossproc::{Pool, Task, TaskError, TryTaskError};
+use crossproc::{Pool, Task, TaskError, TryNextError, TryTaskError};
 
 use crate::common::locking::Stage;
 use crate::common::watchdog;
@@ -113,6 +113,23 @@ fn whoever_waits_for_several_learns_which_are_done() {
     assert!(Task::wait_all(&tasks, None) && Task::wait_all(&tasks, Some(Duration::ZERO)));
     assert_eq!(Task::<()>::wait_any(&[], None), []);
     assert!(Task::<()>::wait_all(&[], None));
+}
+
+#[test]
+fn the_next_that_is_done_is_waited_for_as_long_as_asked() {
+    let _watchdog = watchdog();
+    let (pool, stage) = (Pool::new(2).unwrap(), Stage::new());
+    let mut completed = Task::as_completed([pool.apply_async(begin, (&stage,)), pool.apply_async(|| 3_u32, ())]);
+    assert_eq!(completed.next_timeout(LONG).unwrap().unwrap().get(), Ok(3));
+    stage.wait_for(1);
+    let start = Instant::now();
+    assert_eq!(completed.next_timeout(SHORT).unwrap_err(), TryNextError::NotYet);
+    assert!(start.elapsed() >= SHORT);
+    assert_eq!(completed.try_next().unwrap_err(), TryNextError::NotYet);
+    assert_eq!(completed.size_hint(), (1, Some(1)));
+    stage.advance();
+    assert_eq!(completed.next_timeout(LONG).unwrap().unwrap().get(), Ok(7));
+    assert!(completed.try_next().unwrap().is_none() && completed.next().is_none());
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! How a worker waits for its next order while orders come in quick succession.
+//!
+//! Who calls `apply` one time after the other has the next order ready about as soon as a worker could fall asleep. If it does, it has
+//! to be woken, by a system call and a switch of threads, and the caller, who meanwhile finds that answers take that long, sleeps, too:
+//! then each waits for the other's waking up, mostly on the same processor, as that is where the kernel wakes those who never run at
+//! the same time. So a worker that has done a task looks for the next one for a moment that is longer than its caller's waking up.
+
+use std::hint;
+use std::num::NonZero;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a worker looks before it sleeps. Measured, with two workers on two processors: calls one after the other reach 45 to 180
+/// K/s without it, as the kernel places them, 400 to 550 with 20 us, 260 with 50 us; and beside a process that keeps one of the
+/// processors busy, where looking is often in vain, 20 us cost nothing, and 50 us up to half.
+const SPELL: Duration = Duration::from_micros(20);
+
+/// Pauses of the processor between two looks: each look takes the cache line away from who is about to write it. A guess.
+const PAUSES: u32 = 4;
+
+/// So many looks in vain more than others, and it is time to stop looking. A guess.
+const CREDIT: u32 = 8;
+
+/// Then one time in so many it is tried again: what it costs in vain is lost among the others. A guess.
+const PROBE_EVERY: u32 = 32;
+
+/// Whether it has lately paid to look.
+pub(super) struct Lookout {
+    credit: u32,
+    /// Times since the last one that was not skipped.
+    skipped: u32,
+    /// Whether anybody else can make progress meanwhile.
+    is_alone: bool,
+}
+
+impl Lookout {
+    pub(super) fn new() -> Self {
+        let is_alone = thread::available_parallelism().is_ok_and(|processors| processors == NonZero::<usize>::MIN);
+        Lookout { credit: CREDIT, skipped: 0, is_alone }
+    }
+
+    /// Looks as long as that promises to pay; `None`: there is nothing yet, and it is time to sleep. What the first look finds says
+    /// nothing about the others.
+    pub(super) fn until<R>(&mut self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if !self.is_worth_it() {
+            return None;
+        }
+        let began = Instant::now();
+        let found = loop {
+            (0..PAUSES).for_each(|_| hint::spin_loop());
+            let found = look();
+            if found.is_some() || began.elapsed() >= SPELL {
+                break found;
+            }
+        };
+        self.credit = if found.is_some() { (self.credit + 1).min(CREDIT) } else { self.credit.saturating_sub(1) };
+        found
+    }
+
+    fn is_worth_it(&mut self) -> bool {
+        if self.is_alone || self.credit > 0 {
+            return !self.is_alone;
+        }
+        self.skipped = (self.skipped + 1) % PROBE_EVERY;
+        self.skipped == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it looks in vain, at most `most` times.
+    fn looks(lookout: &mut Lookout, most: u32) -> u32 {
+        let mut looks = 0;
+        let found = lookout.until(|| {
+            looks += 1;
+            (looks > most).then_some(())
+        });
+        assert_eq!(found.is_some(), looks > most);
+        looks
+    }
+
+    fn on_two_processors() -> Lookout {
+        Lookout { is_alone: false, ..Lookout::new() }
+    }
+
+    #[test]
+    fn what_never_pays_is_hardly_ever_done() {
+        let mut lookout = on_two_processors();
+        let long = (0..10 * PROBE_EVERY + CREDIT).filter(|_| looks(&mut lookout, u32::MAX) > 1).count();
+        assert_eq!(long as u32, CREDIT + 10);
+    }
+
+    #[test]
+    fn what_pays_again_is_done_again() {
+        let mut lookout = on_two_processors();
+        for _ in 0..CREDIT {
+            looks(&mut lookout, u32::MAX);
+        }
+        let until_a_probe = (0..).take_while(|_| looks(&mut lookout, 1) == 1).count();
+        assert_eq!(until_a_probe as u32, PROBE_EVERY - 1);
+        assert!((0..10 * PROBE_EVERY).all(|_| looks(&mut lookout, 1) == 2));
+    }
+
+    #[test]
+    fn alone_on_its_processor_nobody_looks_twice() {
+        let mut lookout = Lookout { is_alone: true, ..Lookout::new() };
+        assert!((0..2 * PROBE_EVERY).all(|_| looks(&mut lookout, u32::MAX) == 1));
+    }
+}

@@ -1,0 +1,112 @@
+//! What becomes of tasks that nobody does: their worker has died, nobody wants them any more, or the pool has ended.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::board::{Board, CELLS};
+#[cfg(feature = "redis")]
+use super::hub::Crew;
+use super::hub::{Cell, Hub, count_dropped};
+use super::job::Job;
+use super::order::Order;
+use super::staff::Worker;
+use crate::error::TaskError;
+use crate::queue::Queue;
+
+impl Hub {
+    /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
+    /// its chunk may be.
+    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
+        for index in 0..CELLS {
+            let cell = &mut self.cells[index];
+            if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
+                self.free.push(index);
+            }
+            let Some(unit) = cell.unit.as_mut() else { continue };
+            if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
+                continue;
+            }
+            let is_over = !is_lost || !unit.may_retry();
+            if is_over && !unit.is_cancelled {
+                let (_, number) = unit.calls();
+                unit.fail(error.clone().of(number));
+                board.count_failed(1);
+            }
+            self.retire(index, board);
+        }
+    }
+
+    /// What is in the hands of workers: cells, generations, starters and when they started.
+    pub(super) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
+        let of = |(index, cell): (usize, &Cell)| {
+            cell.unit.as_ref()?;
+            let (worker, at) = board.starter(index, cell.generation)?;
+            Some((index, cell.generation, worker, at))
+        };
+        self.cells.iter().enumerate().filter_map(of).collect()
+    }
+
+    /// Nobody wants the outcomes of a job any more: what nobody has started is dropped. Those who are at work on it, with cells
+    /// and generations.
+    pub(super) fn drop_job(&mut self, job: &Arc<Job>, board: &Board, orders: &Queue<Order>) -> Vec<(usize, u64, u32)> {
+        self.backlog.retain(|unit| {
+            let is_other = !Arc::ptr_eq(&unit.job, job);
+            if !is_other {
+                count_dropped(unit, board);
+            }
+            is_other
+        });
+        let mut at_work = Vec::new();
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            let Some(unit) = cell.unit.as_mut().filter(|unit| Arc::ptr_eq(&unit.job, job)) else { continue };
+            if board.withdraw(index, cell.generation) {
+                count_dropped(unit, board);
+                cell.unit = None;
+                self.free.push(index);
+                continue;
+            }
+            unit.is_cancelled = true;
+            self.orphans += 1;
+            if let Some((worker, _)) = board.starter(index, cell.generation) {
+                at_work.push((index, cell.generation, worker));
+            }
+        }
+        #[cfg(feature = "redis")]
+        if let Crew::Hosts(far) = &mut self.crew {
+            far.take_all(Some(job)).iter().for_each(|unit| count_dropped(unit, board));
+        }
+        self.feed(board, orders);
+        at_work
+    }
+
+    /// No task is run any more.
+    pub(super) fn give_up(&mut self, board: &Board, error: &TaskError) {
+        let mut units = Vec::new();
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            board.withdraw(index, cell.generation);
+            units.extend(cell.unit.take());
+            cell.condemned = None;
+        }
+        #[cfg(feature = "redis")]
+        if let Crew::Hosts(far) = &mut self.crew {
+            units.extend(far.take_all(None));
+        }
+        units.extend(mem::take(&mut self.backlog));
+        self.free = (0..CELLS).rev().collect();
+        self.orphans = 0;
+        for unit in units {
+            self.fail_all(unit, board, error);
+        }
+    }
+
+    /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
+    pub(super) fn end_task(&mut self, board: &Board, cell: usize, generation: u64, number: u32, verdict: TaskError) {
+        let is_it = |worker: &&mut Worker| worker.number == number;
+        let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else { return };
+        if board.condemn(cell, generation, number) {
+            self.cells[cell].condemned = Some(number);
+            worker.verdict = Some(verdict);
+            let _ = worker.socket.process.kill();
+        }
+    }
+}

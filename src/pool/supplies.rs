@@ -1,0 +1,106 @@
+//! What a worker gets from its pool through the socket: what an order only names.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::process;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::order::{Ask, Load};
+use crate::error::{Error, Result};
+use crate::process::{Received, Step, note, step_in};
+use crate::segment::Segment;
+use crate::segment::handle::Parcel;
+
+/// The most segments that it stays attached to while it works. A guess.
+const MOST_KNOWN: usize = 64;
+
+pub(super) struct Supplies {
+    socket: BorrowedFd<'static>,
+    /// Segments of handles in arguments, by the pool's numbers.
+    known: BTreeMap<u64, Arc<Segment>>,
+    /// Functions, by the pool's numbers.
+    functions: BTreeMap<u64, Step>,
+}
+
+impl Supplies {
+    pub(super) fn new(socket: BorrowedFd<'static>) -> Self {
+        Supplies { socket, known: BTreeMap::new(), functions: BTreeMap::new() }
+    }
+
+    /// Whether it is attached to nothing that its last tasks used.
+    pub(super) fn has_no_segments(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Detaches from that.
+    pub(super) fn let_go(&mut self) {
+        self.known.clear();
+    }
+
+    /// Says something to the keeper, with what belongs to it.
+    pub(super) fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
+        let mut bytes = postcard::to_stdvec(what).unwrap_or_default();
+        bytes.append(&mut parcel.bytes);
+        parcel.bytes = bytes;
+        loop {
+            match note::send(self.socket, &parcel) {
+                // The keeper reads what is there in a moment, unless the pool's process is stopped.
+                Err(error) if note::is_full(&error) => thread::sleep(Duration::from_millis(1)),
+                Err(error) if note::nobody_listens(&error) => process::exit(0),
+                said => return said,
+            }
+        }
+    }
+
+    pub(super) fn ask(&self, what: &Ask) {
+        // Short, and without descriptors.
+        if self.say(what, Parcel::default()).is_err() {
+            process::exit(1);
+        }
+    }
+
+    fn answer(&self) -> Received<()> {
+        match note::wait(self.socket) {
+            Ok(Some(answer)) => answer,
+            _ => process::exit(0),
+        }
+    }
+
+    /// `None` if the pool has no memory or no descriptor to send it.
+    pub(super) fn ask_for_load(&self, cell: u32) -> Option<Load> {
+        self.ask(&Ask::Load(cell));
+        postcard::from_bytes(self.answer().body()).ok()
+    }
+
+    /// The function of this number; it is asked for once.
+    pub(super) fn function(&mut self, number: u64) -> Result<Step> {
+        if let Some(step) = self.functions.get(&number) {
+            return Ok(*step);
+        }
+        self.ask(&Ask::Function(number));
+        let step = step_in(&self.answer())?;
+        self.functions.insert(number, step);
+        Ok(step)
+    }
+
+    /// The segments of these numbers.
+    pub(super) fn segments(&mut self, numbers: &[u64]) -> Result<Vec<Arc<Segment>>> {
+        if self.known.len() > MOST_KNOWN {
+            self.known.clear();
+        }
+        numbers.iter().map(|number| self.segment(*number)).collect()
+    }
+
+    fn segment(&mut self, number: u64) -> Result<Arc<Segment>> {
+        if let Some(segment) = self.known.get(&number) {
+            return Ok(Arc::clone(segment));
+        }
+        self.ask(&Ask::Segment(number));
+        let gone = || Error::Decode { what: "a handle".into(), reason: "nobody wants the task any more".into() };
+        let segment = Segment::attach(self.answer().descriptors.pop().ok_or_else(gone)?)?;
+        self.known.insert(number, Arc::clone(&segment));
+        Ok(segment)
+    }
+}
