@@ -144,6 +144,11 @@ pub(super) fn keep_only(streams: [Option<RawFd>; 3], control: RawFd) -> io::Resu
     Ok(unsafe { OwnedFd::from_raw_fd(CONTROL) })
 }
 
+/// The same for the streams, where the other is in its place already.
+pub(super) fn take_streams([input, output, errors]: [Option<RawFd>; 3]) -> io::Result<()> {
+    place_descriptors(&[input, output, errors, None]).map_err(|failed| io::Error::from_raw_os_error(failed.error))
+}
+
 fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {
     // First out of each other's way, as the descriptor that is to be 1 may be 2 now, and the other way round.
     let mut above = [None; 4];
