@@ -141,10 +141,10 @@ pub(crate) fn keep_only(socket: OwnedFd) -> io::Result<OwnedFd> {
     exec::keep_only([None; 3], socket.into_raw_fd())
 }
 
-/// Makes these the standard streams, and keeps nothing else open but the socket that has its place; `None`: nothing, as the
-/// zygote. Whoever else owns a descriptor has forgotten it.
-pub(crate) fn take_streams(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
-    exec::take_streams(streams.map(|stream| stream.map(IntoRawFd::into_raw_fd)))
+/// Makes these the standard streams, and keeps nothing else open but the socket that has its place, and `last`; a stream that
+/// is `None` is nothing, as the zygote's. Whoever else owns a descriptor has forgotten it.
+pub(crate) fn take_streams(streams: [Option<OwnedFd>; 3], last: OwnedFd) -> io::Result<OwnedFd> {
+    exec::take_streams(streams.map(|stream| stream.map(IntoRawFd::into_raw_fd)), last.into_raw_fd())
 }
 
 /// Looks whether something has happened, again and again, but lets others run in between who have more to do: those for whom

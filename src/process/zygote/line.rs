@@ -55,14 +55,12 @@ impl Zygote {
             return Err(self.bury(&mut line));
         }
         // Why there was none then says nothing about now.
-        if line.is_asked
+        if line.asked.is_some()
             && let Ok(spare) = self.answer(&mut line)?
         {
             return Ok((spare, true));
         }
-        if line.ask().is_err() {
-            return Err(self.bury(&mut line));
-        }
+        line.ask().map_err(|error| if message::nobody_listens(&error) { self.bury(&mut line) } else { error })?;
         match self.answer(&mut line)? {
             Ok(child) => Ok((child, false)),
             Err(code) => Err(failed(io::Error::from_raw_os_error(code))),
@@ -72,7 +70,7 @@ impl Zygote {
     /// Has the next start find a child that waits. If somebody else is at it, that one's start does.
     pub(super) fn ask_ahead(&self) {
         if let Ok(mut line) = self.line.try_lock()
-            && !line.is_asked
+            && line.asked.is_none()
         {
             let _ = line.ask(); // who needs it sees that there is no zygote
         }
@@ -81,8 +79,8 @@ impl Zygote {
     /// Waits for what was asked for: a child, or the error number of why there is none.
     fn answer(&self, line: &mut Line) -> Result<Result<Child, i32>> {
         poll::readable(&[line.socket.as_fd(), self.pidfd.as_fd()], Deadline::NEVER)?;
-        // Descriptors for which there is no room would be lost, and the child with them.
-        line.look_for_room().map_err(failed)?;
+        // A pidfd for which there is no room would be lost.
+        drop(line.socket.try_clone().map_err(failed)?);
         line.take().ok_or_else(|| self.bury(line))
     }
 
@@ -94,6 +92,7 @@ impl Zygote {
         if let Some(Ok(child)) = line.take() {
             child.end();
         }
+        line.asked = None; // a child that nobody knows of
         end(self.pidfd.as_fd());
         no_zygote()
     }
@@ -101,7 +100,7 @@ impl Zygote {
     /// Ends the zygote and its spare, for which it waits: one that the zygote is about to make would be left behind.
     pub(super) fn end(&self) {
         let mut line = self.lock();
-        if line.is_asked {
+        if line.asked.is_some() {
             let _ = poll::readable(&[line.socket.as_fd(), self.pidfd.as_fd()], Deadline::after(PATIENCE));
         }
         self.bury(&mut line);
@@ -109,22 +108,17 @@ impl Zygote {
 }
 
 impl Line {
-    fn ask(&mut self) -> io::Result<()> {
-        socket::send(self.socket.as_fd(), &[IoSlice::new(ASK)], &[])?;
-        self.is_asked = true;
+    fn ask(&mut self) -> Result<()> {
+        let (here, there) = socket::pair().map_err(failed)?;
+        socket::send(self.socket.as_fd(), &[IoSlice::new(ASK)], &[there.as_fd()]).map_err(failed)?;
+        self.asked = Some(here);
         Ok(())
-    }
-
-    /// An error if this process has no descriptors left for a child.
-    fn look_for_room(&self) -> io::Result<()> {
-        [self.socket.try_clone(), self.socket.try_clone()].into_iter().try_for_each(|copy| copy.map(drop))
     }
 
     /// The zygote's answer, if there is one.
     fn take(&mut self) -> Option<Result<Child, i32>> {
         let mut answer = message::receive::<Answer>(CHILD, self.socket.as_fd()).ok().flatten()?;
-        self.is_asked = false;
-        let control = answer.descriptors.pop();
+        let control = self.asked.take();
         match (answer.head, answer.descriptors.pop(), control) {
             (Ok(pid), Some(pidfd), Some(control)) => Some(Ok(Child { started: Started { pid, pidfd }, control })),
             (Err(code), ..) => Some(Err(code)),

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! parent                                  zygote                        child
-//!   ASK                        --------->   clone (CLONE_PARENT)  ----->  waits
-//!   <---- its number, its pidfd, a socket   closes the descriptors
-//!   START, descriptors, REQUEST  (into that socket)  ----------------->  forgets signals
+//!   ASK, the child's socket    --------->   clone (CLONE_PARENT)  ----->  waits
+//!   <-------------- its number, its pidfd
+//!   START, descriptors, REQUEST  (into its socket)  ------------------>  forgets signals
 //!   <----------------------------------------------------------- READY   takes its places, looks for PREPARE
 //!   PREPARE, once it is known what to give it  ----------------------->  prepares itself, runs the function
 //!   ASK, for the next start    --------->   clone  ----------------------------------------->  waits
@@ -16,11 +16,11 @@
 //!
 //! | | invariant | so |
 //! |---|---|---|
-//! | Z1 | The child runs nothing before PREPARE, which only who has its pidfd can send. | A child of which the parent does not know, because the zygote was killed between clone and answer, finds its socket closed, and ends. The start can be made once more, by exec. |
+//! | Z1 | The child runs nothing before PREPARE, which only who has its pidfd can send. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
 //! | Z2 | The zygote has one thread, and what the process had in the first line of `main`: no handle, no segment, no child. | A copy of it holds nothing of anybody's. |
 //! | Z3 | It draws no random number (`RandomState` is one). | No two children have the same. |
 //! | Z4 | The child's parent is the zygote's: the kernel sees a child of the main thread of the calling process. | `getppid`, waiting, and the parent-death signal are as after an exec. |
-//! | Z5 | A spare ends with the zygote, which ends with the parent, unless it has been sent START. It says READY if and only if it will go on. | It is never left behind. One that somebody has killed, or that is about to end, costs another clone, and no start. |
+//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. It says READY if and only if it will go on. | It is never left behind. One that somebody has killed, or that is about to end, costs another clone, and no start. |
 //! | Z6 | What signals a spare was sent, it has forgotten when it says READY. | A signal to all of a group concerns those that were started before. |
 
 mod ask;
@@ -63,8 +63,10 @@ struct Zygote {
 /// To the zygote. One thread at a time asks, and takes what comes.
 struct Line {
     socket: OwnedFd,
-    /// Whether an answer is on its way, or lies in the socket.
-    is_asked: bool,
+    /// The other end of the socket of a child that has been asked for: the answer is on its way, or lies in the zygote's socket.
+    /// It is not sent with the answer: as long as a Unix socket lies in another, the kernel looks for garbage whenever anybody
+    /// closes one.
+    asked: Option<OwnedFd>,
 }
 
 static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
@@ -95,7 +97,7 @@ struct Prepare {
     environment: bool,
 }
 
-/// The head of the zygote's answer: the child's number, with whose pidfd and socket it comes, or an error number.
+/// The head of the zygote's answer: the child's number, with whose pidfd it comes, or an error number.
 type Answer = Result<u32, i32>;
 
 /// What [`init_with_zygote`](crate::init_with_zygote) does about children.
@@ -134,7 +136,7 @@ fn make() {
         Err(_) => {}
         Ok(Side::Original(started)) => {
             let zygote = Zygote {
-                line: Mutex::new(Line { socket: here, is_asked: false }),
+                line: Mutex::new(Line { socket: here, asked: None }),
                 pidfd: started.pidfd,
                 generation,
                 heritage,

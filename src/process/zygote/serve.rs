@@ -23,27 +23,31 @@ pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
     warm_up();
     loop {
         // Whatever goes wrong here, the parent sees that there is no zygote any more, and goes on without.
-        if !is_asked(socket.as_fd()) {
-            exit::now(0);
-        }
-        let (answer, descriptors) = match socket::pair().and_then(|(here, there)| Ok((cloner.sibling()?, here, there)))
-        {
-            Ok((Side::Copy, here, there)) => {
-                std::mem::forget((socket, here)); // closed with all others
-                wait_for_a_start(there, own, parent)
+        let Some(control) = next_request(socket.as_fd()) else { exit::now(0) };
+        let sent = match cloner.sibling() {
+            Ok(Side::Copy) => {
+                std::mem::forget(socket); // closed with all others
+                wait_for_a_start(control, own, parent)
             }
-            Ok((Side::Original(child), here, _)) => (Ok(child.pid), vec![child.pidfd, here]),
-            Err(error) => (Err(error.raw_os_error().unwrap_or(libc::EAGAIN)), Vec::new()),
+            Ok(Side::Original(child)) => {
+                let started: Answer = Ok(child.pid);
+                message::send(CHILD, socket.as_fd(), &started, &[], &[child.pidfd.as_fd()])
+            }
+            Err(error) => {
+                let failed: Answer = Err(error.raw_os_error().unwrap_or(libc::EAGAIN));
+                message::send(CHILD, socket.as_fd(), &failed, &[], &[])
+            }
         };
-        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        if message::send::<Answer>(CHILD, socket.as_fd(), &answer, &[], &descriptors).is_err() {
+        if sent.is_err() {
             exit::now(1);
         }
     }
 }
 
-fn is_asked(socket: BorrowedFd<'_>) -> bool {
-    poll::readable(&[socket], Deadline::NEVER).is_ok() && matches!(socket::receive(socket), Ok(Some(_)))
+/// A child's end of its socket.
+fn next_request(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
+    poll::readable(&[socket], Deadline::NEVER).ok()?;
+    socket::receive(socket).ok().flatten()?.1.pop()
 }
 
 /// What a spare does: nothing, until it is started, or its zygote ends (Z5).
@@ -54,22 +58,12 @@ fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
     let (Ok(zygote), true) = (zygote, std::os::unix::process::parent_id() == parent) else { exit::now(1) };
     let child = Child::new(control);
     let control = child.control();
-    if poll::readable(&[control, zygote.as_fd()], Deadline::NEVER).is_err() {
-        exit::now(1);
-    }
-    let take = || message::receive::<Start>(START, control).ok().flatten();
-    let start = take().or_else(|| {
-        // From now on the parent sees that there is nobody; but it may have been faster.
-        zygote::refuse(control);
-        take()
-    });
-    let Some(start) = start else { exit::now(0) };
+    let start = next::<Start>(START, control, zygote.as_fd()).unwrap_or_else(|_| exit::now(1));
     zygote::forget_signals();
     if socket::send(control, &[IoSlice::new(READY)], &[]).is_err() {
         exit::now(0);
     }
-    std::mem::forget(zygote); // closed with all others
-    be_born(start, child)
+    be_born(start, child, zygote)
 }
 
 /// Does, with nothing, what every child does: so it is not each of them for which the C library has to look up what it calls.
@@ -80,19 +74,19 @@ fn warm_up() {
 }
 
 /// Makes this copy of the zygote what was asked for, and runs what its parent sends then.
-fn be_born(mut start: Received<Start>, child: Child) -> ! {
+fn be_born(mut start: Received<Start>, child: Child, zygote: OwnedFd) -> ! {
     let mut descriptors = std::mem::take(&mut start.descriptors).into_iter();
     let Some(directory) = descriptors.next() else { exit::now(1) };
     let streams = start.head.streams.map(|is_there| if is_there { descriptors.next() } else { None });
     let entered = zygote::enter(directory.as_fd());
     drop(directory);
-    if zygote::take_streams(streams).is_err() {
-        exit::now(1);
-    }
+    let Ok(zygote) = zygote::take_streams(streams, zygote) else { exit::now(1) };
     child.run(move |control| {
-        let request = next(REQUEST, control)?;
+        let request = next(REQUEST, control, zygote.as_fd())?;
         zygote::linger(PATIENCE, || socket::peek(control, &mut []).is_ok_and(|length| length.is_some()));
-        prepare(next(PREPARE, control)?, entered)?;
+        let given = next(PREPARE, control, zygote.as_fd())?;
+        drop(zygote);
+        prepare(given, entered)?;
         entry::serve(request)
     })
 }
@@ -101,9 +95,19 @@ fn be_born(mut start: Received<Start>, child: Child) -> ! {
 /// be told.
 const PATIENCE: Duration = Duration::from_micros(100);
 
-/// The parent's next message. Ends this process if there is none, as the parent has given it up, or has died (Z1).
-fn next<H: DeserializeOwned>(what: &'static str, control: BorrowedFd<'_>) -> Result<Received<H>> {
-    poll::readable(&[control], Deadline::NEVER)?;
+/// The parent's next message. Ends this process if there is none, as the parent has given it up; or has died, and with it the
+/// zygote: copies of the parent may have the other end of the socket, too (Z1, Z5).
+fn next<H: DeserializeOwned>(
+    what: &'static str,
+    control: BorrowedFd<'_>,
+    zygote: BorrowedFd<'_>,
+) -> Result<Received<H>> {
+    poll::readable(&[control, zygote], Deadline::NEVER)?;
+    if let Some(message) = message::receive(what, control)? {
+        return Ok(message);
+    }
+    // From now on the parent sees that there is nobody; but it may have been faster.
+    zygote::refuse(control);
     Ok(message::receive(what, control)?.unwrap_or_else(|| exit::now(0)))
 }
 
