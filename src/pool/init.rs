@@ -105,7 +105,9 @@ pub fn init() {
 /// [`ProcessBuilder::start_method`](crate::ProcessBuilder::start_method) chooses for one child.
 ///
 /// The zygote has no descriptors of this process, sits in `/`, blocks all signals, and dies with this process, be it by
-/// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it.
+/// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it. From the first start on there is, besides, the child of
+/// the next one: a copy of the zygote that sleeps, and dies with it, and of which all the same is true. It takes the
+/// memory of one small process, and counts where processes are counted; one that somebody kills is made up for.
 ///
 /// # Panics
 ///

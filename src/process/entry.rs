@@ -120,12 +120,35 @@ pub(crate) fn control() -> Option<BorrowedFd<'static>> {
 
 /// Does a child's `work`, which gets its end of the socket, sends what comes of it to the parent, and exits.
 pub(super) fn run(control: OwnedFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
-    let parent: &'static Parent = Box::leak(Box::new(Parent { control, generation: fork::generation() }));
-    let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
+    Child::new(control).run(work)
+}
+
+/// A child that has not said anything.
+pub(super) struct Child(&'static Parent);
+
+impl Child {
+    /// Makes this process one, whose end of the socket this is.
+    pub(super) fn new(control: OwnedFd) -> Self {
+        let parent: &'static Parent = Box::leak(Box::new(Parent { control, generation: fork::generation() }));
+        let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
+        unwinding::record_panics_of_this_thread(|panic| {
+            let _ = send_answer(parent, &Answer::Panicked(panic), None);
+        });
+        Child(parent)
+    }
+
+    pub(super) fn control(&self) -> BorrowedFd<'static> {
+        self.0.control.as_fd()
+    }
+
+    /// As the function of this name.
+    pub(super) fn run(self, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
+        work_for(self.0, work)
+    }
+}
+
+fn work_for(parent: &'static Parent, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
     let _ = send_answer(parent, &Answer::Hello, None);
-    unwinding::record_panics_of_this_thread(|panic| {
-        let _ = send_answer(parent, &Answer::Panicked(panic), None);
-    });
     let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_fd()))) {
         Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
             Ok(can_be_asked) => {

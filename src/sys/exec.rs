@@ -144,13 +144,22 @@ pub(super) fn keep_only(streams: [Option<RawFd>; 3], control: RawFd) -> io::Resu
     Ok(unsafe { OwnedFd::from_raw_fd(CONTROL) })
 }
 
-fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {
+/// The same for the streams, where the other is in its place already, and for a last one, which gets the place behind it.
+pub(super) fn take_streams([input, output, errors]: [Option<RawFd>; 3], last: RawFd) -> io::Result<OwnedFd> {
+    place_descriptors(&[input, output, errors, None, Some(last)])
+        .map_err(|failed| io::Error::from_raw_os_error(failed.error))?;
+    // SAFETY: just put there, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(CONTROL + 1) })
+}
+
+/// Puts them in their places, from 0 on, and closes all behind.
+fn place_descriptors<const N: usize>(descriptors: &[Option<RawFd>; N]) -> Result<(), Failed> {
     // First out of each other's way, as the descriptor that is to be 1 may be 2 now, and the other way round.
-    let mut above = [None; 4];
+    let mut above = [None; N];
     for (above, descriptor) in above.iter_mut().zip(descriptors) {
         if let Some(descriptor) = *descriptor {
             // SAFETY: copies a descriptor; no memory is involved.
-            let copy = unsafe { libc::fcntl(descriptor, libc::F_DUPFD, CONTROL + 1) };
+            let copy = unsafe { libc::fcntl(descriptor, libc::F_DUPFD, N as c_int) };
             check(copy, Step::Descriptors)?;
             *above = Some(copy);
         }
@@ -166,7 +175,7 @@ fn place_descriptors(descriptors: &[Option<RawFd>; 4]) -> Result<(), Failed> {
     }
     // A system call of its own, as older C libraries lack the function.
     // SAFETY: closes descriptors of this process only: they are not shared (no CLONE_FILES).
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, CONTROL + 1, libc::c_uint::MAX, 0) };
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, N as c_int, libc::c_uint::MAX, 0) };
     check(closed as c_int, Step::Descriptors)
 }
 

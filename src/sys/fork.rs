@@ -12,13 +12,12 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::c_int;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::pidfd;
 use super::spawn::Started;
 use crate::error::{Error, OsError, Result};
 
@@ -83,18 +82,12 @@ pub(crate) unsafe fn fork() -> io::Result<Forked> {
     };
     // Its number is its own: nobody waits for what nobody knows. (Unless all children are waited for, or SIGCHLD is ignored: then
     // it would have to end at once, and another process to get the same number.)
-    // SAFETY: no memory is involved.
-    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if pidfd == -1 {
-        let error = io::Error::last_os_error();
+    let pidfd = pidfd::open(pid as u32).inspect_err(|_| {
         // SAFETY: has no memory arguments.
         unsafe { libc::kill(pid, libc::SIGKILL) };
         // SAFETY: no status is asked for.
         unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-        return Err(error);
-    }
-    // SAFETY: the kernel just made this descriptor for us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as c_int) };
+    })?;
     Ok(Forked::Original(Started { pid: pid as u32, pidfd }))
 }
 

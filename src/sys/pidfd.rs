@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::c_int;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::thread;
 use std::time::Duration;
@@ -19,6 +20,17 @@ pub(crate) enum Seen {
     Ended(Exit),
     /// It is not a child of this process, or not any more: somebody else collected its status.
     NotOurs,
+}
+
+/// A descriptor of the process that has this number now: the caller knows that it is the right one.
+pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is involved.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if descriptor == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as c_int) })
 }
 
 /// Sleeps until the process has ended, or until the deadline; whether it has ended.

@@ -14,9 +14,13 @@
 use std::ffi::{c_int, c_long, c_void};
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::thread;
+use std::time::Duration;
 
+use super::clock::Deadline;
 use super::exec;
 use super::exit;
 use super::heritage::Heritage;
@@ -111,18 +115,44 @@ pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<OwnedFd> {
     exec::keep_only([null; 3], socket.into_raw_fd())
 }
 
-/// What a zygote's child is to have open; all else is closed.
-pub(crate) struct Descriptors {
-    pub(crate) control: OwnedFd,
-    /// `None`: nothing, as the zygote.
-    pub(crate) streams: [Option<OwnedFd>; 3],
+/// Has those at the other end of a socket see that nobody receives any more. What they had sent before can still be received.
+pub(crate) fn refuse(socket: BorrowedFd<'_>) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RD) };
 }
 
-impl Descriptors {
-    /// Puts them in their places; the control socket at its own. Whoever else owns a descriptor has forgotten it.
-    pub(crate) fn keep_only(self) -> io::Result<OwnedFd> {
-        let streams = self.streams.map(|stream| stream.map(IntoRawFd::into_raw_fd));
-        exec::keep_only(streams, self.control.into_raw_fd())
+/// Has this process, which blocks all signals, never receive those that it was sent until now.
+pub(crate) fn forget_signals() {
+    let (all, now) = (u64::MAX, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let nothing = ptr::null_mut::<libc::siginfo_t>();
+    loop {
+        // SAFETY: the kernel's set of signals is these 8 bytes, on both of our architectures; it reads them and the timeout.
+        let taken = unsafe {
+            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, nothing, &raw const now, mem::size_of_val(&all))
+        };
+        if taken == -1 {
+            return; // none is left: nothing interrupts a process that blocks all
+        }
+    }
+}
+
+/// Closes all but the standard streams and this socket, which gets its place. Whoever else owns a descriptor has forgotten it.
+pub(crate) fn keep_only(socket: OwnedFd) -> io::Result<OwnedFd> {
+    exec::keep_only([None; 3], socket.into_raw_fd())
+}
+
+/// Makes these the standard streams, and keeps nothing else open but the socket that has its place, and `last`; a stream that
+/// is `None` is nothing, as the zygote's. Whoever else owns a descriptor has forgotten it.
+pub(crate) fn take_streams(streams: [Option<OwnedFd>; 3], last: OwnedFd) -> io::Result<OwnedFd> {
+    exec::take_streams(streams.map(|stream| stream.map(IntoRawFd::into_raw_fd)), last.into_raw_fd())
+}
+
+/// Looks whether something has happened, again and again, but lets others run in between who have more to do: those for whom
+/// it waits may be among them.
+pub(crate) fn linger(patience: Duration, mut has_happened: impl FnMut() -> bool) {
+    let deadline = Deadline::after(patience);
+    while !has_happened() && !deadline.has_passed() {
+        thread::yield_now();
     }
 }
 

@@ -11,7 +11,9 @@ use crossproc::{Error, Exit, Process, RawValue, Value, active_children, current,
 use crate::common::processes::signal;
 use crate::common::watchdog;
 use crate::facts::{children_of, exec_number};
-use crate::zygotes::{end_of, exec_is_the_default, executed, from_zygote, own_zygote, wait_for};
+use crate::zygotes::{
+    end_of, exec_is_the_default, executed, from_zygote, nobody_is_left_behind, own_zygote, spare, wait_for,
+};
 
 /// Has this program start a thread before all else.
 pub(crate) const AFTER_A_THREAD: &str = "--after-a-thread";
@@ -47,8 +49,8 @@ pub(crate) fn children_are_nobody_elses_to_wait_for() {
     // SAFETY: installs no code.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     assert_eq!(from_zygote().spawn(|| -> () { std::process::exit(8) }, ()).unwrap().wait(), Exit::Code(8));
+    nobody_is_left_behind();
     assert_eq!(SIGNALS.load(Ordering::Relaxed), 0);
-    assert_eq!(children_of(std::process::id()), [own_zygote()]);
 }
 
 /// A parent for tests to kill, to interrupt or to see exit. It says who its zygote is, and its children say when they run.
@@ -68,6 +70,17 @@ pub(crate) fn act_as_parent(role: &str) -> ExitCode {
         "daemons" => {
             daemon("main thread's");
             thread::spawn(move || daemon("other thread's")).join().unwrap();
+            park();
+        }
+        "spare" => {
+            from_zygote().spawn(|| (), ()).unwrap().join().unwrap();
+            println!("{}", spare());
+            // SAFETY: the copy waits for the end of its input, as no other thread's doing is in its way.
+            if unsafe { libc::fork() } == 0 {
+                println!("copied");
+                std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+                std::process::exit(0);
+            }
             park();
         }
         "waiter" => {
@@ -98,13 +111,13 @@ pub(crate) fn act_as_parent(role: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-struct Parent {
-    process: std::process::Child,
-    lines: BufReader<std::process::ChildStdout>,
-    zygote: std::os::fd::OwnedFd,
+pub(crate) struct Parent {
+    pub(crate) process: std::process::Child,
+    pub(crate) lines: BufReader<std::process::ChildStdout>,
+    pub(crate) zygote: std::os::fd::OwnedFd,
 }
 
-fn start_parent(role: &str) -> Parent {
+pub(crate) fn start_parent(role: &str) -> Parent {
     let mut command = Command::new("/proc/self/exe");
     let command = command.args([PARENT, role]).stdin(Streams::piped()).stdout(Streams::piped()).process_group(0);
     let mut process = command.spawn().unwrap();
@@ -165,7 +178,9 @@ pub(crate) fn an_interrupt_of_all_leaves_the_zygote_alone() {
 
 pub(crate) fn children_of_a_dead_zygote_are_executed() {
     let (zygote, before) = (own_zygote(), from_zygote().spawn(park, ()).unwrap());
+    let end = end_of(zygote);
     signal(zygote, libc::SIGKILL);
+    wait_for(&end); // until then there may be a child that it has forked before
     let error = from_zygote().spawn(|| (), ()).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert!(exec_is_the_default());
@@ -213,7 +228,7 @@ pub(crate) fn a_request_that_cannot_be_sent_leaves_no_child() {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
     let error = from_zygote().spawn(|bytes: Vec<u8>| println!("{}", bytes.len()), (vec![0; 1 << 20],)).unwrap_err();
     assert!(matches!(error, Error::NoSpace { .. }), "{error:?}");
-    assert_eq!(children_of(std::process::id()), [own_zygote()]);
+    nobody_is_left_behind();
 }
 
 pub(crate) fn processes_start_processes() {

@@ -9,6 +9,7 @@ mod facts;
 mod life;
 mod many;
 mod orphan;
+mod spare;
 mod start;
 mod zygotes;
 
@@ -53,7 +54,15 @@ const TESTS: &[(&str, fn())] = tests! {
         a_forked_copy_has_no_zygote
         there_is_one_zygote_made_first_of_all;
     orphan:
-        a_child_that_its_parent_does_not_know_runs_nothing;
+        a_child_that_its_parent_does_not_know_runs_nothing
+        a_spare_that_its_parent_does_not_know_ends;
+    spare:
+        a_program_has_one_from_its_first_start_on
+        a_start_does_without_one_that_was_killed
+        it_forgets_the_signals_of_its_wait
+        it_ends_with_its_zygote
+        it_ends_with_its_parent
+        threads_that_start_at_once_have_each_their_child;
     credentials:
         whoever_changes_what_only_exec_passes_on_gets_exec;
     many:
@@ -70,6 +79,7 @@ fn main() -> ExitCode {
         print!("a word that waits: ");
     }
     crossproc::init_with_zygote();
+    zygotes::note_zygote();
     match arguments[..] {
         ["--one", name] => {
             let _watchdog = watchdog();

@@ -8,7 +8,7 @@ use std::thread;
 use crossproc::{Process, RawValue};
 
 use crate::common::processes::signal;
-use crate::zygotes::own_zygote;
+use crate::zygotes::{from_zygote, own_zygote, spare};
 
 /// Kills the zygote when it has cloned, and lets the child go; how that ended. Where tracing is forbidden nobody can do that, and the test fails.
 fn kill_after_clone(zygote: u32, ready: mpsc::Sender<()>) -> i32 {
@@ -37,7 +37,8 @@ fn kill_after_clone(zygote: u32, ready: mpsc::Sender<()>) -> i32 {
     wait(child)
 }
 
-pub(crate) fn a_child_that_its_parent_does_not_know_runs_nothing() {
+/// Counts how often a function runs that is started while the zygote is killed so.
+fn start_while_it_dies() -> u32 {
     let count = RawValue::new(AtomicU32::new(0)).unwrap();
     let zygote = own_zygote();
     let (ready, is_ready) = mpsc::channel();
@@ -46,5 +47,18 @@ pub(crate) fn a_child_that_its_parent_does_not_know_runs_nothing() {
     let add = |count: RawValue<AtomicU32>| count.fetch_add(1, Ordering::Relaxed);
     Process::spawn(add, (&count,)).unwrap().join().unwrap();
     assert_eq!(tracer.join().unwrap(), 0);
-    assert_eq!(count.load(Ordering::Relaxed), 1);
+    count.load(Ordering::Relaxed)
+}
+
+pub(crate) fn a_child_that_its_parent_does_not_know_runs_nothing() {
+    assert_eq!(start_while_it_dies(), 1);
+}
+
+/// As the zygote dies over the next child, when this one has been told what to do.
+pub(crate) fn a_spare_that_its_parent_does_not_know_ends() {
+    from_zygote().spawn(|| (), ()).unwrap().join().unwrap();
+    let first = spare();
+    assert_eq!(start_while_it_dies(), 1);
+    assert!(from_zygote().spawn(|| (), ()).is_err());
+    assert_ne!(Process::spawn(std::process::id, ()).unwrap().join().unwrap(), first);
 }

@@ -1,6 +1,8 @@
 //! This program's zygote.
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use crossproc::{Process, ProcessBuilder, StartMethod, active_children, wait_any};
@@ -23,12 +25,46 @@ pub(crate) fn exec_is_the_default() -> bool {
     Process::spawn(exec_number, ()).unwrap().join().unwrap() != exec_number()
 }
 
-/// The child that crossproc does not know.
-pub(crate) fn own_zygote() -> u32 {
+static ZYGOTE: OnceLock<u32> = OnceLock::new();
+
+/// Notes who the zygote is, before there can be any other child.
+pub(crate) fn note_zygote() {
+    if let [zygote] = children_of(std::process::id())[..] {
+        ZYGOTE.set(zygote).unwrap();
+    }
+}
+
+/// Children that crossproc does not know, besides the zygote: one at most, the zygote's spare.
+pub(crate) fn spares() -> Vec<u32> {
     let known: Vec<_> = active_children().iter().map(|child| child.pid()).collect();
-    let others: Vec<_> = children_of(std::process::id()).into_iter().filter(|pid| !known.contains(pid)).collect();
-    assert_eq!(others.len(), 1, "{others:?} besides {known:?}");
-    others[0]
+    let mut others = children_of(std::process::id());
+    others.retain(|pid| !known.contains(pid));
+    let (zygotes, spares): (Vec<_>, Vec<_>) = others.into_iter().partition(|pid| Some(pid) == ZYGOTE.get());
+    assert!(zygotes.len() == 1 && spares.len() <= 1, "{zygotes:?}, {spares:?} besides {known:?}");
+    spares
+}
+
+/// Waits for the spare that is made behind a start.
+pub(crate) fn spare() -> u32 {
+    loop {
+        if let [spare] = spares()[..] {
+            return spare;
+        }
+        thread::yield_now();
+    }
+}
+
+pub(crate) fn own_zygote() -> u32 {
+    spares();
+    ZYGOTE.get().copied().unwrap()
+}
+
+/// Whoever is there besides the zygote is not left behind by anybody: it is the next child.
+pub(crate) fn nobody_is_left_behind() {
+    let before = spares();
+    let next = from_zygote().spawn(std::process::id, ()).unwrap().join().unwrap();
+    assert!(before.is_empty() || before == [next], "{before:?}, not {next}");
+    spares();
 }
 
 /// A descriptor that says when the process has ended.

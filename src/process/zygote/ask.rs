@@ -1,24 +1,22 @@
 //! The parent's half of a start.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::super::message;
-use super::{Answer, GO, PREPARE, Prepare, START, STARTED, Start, Zygote, own};
+use super::{PREPARE, Prepare, READY, START, Start, Zygote, own};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
 use crate::sys::spawn::Started;
-use crate::sys::{pidfd, poll, socket, zygote};
+use crate::sys::{poll, socket, zygote};
 
-/// Has the zygote fork a child, with these bytes as its environment. Its answer will come to the socket, into which `send`
-/// puts what it is to do.
+/// Starts a child of the zygote, with these bytes as its environment. Its answer will come to the socket, into which `send`
+/// puts what it is to do; once more into another, if the first child turns out to have been killed.
 ///
 /// # Errors
 ///
@@ -27,81 +25,51 @@ pub(in super::super) fn start(
     environment: &[u8],
     directory: Option<&Path>,
     streams: [Option<BorrowedFd<'_>>; 3],
-    send: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    send: impl Fn(BorrowedFd<'_>) -> Result<()>,
 ) -> Result<(Started, OwnedFd)> {
     let Some(known) = own().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else { return Err(no_zygote()) };
     if known.did_differ.load(Ordering::Relaxed) {
         known.heritage_of_this_thread()?;
     }
     let directory = open_directory(directory)?;
-    let (control, there) = socket::pair().map_err(failed)?;
     let inherited = zygote::inherited_streams();
     let streams = [0, 1, 2].map(|number| streams[number].or(inherited[number]));
-    let request = Start { streams: streams.map(|stream| stream.is_some()) };
-    let own = [there.as_fd(), directory.as_fd()];
-    let descriptors: Vec<_> = own.into_iter().chain(streams.into_iter().flatten()).collect();
+    let start = Start { streams: streams.map(|stream| stream.is_some()) };
+    let descriptors: Vec<_> = [directory.as_fd()].into_iter().chain(streams.into_iter().flatten()).collect();
 
-    let socket = known.socket.lock().unwrap_or_else(PoisonError::into_inner);
-    match message::send(START, socket.as_fd(), &request, &[], &descriptors) {
-        Err(error) if !message::nobody_listens(&error) => return Err(error), // nothing has been sent
-        Err(_) => return Err(known.bury()),
-        Ok(()) => {}
-    }
-    // The zygote is at it.
-    drop(there);
-    let told = known.prepare(control.as_fd(), environment).and_then(|()| send(control.as_fd()));
-    match (wait_for_answer(known, socket.as_fd()), told) {
-        (Ok(Some((Ok(pid), Some(pidfd)))), Ok(())) => {
-            // Now that it is known (Z1). One that has been killed already is not told.
-            let _ = socket::send(control.as_fd(), &[IoSlice::new(GO)], &[]);
-            Ok((Started { pid, pidfd }, control))
+    let tell = |control: BorrowedFd<'_>| {
+        message::send(START, control, &start, &[], &descriptors)?;
+        send(control)?;
+        known.prepare(control, environment)?;
+        wait_until_ready(control)
+    };
+    loop {
+        let (child, is_spare) = known.next_child()?;
+        match tell(child.control.as_fd()) {
+            Ok(()) => {
+                known.ask_ahead();
+                return Ok((child.started, child.control));
+            }
+            Err(error) => {
+                child.end();
+                // Somebody has ended it while it waited.
+                if !(is_spare && message::nobody_listens(&error)) {
+                    return Err(error);
+                }
+            }
         }
-        (Ok(Some((Ok(_), Some(pidfd)))), Err(error)) => {
-            drop(control);
-            end(pidfd.as_fd());
-            Err(error)
-        }
-        (Ok(Some((Err(code), _))), told) => {
-            Err(told.err().unwrap_or_else(|| failed(io::Error::from_raw_os_error(code))))
-        }
-        _ => Err(known.bury()),
     }
 }
 
-fn failed(error: io::Error) -> Error {
+pub(super) fn failed(error: io::Error) -> Error {
     Error::os("start a process from the zygote", error)
 }
 
-fn no_zygote() -> Error {
+pub(super) fn no_zygote() -> Error {
     Error::Unsupported { what: "starting a process from a zygote where there is none".into() }
 }
 
-/// How long a killed zygote, or child, may take to end, a guess.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// `None` if the zygote has died.
-fn wait_for_answer(known: &Zygote, socket: BorrowedFd<'_>) -> Result<Option<(Answer, Option<OwnedFd>)>> {
-    // Its end of the socket may outlive it for a moment, in a child.
-    poll::readable(&[socket, known.pidfd.as_fd()], Deadline::NEVER)?;
-    let answer = message::receive::<Answer>(STARTED, socket)?;
-    Ok(answer.map(|mut answer| (answer.head, answer.descriptors.pop())))
-}
-
-/// Ends a process, if it lives at all, and leaves no zombie.
-fn end(process: BorrowedFd<'_>) {
-    let _ = pidfd::signal(process, libc::SIGKILL);
-    // Not for ever: a tracer may keep it.
-    pidfd::wait(process, Deadline::after(PATIENCE));
-    pidfd::reap(process);
-}
-
 impl Zygote {
-    pub(super) fn bury(&self) -> Error {
-        self.is_gone.store(true, Ordering::Relaxed);
-        end(self.pidfd.as_fd());
-        no_zygote()
-    }
-
     /// What the calling thread has, if the zygote's children have it, too, or can be given it.
     fn heritage_of_this_thread(&self) -> Result<Heritage> {
         let here = Heritage::of_this_thread().map_err(failed)?;
@@ -123,6 +91,15 @@ impl Zygote {
             environment: environment != self.environment.bytes(),
         };
         message::send(PREPARE, control, &prepare, if prepare.environment { environment } else { &[] }, &[])
+    }
+}
+
+/// Waits until the child says that it will do what it has been told.
+fn wait_until_ready(control: BorrowedFd<'_>) -> Result<()> {
+    poll::readable(&[control], Deadline::NEVER)?;
+    match socket::receive(control) {
+        Ok(Some((word, _))) if word == READY => Ok(()),
+        _ => Err(failed(io::Error::from_raw_os_error(libc::EPIPE))),
     }
 }
 

@@ -1,24 +1,30 @@
 //! A clean copy of this process, made in the first line of `main`, that does nothing but fork children on request.
 //!
 //! ```text
-//! parent                                 zygote                        child
-//!   START, descriptors      ------------>  clone (CLONE_PARENT)  ------>  takes its places
-//!   PREPARE, REQUEST  (into the child's socket)  --------------------->  prepares itself, reads the request
-//!   <---------------- STARTED, pidfd       closes the descriptors
-//!   GO       (into the child's socket)  ------------------------------->  runs the function
+//! parent                                  zygote                        child
+//!   ASK, the child's socket    --------->   clone (CLONE_PARENT)  ----->  waits
+//!   <-------------- its number, its pidfd
+//!   START, descriptors, REQUEST  (into its socket)  ------------------>  forgets signals
+//!   <----------------------------------------------------------- READY   takes its places, looks for PREPARE
+//!   PREPARE, once it is known what to give it  ----------------------->  prepares itself, runs the function
+//!   ASK, for the next start    --------->   clone  ----------------------------------------->  waits
 //! ```
 //!
-//! What the parent has to find out about its own thread it finds out while the zygote forks. If the child then is of no use, or the
+//! So the child of a start has been forked before, but for the first one and those that follow too closely: a *spare*. What the
+//! parent has to find out about its own thread it finds out while the child wakes up. If the child then is of no use, or the
 //! request cannot be sent, the child is ended before it has run anything.
 //!
 //! | | invariant | so |
 //! |---|---|---|
-//! | Z1 | The child runs nothing before the parent has its pidfd, and says so. | A child of which the parent does not know, because the zygote was killed between clone and answer, finds its socket closed, and ends. The start can be made once more, by exec. |
+//! | Z1 | The child runs nothing before PREPARE, which only who has its pidfd can send. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
 //! | Z2 | The zygote has one thread, and what the process had in the first line of `main`: no handle, no segment, no child. | A copy of it holds nothing of anybody's. |
 //! | Z3 | It draws no random number (`RandomState` is one). | No two children have the same. |
 //! | Z4 | The child's parent is the zygote's: the kernel sees a child of the main thread of the calling process. | `getppid`, waiting, and the parent-death signal are as after an exec. |
+//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. It says READY if and only if it will go on. | It is never left behind. One that somebody has killed, or that is about to end, costs another clone, and no start. |
+//! | Z6 | What signals a spare was sent, it has forgotten when it says READY. | A signal to all of a group concerns those that were started before. |
 
 mod ask;
+mod line;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -40,8 +46,8 @@ pub(super) use ask::start;
 
 /// What the parent knows of its zygote.
 struct Zygote {
-    /// One thread at a time asks. Nobody locks it in a forked copy of this process, whose zygote it is not.
-    socket: Mutex<OwnedFd>,
+    /// Nobody locks it in a forked copy of this process, whose zygote it is not.
+    line: Mutex<Line>,
     pidfd: OwnedFd,
     /// Whose zygote it is.
     generation: u32,
@@ -54,23 +60,34 @@ struct Zygote {
     did_differ: AtomicBool,
 }
 
+/// To the zygote. One thread at a time asks, and takes what comes.
+struct Line {
+    socket: OwnedFd,
+    /// The other end of the socket of a child that has been asked for: the answer is on its way, or lies in the zygote's socket.
+    /// It is not sent with the answer: as long as a Unix socket lies in another, the kernel looks for garbage whenever anybody
+    /// closes one.
+    asked: Option<OwnedFd>,
+}
+
 static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
 
 /// Names of the messages, for errors.
-const START: &str = "a request to fork a child";
-const STARTED: &str = "the answer of a zygote";
+const CHILD: &str = "the answer of a zygote";
+const START: &str = "what a zygote's child is to have open";
 const PREPARE: &str = "what a zygote's child is to be given";
 
-/// What a child waits for.
-const GO: &[u8] = b"!";
+/// What the zygote waits for.
+const ASK: &[u8] = b"+";
+/// What the parent waits for.
+const READY: &[u8] = b"!";
 
-/// The head of what the zygote is asked for. Descriptors: the control socket, the directory, and the streams that there are.
+/// The head of the first message to the child. Descriptors: the directory, and the streams that there are.
 #[derive(Serialize, Deserialize)]
 struct Start {
     streams: [bool; 3],
 }
 
-/// The head of the first message to the child; the environment, if it is another, is the body.
+/// The head of the last one; the environment, if it is another, is the body.
 #[derive(Serialize, Deserialize)]
 struct Prepare {
     mask: u64,
@@ -80,7 +97,7 @@ struct Prepare {
     environment: bool,
 }
 
-/// The head of its answer: the child's number, with whose pidfd it comes, or an error number.
+/// The head of the zygote's answer: the child's number, with whose pidfd it comes, or an error number.
 type Answer = Result<u32, i32>;
 
 /// What [`init_with_zygote`](crate::init_with_zygote) does about children.
@@ -95,10 +112,10 @@ fn own() -> Option<&'static Zygote> {
     ZYGOTE.get().filter(|zygote| zygote.generation == fork::generation())
 }
 
-/// Ends the zygote when this process exits. It would end by itself, but then it is for somebody else to collect.
+/// Ends the zygote, and its spare, when this process exits. It would end by itself, but then it is for somebody else to collect.
 pub(super) fn end() {
     if let Some(zygote) = own() {
-        zygote.bury();
+        zygote.end();
     }
 }
 
@@ -119,7 +136,7 @@ fn make() {
         Err(_) => {}
         Ok(Side::Original(started)) => {
             let zygote = Zygote {
-                socket: Mutex::new(here),
+                line: Mutex::new(Line { socket: here, asked: None }),
                 pidfd: started.pidfd,
                 generation,
                 heritage,

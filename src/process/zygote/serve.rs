@@ -1,68 +1,113 @@
 //! The zygote's half of a start, and the child's.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::super::entry;
+use super::super::entry::{self, Child};
 use super::super::message::{self, Received};
 use super::super::protocol::REQUEST;
-use super::{Answer, PREPARE, Prepare, START, STARTED, Start};
+use super::{Answer, CHILD, PREPARE, Prepare, READY, START, Start};
 use crate::error::{Error, Result};
+use crate::message::codec::{pack, unpack};
 use crate::sys::clock::Deadline;
-use crate::sys::zygote::{self, Cloner, Descriptors, Side};
-use crate::sys::{exit, heritage, poll, socket};
+use crate::sys::zygote::{self, Cloner, Side};
+use crate::sys::{exit, heritage, pidfd, poll, socket};
 
 /// What a zygote does until its parent ends. It has one thread, and draws no random number (Z2, Z3).
 pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
     let Ok(socket) = zygote::settle(socket, parent) else { exit::now(1) };
+    let own = std::process::id();
+    warm_up();
     loop {
         // Whatever goes wrong here, the parent sees that there is no zygote any more, and goes on without.
-        let Some(start) = next_request(&socket) else { exit::now(0) };
-        match cloner.sibling() {
-            Ok(Side::Copy) => be_born(start, socket),
+        let Some(control) = next_request(socket.as_fd()) else { exit::now(0) };
+        let sent = match cloner.sibling() {
+            Ok(Side::Copy) => {
+                std::mem::forget(socket); // closed with all others
+                wait_for_a_start(control, own, parent)
+            }
             Ok(Side::Original(child)) => {
                 let started: Answer = Ok(child.pid);
-                if message::send(STARTED, socket.as_fd(), &started, &[], &[child.pidfd.as_fd()]).is_err() {
-                    exit::now(1);
-                }
+                message::send(CHILD, socket.as_fd(), &started, &[], &[child.pidfd.as_fd()])
             }
             Err(error) => {
                 let failed: Answer = Err(error.raw_os_error().unwrap_or(libc::EAGAIN));
-                if message::send(STARTED, socket.as_fd(), &failed, &[], &[]).is_err() {
-                    exit::now(1);
-                }
+                message::send(CHILD, socket.as_fd(), &failed, &[], &[])
             }
+        };
+        if sent.is_err() {
+            exit::now(1);
         }
     }
 }
 
-fn next_request(socket: &OwnedFd) -> Option<Received<Start>> {
-    poll::readable(&[socket.as_fd()], Deadline::NEVER).ok()?;
-    message::receive::<Start>(START, socket.as_fd()).ok()?
+/// A child's end of its socket.
+fn next_request(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
+    poll::readable(&[socket], Deadline::NEVER).ok()?;
+    socket::receive(socket).ok().flatten()?.1.pop()
+}
+
+/// What a spare does: nothing, until it is started, or its zygote ends (Z5).
+fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
+    let Ok(control) = zygote::keep_only(control) else { exit::now(1) };
+    // A zygote that has ended keeps its number until the parent has collected it, which ends its spare first.
+    let zygote = pidfd::open(zygote);
+    let (Ok(zygote), true) = (zygote, std::os::unix::process::parent_id() == parent) else { exit::now(1) };
+    let child = Child::new(control);
+    let control = child.control();
+    let start = next::<Start>(START, control, zygote.as_fd()).unwrap_or_else(|_| exit::now(1));
+    zygote::forget_signals();
+    if socket::send(control, &[IoSlice::new(READY)], &[]).is_err() {
+        exit::now(0);
+    }
+    be_born(start, child, zygote)
+}
+
+/// Does, with nothing, what every child does: so it is not each of them for which the C library has to look up what it calls.
+fn warm_up() {
+    if let Ok(nothing) = pack(REQUEST, &()) {
+        let _ = unpack::<()>(REQUEST, &nothing.bytes, Vec::new());
+    }
 }
 
 /// Makes this copy of the zygote what was asked for, and runs what its parent sends then.
-fn be_born(mut start: Received<Start>, socket: OwnedFd) -> ! {
-    drop(socket);
+fn be_born(mut start: Received<Start>, child: Child, zygote: OwnedFd) -> ! {
     let mut descriptors = std::mem::take(&mut start.descriptors).into_iter();
-    let (Some(control), Some(directory)) = (descriptors.next(), descriptors.next()) else { exit::now(1) };
+    let Some(directory) = descriptors.next() else { exit::now(1) };
     let streams = start.head.streams.map(|is_there| if is_there { descriptors.next() } else { None });
     let entered = zygote::enter(directory.as_fd());
     drop(directory);
-    let Ok(control) = Descriptors { control, streams }.keep_only() else { exit::now(1) };
-    entry::run(control, move |control| {
-        prepare(next(PREPARE, control)?, entered)?;
-        let request = next(REQUEST, control)?;
-        wait_to_be_known(control)?;
+    let Ok(zygote) = zygote::take_streams(streams, zygote) else { exit::now(1) };
+    child.run(move |control| {
+        let request = next(REQUEST, control, zygote.as_fd())?;
+        zygote::linger(PATIENCE, || socket::peek(control, &mut []).is_ok_and(|length| length.is_some()));
+        let given = next(PREPARE, control, zygote.as_fd())?;
+        drop(zygote);
+        prepare(given, entered)?;
         entry::serve(request)
     })
 }
 
-/// The parent's next message. Ends this process if there is none, as the parent has given it up, or has died (Z1).
-fn next<H: DeserializeOwned>(what: &'static str, control: BorrowedFd<'_>) -> Result<Received<H>> {
-    poll::readable(&[control], Deadline::NEVER)?;
+/// How long a child looks for the last message before it sleeps: about as long as the parent takes to find out what it needs to
+/// be told.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// The parent's next message. Ends this process if there is none, as the parent has given it up; or has died, and with it the
+/// zygote: copies of the parent may have the other end of the socket, too (Z1, Z5).
+fn next<H: DeserializeOwned>(
+    what: &'static str,
+    control: BorrowedFd<'_>,
+    zygote: BorrowedFd<'_>,
+) -> Result<Received<H>> {
+    poll::readable(&[control, zygote], Deadline::NEVER)?;
+    if let Some(message) = message::receive(what, control)? {
+        return Ok(message);
+    }
+    // From now on the parent sees that there is nobody; but it may have been faster.
+    zygote::refuse(control);
     Ok(message::receive(what, control)?.unwrap_or_else(|| exit::now(0)))
 }
 
@@ -76,13 +121,4 @@ fn prepare(prepare: Received<Prepare>, entered: io::Result<()>) -> Result<()> {
     prepared.map_err(|error| Error::os("prepare a new process", error))?;
     heritage::block(mask);
     Ok(())
-}
-
-/// As [`next`], for the word that the parent knows of this process.
-fn wait_to_be_known(control: BorrowedFd<'_>) -> Result<()> {
-    poll::readable(&[control], Deadline::NEVER)?;
-    match socket::receive(control) {
-        Ok(Some(_)) => Ok(()),
-        _ => exit::now(0),
-    }
 }
