@@ -1,6 +1,6 @@
 //! What a server's restarts, pauses, lacks and peers do to managers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossproc::managed::{Dict, List};
 use crossproc::{Error, Manager, Process, TryLockError};
