@@ -4,12 +4,14 @@
 //! taken. What is done when an answer does not come depends on what asking again would do: [`Effect`].
 
 use std::cell::RefCell;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use redis::{Cmd, ConnectionInfo, Value};
 
 use super::address::Address;
+use super::doubts::Doubts;
 use super::link::{Broken, Link, Seat};
 use super::lua::Lua;
 use crate::error::{Error, Result};
@@ -30,8 +32,9 @@ pub(crate) enum Effect {
 pub(crate) struct Client {
     pub(crate) address: Address,
     info: ConnectionInfo,
-    /// Under which its connections are kept.
-    number: u64,
+    /// By which its connections are known.
+    mark: Arc<()>,
+    doubts: Arc<Doubts>,
 }
 
 /// What has become of a request that was answered.
@@ -51,15 +54,13 @@ impl From<Error> for Failed {
 
 /// A connection that its thread does not use just now.
 struct Idle {
-    server: u64,
+    client: Weak<()>,
     link: Link,
     since: u64,
 }
 
 thread_local! {
     static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
-    /// Connections over which something was asked that is given up, by their servers: it must not be carried out any more.
-    static DOUBTS: RefCell<Vec<(u64, Seat)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A connection that nobody has used for so long may have been closed meanwhile; in milliseconds. A guess.
@@ -70,29 +71,27 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from
 
 impl Client {
     pub(crate) fn new(address: Address) -> Result<Self> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let info = address.connection()?;
-        // Relaxed: a number of its own is all there is to it.
-        Ok(Client { info, address, number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+        Ok(Client { info, address, mark: Arc::default(), doubts: Arc::default() })
     }
 
-    /// The answer of a script. `pause`: how long the server may take for it, besides.
-    pub(crate) fn run(
-        &self,
-        script: &Lua,
-        effect: Effect,
-        pause: Duration,
-        arguments: impl FnOnce(&mut Cmd),
-    ) -> Result<Value, Failed> {
+    /// The same server, for who waits for it no longer than this.
+    pub(super) fn hurried(&self, patience: Duration) -> Self {
+        let mut address = self.address.clone();
+        address.patience = address.patience.min(patience);
+        Client { address, info: self.info.clone(), mark: Arc::default(), doubts: Arc::clone(&self.doubts) }
+    }
+
+    /// The answer of a script.
+    pub(crate) fn run(&self, script: &Lua, effect: Effect, arguments: impl FnOnce(&mut Cmd)) -> Result<Value, Failed> {
         let mut request = redis::cmd("EVALSHA");
         request.arg(script.hash()).arg(0).arg(&self.address.prefix);
         arguments(&mut request);
         let sent = Sent { request, script: Some(script) };
-        self.carry_out(&sent, effect, script.name(), pause)
+        self.carry_out(&sent, effect, script.name(), Duration::ZERO)
     }
 
-    /// The answer to a command.
+    /// The answer to a command. `pause`: how long the server may take for it, besides.
     pub(crate) fn ask(
         &self,
         request: Cmd,
@@ -112,7 +111,10 @@ impl Client {
             let mut link = opened.map_err(|broken| self.no_answer(Broken { was_sent, ..broken }, effect, what))?;
             let broken = match sent.over(&mut link, deadline) {
                 Ok(Value::ServerError(error)) => {
-                    self.put_back(link);
+                    // Otherwise it has lost its place among what we say, and hears no more.
+                    if !error.details().is_some_and(|details| details.starts_with("Protocol error")) {
+                        self.put_back(link);
+                    }
                     match error.code() {
                         "GONE" => return Err(Failed::Gone),
                         // What was sent before may have been carried out in that session's name: in another's it would be done twice.
@@ -148,7 +150,7 @@ impl Client {
                 && effect != Effect::Nothing
                 && let Some(seat) = link.seat.take()
             {
-                with_doubts(|doubts| doubts.push((self.number, seat)));
+                self.doubts.add(seat);
             }
             drop(link);
             was_sent |= broken.was_sent;
@@ -184,18 +186,26 @@ impl Client {
         }
     }
 
-    /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none.
+    /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none. What this process has given up
+    /// before will not be carried out any more.
     fn link(&self, deadline: Deadline) -> Result<Link, Broken> {
-        while let Some(idle) = take_idle(self.number) {
-            let is_fresh = clock::coarse_milliseconds() < idle.since + FRESH;
-            if idle.link.is_ours() && (is_fresh || idle.link.is_good()) {
-                return Ok(idle.link);
+        while let Some(Idle { mut link, since, .. }) = self.take_idle() {
+            let is_fresh = clock::coarse_milliseconds() < since + FRESH;
+            if link.is_ours() && (is_fresh || link.is_good()) {
+                let doubts = self.doubts.all();
+                // One that is older than a doubt may be of an older process of the server.
+                if doubts.iter().all(|doubt| link.is_at(&doubt.server))
+                    && self.settle(&mut link, doubts, deadline).is_ok()
+                {
+                    return Ok(link);
+                }
             }
         }
         let mut wait = BACK_OFF.0;
         loop {
+            let doubts = self.doubts.all();
             let opened = Link::open(&self.info, deadline).and_then(|mut link| {
-                self.settle(&mut link, deadline)?;
+                self.settle(&mut link, doubts, deadline)?;
                 Ok(link)
             });
             match opened {
@@ -206,10 +216,11 @@ impl Client {
         }
     }
 
-    /// Has the server not carry out any more what this thread has given up. Another process of the server has never got it.
-    fn settle(&self, link: &mut Link, deadline: Deadline) -> Result<(), Broken> {
-        for doubt in self.doubts() {
-            if link.seat.as_ref().is_some_and(|seat| seat.server == doubt.server) {
+    /// Has the server not carry out any more what was given up before this connection was opened. Another process of the server has never
+    /// got it.
+    fn settle(&self, link: &mut Link, doubts: Vec<Seat>, deadline: Deadline) -> Result<(), Broken> {
+        for doubt in doubts {
+            if link.is_at(&doubt.server) {
                 let mut kill = redis::cmd("CLIENT");
                 kill.arg("KILL").arg("ID").arg(doubt.client);
                 if let Value::ServerError(error) = link.ask(&kill, deadline)? {
@@ -217,67 +228,63 @@ impl Client {
                     return Err(Broken { reason, was_sent: false, is_refused: false });
                 }
             }
-            with_doubts(|doubts| doubts.retain(|known| *known != (self.number, doubt.clone())));
+            self.doubts.settled(&doubt);
         }
         Ok(())
     }
 
-    /// What this thread has given up and the server may still carry out.
-    pub(crate) fn doubts(&self) -> Vec<Seat> {
-        let is_here = |(server, seat): &(u64, Seat)| (*server == self.number).then(|| seat.clone());
-        with_doubts(|doubts| doubts.iter().filter_map(is_here).collect()).unwrap_or_default()
-    }
-
-    /// Has this thread ask for nothing before the server cannot carry out any more what another thread has given up.
-    pub(crate) fn adopt(&self, doubts: &[Seat]) {
-        if doubts.is_empty() {
-            return;
-        }
-        while take_idle(self.number).is_some() {}
-        with_doubts(|known| known.extend(doubts.iter().map(|seat| (self.number, seat.clone()))));
+    /// Whether there is something that this process has given up, and that the server may still carry out.
+    #[cfg(test)]
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.doubts.all().is_empty()
     }
 
     /// Which process the server is that this thread has asked last, if that is known.
     pub(crate) fn server(&self) -> Option<String> {
         let of = |links: &RefCell<Vec<Idle>>| {
             let links = links.borrow();
-            let idle = links.iter().rfind(|idle| idle.server == self.number)?;
+            let idle = links.iter().rfind(|idle| self.has(idle))?;
             idle.link.seat.as_ref().map(|seat| seat.server.clone())
         };
         IDLE.try_with(of).ok().flatten()
     }
 
-    fn put_back(&self, link: Link) {
-        let idle = Idle { server: self.number, link, since: clock::coarse_milliseconds() };
-        // A thread at its end keeps none.
-        let _ = IDLE.try_with(|links| links.borrow_mut().push(idle));
+    fn has(&self, idle: &Idle) -> bool {
+        idle.client.as_ptr() == Arc::as_ptr(&self.mark)
     }
 
+    /// One that is in step. Those of clients that are no more go.
+    fn put_back(&self, link: Link) {
+        let idle = Idle { client: Arc::downgrade(&self.mark), link, since: clock::coarse_milliseconds() };
+        // A thread at its end keeps none.
+        let _ = IDLE.try_with(|links| {
+            let mut links = links.borrow_mut();
+            links.retain(|idle| idle.client.strong_count() > 0 && idle.link.is_ours());
+            links.push(idle);
+        });
+    }
+
+    fn take_idle(&self) -> Option<Idle> {
+        let take = |links: &RefCell<Vec<Idle>>| {
+            let mut links = links.borrow_mut();
+            let index = links.iter().rposition(|idle| self.has(idle))?;
+            Some(links.swap_remove(index))
+        };
+        IDLE.try_with(take).ok().flatten()
+    }
+
+    /// That an answer is of a form that none of ours has. Who knows to what it is an answer: this thread's connections are not used again.
     pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
-        let reason = format!("it answers {}", shape(answer));
-        Error::Refused { address: self.address.to_string(), what: what.into(), reason }
+        while self.take_idle().is_some() {}
+        let reason = format!("it says {}, which is no answer to that", shape(answer));
+        Error::Unanswered { address: self.address.to_string(), what: what.into(), reason }
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        while take_idle(self.number).is_some() {}
+        while self.take_idle().is_some() {}
     }
-}
-
-/// `None` at the end of a thread, which has none any more.
-fn with_doubts<R>(work: impl FnOnce(&mut Vec<(u64, Seat)>) -> R) -> Option<R> {
-    DOUBTS.try_with(|doubts| work(&mut doubts.borrow_mut())).ok()
-}
-
-fn take_idle(server: u64) -> Option<Idle> {
-    IDLE.try_with(|links| {
-        let mut links = links.borrow_mut();
-        let index = links.iter().rposition(|idle| idle.server == server)?;
-        Some(links.swap_remove(index))
-    })
-    .ok()
-    .flatten()
 }
 
 fn back_off(wait: &mut Duration, deadline: Deadline) {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::client::{Client, Effect, Failed};
-use super::link::Seat;
-use super::lua::{Lua, lua};
+use super::lua::lua;
 use super::random;
+use super::work::{Pass, STEP, Work};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::fork;
@@ -28,23 +28,9 @@ pub(super) struct State {
     pub(super) name: Arc<str>,
     /// By token, what is held.
     pub(super) holds: HashMap<String, String>,
-    /// What is to be given up: the session, and the token.
-    pub(super) later: Vec<(Arc<str>, String)>,
-    /// What else is to be told to the server.
-    pub(super) errands: Vec<Errand>,
-    /// Holds that were taken in the name of a session that has ended since: to be taken in this one's.
-    pub(super) missed: Vec<(String, String)>,
-    pub(super) tokens: u64,
+    /// What is to be told to the server.
+    pub(super) work: Work,
     pub(super) stage: Stage,
-}
-
-/// A script that the session's thread runs for somebody who has given up waiting for the server; Repeatable.
-pub(super) struct Errand {
-    pub(super) script: &'static Lua,
-    pub(super) session: Arc<str>,
-    pub(super) arguments: Vec<String>,
-    /// What must not be carried out any more once this has been.
-    pub(super) doubts: Vec<Seat>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,9 +41,6 @@ pub(super) enum Stage {
     Ending,
     Ended,
 }
-
-/// So many holds are taken, or given up, in one step, in which the server does nothing else.
-const STEP: usize = 500;
 
 /// Who drops the last handle waits so long, at most, until the server knows.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -71,10 +54,7 @@ impl Life {
         let state = State {
             name: random::hexadecimal().into(),
             holds: HashMap::new(),
-            later: Vec::new(),
-            errands: Vec::new(),
-            missed: Vec::new(),
-            tokens: 0,
+            work: Work::default(),
             stage: Stage::Unborn,
         };
         Arc::new(Life {
@@ -95,9 +75,7 @@ impl Life {
         Self::join(client, &name, &holds)?;
         let server = client.server();
         // It must not wait for an answer for so long that the lease runs out meanwhile.
-        let mut address = client.address.clone();
-        address.patience = address.patience.min(address.lease / 4);
-        let (thread_life, client) = (Arc::clone(self), Client::new(address)?);
+        let (thread_life, client) = (Arc::clone(self), client.hurried(client.address.lease / 4));
         let started = thread::Builder::new()
             .name("crossproc-lease".into())
             .stack_size(256 << 10)
@@ -116,7 +94,7 @@ impl Life {
     /// Begins a session, or goes on with it, which holds these besides.
     pub(super) fn join(client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
         let script = lua!(frees "beginning a session", "begin.lua");
-        let begun = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+        let begun = client.run(script, Effect::Repeatable, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
         });
         match begun.and_then(|_| hold_more(client, name, holds)) {
@@ -138,26 +116,27 @@ impl Life {
         let mut state = lock(&self.state);
         // What was dropped meanwhile has been given up in the name of the one that has ended.
         let dropped: Vec<_> = holds.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
-        state.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
+        state.work.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
         state.name = name;
         Ok(())
     }
 
     /// Takes holds in this session's name that were taken in an earlier one's.
-    fn catch_up(&self, client: &Client, name: &Arc<str>) {
-        let missed = std::mem::take(&mut lock(&self.state).missed);
+    fn catch_up(&self, client: &Client, work: &mut Work, failed: &mut Work) {
+        let missed = std::mem::take(&mut work.missed);
         if missed.is_empty() {
             return;
         }
+        let name = self.name();
         // A session that has ended must not begin again under its name: others have taken what was its own.
-        let held = hold_more(client, name, &missed);
+        let held = hold_more(client, &name, &missed);
         let mut state = lock(&self.state);
-        if held.is_err() || state.name != *name {
-            state.missed.extend(missed);
+        if held.is_err() || state.name != name {
+            failed.missed.extend(missed);
             return;
         }
         let dropped: Vec<_> = missed.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
-        state.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(name), token)));
+        state.work.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
     }
 
     /// Nobody uses it any more: its thread says so to the server.
@@ -172,80 +151,85 @@ impl Life {
         drop(ended);
     }
 
-    /// What the session's thread does: it renews the lease, and gives up what is to be given up. `server`: where the session
-    /// has begun.
+    /// What the session's thread does: it renews the lease, before all else, and tells the server what it is to be told. What fails is tried
+    /// again, each eighth of a lease or as long as an attempt takes. `server`: where the session has begun.
     fn keep(&self, client: &Client, mut server: Option<String>) {
         let pause = client.address.lease / 4;
         let mut renewed_at = Instant::now();
+        let (mut failed, mut retry_at) = (Work::default(), renewed_at);
         loop {
-            let (name, later, errands, is_ending) = {
-                let state = lock(&self.state);
-                let idle = |state: &mut State| {
-                    state.stage == Stage::Running
-                        && state.later.is_empty()
-                        && state.errands.is_empty()
-                        && state.missed.is_empty()
-                };
-                let (mut state, _) = self
-                    .changed
-                    .wait_timeout_while(state, pause.saturating_sub(renewed_at.elapsed()), idle)
-                    .unwrap_or_else(PoisonError::into_inner);
-                let (later, errands) = (std::mem::take(&mut state.later), std::mem::take(&mut state.errands));
-                (Arc::clone(&state.name), later, errands, state.stage == Stage::Ending)
-            };
+            let wake_at = if failed.is_empty() { renewed_at + pause } else { retry_at.min(renewed_at + pause) };
+            let (mut work, is_ending) = self.next(wake_at);
             if renewed_at.elapsed() >= pause {
                 renewed_at = Instant::now();
-                self.renew(client, &name);
+                self.renew(client);
                 let present = client.server();
                 if present.is_some() {
                     if server.is_some() && server != present {
-                        self.begin_anew(client, &name);
+                        self.begin_anew(client);
                     }
                     server = present;
                 }
             }
-            self.catch_up(client, &name);
-            let unheard = run_errands(client, errands);
-            let left = give_up(client, later);
+            if is_ending || Instant::now() >= retry_at {
+                work.precede(std::mem::take(&mut failed));
+            }
+            let had_failed = !failed.is_empty();
+            // It is renewed in time also by who has much to tell.
+            let until = if is_ending { Instant::now() + FAREWELL } else { renewed_at + pause };
+            self.catch_up(client, &mut work, &mut failed);
+            let pass = work.tell(client, until, &mut failed);
             if is_ending {
-                while end_session(client, &name) {}
+                while end_session(client, &self.name()) {}
                 lock(&self.state).stage = Stage::Ended;
                 self.changed.notify_all();
                 return;
             }
-            let has_left = !left.is_empty() || !unheard.is_empty() || !lock(&self.state).missed.is_empty();
-            {
-                let mut state = lock(&self.state);
-                state.later.splice(0..0, left);
-                state.errands.splice(0..0, unheard);
+            match pass {
+                Pass::Away => failed.append(work),
+                Pass::Whole | Pass::Late => lock(&self.state).work.precede(work),
             }
-            if has_left {
-                // The server is not to be reached: what is left waits for the next renewal.
-                let state = lock(&self.state);
-                let _ = self.changed.wait_timeout_while(state, pause, |state| state.stage == Stage::Running);
+            failed.keep_of(&self.name());
+            if !had_failed {
+                retry_at = Instant::now() + pause / 2;
             }
         }
+    }
+
+    /// What there is to do, when there is something, or at this time; and whether nobody uses the session any more.
+    fn next(&self, wake_at: Instant) -> (Work, bool) {
+        let idle = |state: &mut State| state.stage == Stage::Running && state.work.is_empty();
+        let limit = wake_at.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(lock(&self.state), limit, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut state.work), state.stage == Stage::Ending)
+    }
+
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&lock(&self.state).name)
     }
 
     /// Another process is the server, which may remember an older state: locks that were released since, handles that were dropped. What this
     /// session had by that state is given up, and what this process has is held anew.
-    fn begin_anew(&self, client: &Client, name: &str) {
-        if self.rejoin(client, name).is_ok() {
-            end_session(client, name);
+    fn begin_anew(&self, client: &Client) {
+        let name = self.name();
+        if self.rejoin(client, &name).is_ok() {
+            end_session(client, &name);
         }
     }
 
     /// And does its share of what is left of others, some steps at a time.
-    fn renew(&self, client: &Client, name: &str) {
+    fn renew(&self, client: &Client) {
+        let name = self.name();
         let script = lua!(frees "renewing a session", "grave.lua", "renew.lua");
         let until = Deadline::after(client.address.lease / 32);
         loop {
-            let renewed = client.run(script, Effect::Nothing, Duration::ZERO, |request| {
-                request.arg(name).arg(client.address.lease.as_millis() as u64);
+            let renewed = client.run(script, Effect::Nothing, |request| {
+                request.arg(&*name).arg(client.address.lease.as_millis() as u64);
             });
             match renewed {
                 Ok(Value::Int(1..)) if !until.has_passed() => {}
-                Err(Failed::Lost) => return drop(self.rejoin(client, name)),
+                Err(Failed::Lost) => return drop(self.rejoin(client, &name)),
                 _ => return,
             }
         }
@@ -256,7 +240,7 @@ impl Life {
 fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<(), Failed> {
     let script = lua!(frees "holding objects", "hold_more.lua");
     holds.chunks(STEP).try_for_each(|some| {
-        let held = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+        let held = client.run(script, Effect::Repeatable, |request| {
             request.arg(name);
             for (token, object) in some {
                 request.arg(token).arg(object);
@@ -269,49 +253,8 @@ fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<
 /// Whether it is to be asked again, as it had much. If it is not, others do the rest with their renewals.
 fn end_session(client: &Client, name: &str) -> bool {
     let script = lua!(frees "ending a session", "grave.lua", "end.lua");
-    let ended = client.run(script, Effect::Repeatable, Duration::ZERO, |request| {
+    let ended = client.run(script, Effect::Repeatable, |request| {
         request.arg(name);
     });
     matches!(ended, Ok(Value::Int(1)))
-}
-
-/// Runs what others have left to be run; the rest, when the server does not hear, or refuses for now.
-fn run_errands(client: &Client, errands: Vec<Errand>) -> Vec<Errand> {
-    let mut left = errands.into_iter();
-    while let Some(errand) = left.next() {
-        client.adopt(&errand.doubts);
-        let sent = client.run(errand.script, Effect::Repeatable, Duration::ZERO, |request| {
-            request.arg(&*errand.session).arg(&errand.arguments);
-        });
-        if let Err(Failed::Other(_)) = sent {
-            return std::iter::once(errand).chain(left).collect();
-        }
-    }
-    Vec::new()
-}
-
-/// Gives holds up, of whichever sessions; those that the server has not heard of.
-fn give_up(client: &Client, mut later: Vec<(Arc<str>, String)>) -> Vec<(Arc<str>, String)> {
-    while let Some((session, _)) = later.first().cloned() {
-        let mut left = STEP;
-        let (mine, others): (Vec<_>, Vec<_>) = later.into_iter().partition(|(name, _)| {
-            let is_next = *name == session && left > 0;
-            left -= usize::from(is_next);
-            is_next
-        });
-        let sent =
-            client.run(lua!(frees "giving holds up", "let_go.lua"), Effect::Repeatable, Duration::ZERO, |request| {
-                request.arg(&*session);
-                mine.iter().for_each(|(_, token)| {
-                    request.arg(token);
-                });
-            });
-        match sent {
-            Err(Failed::Other(_)) => {
-                return mine.into_iter().chain(others).collect();
-            }
-            _ => later = others,
-        }
-    }
-    later
 }

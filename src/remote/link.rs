@@ -1,10 +1,11 @@
 //! One connection to a server: bytes out, answers in, each within a time.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use redis::{Cmd, ConnectionAddr, ConnectionInfo, Parser, Value};
@@ -12,6 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::sys::clock::Deadline;
+use crate::sys::connect::connect as connect_unix;
 use crate::sys::{fork, poll};
 
 /// A connection that is in step: every request has had its answer.
@@ -184,11 +186,13 @@ impl Link {
 
     pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {
         self.wait_until(deadline, true)?;
-        self.parser.parse_value(&mut self.stream).map_err(|error| {
-            let is_late = error.is_timeout();
-            let reason = if is_late { "it does not answer in time".to_owned() } else { error.to_string() };
-            Broken { reason, was_sent: true, is_refused: false }
-        })
+        let broken = |reason: String| Broken { reason, was_sent: true, is_refused: false };
+        match self.parser.parse_value(&mut self.stream) {
+            Ok(Value::Push { .. } | Value::Attribute { .. }) => Err(broken("it says what it was not asked".to_owned())),
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_timeout() => Err(broken("it does not answer in time".to_owned())),
+            Err(error) => Err(broken(error.to_string())),
+        }
     }
 
     fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {
@@ -208,6 +212,11 @@ impl Link {
     /// Whether this process has made it, and not the one that it is a forked copy of.
     pub(crate) fn is_ours(&self) -> bool {
         self.generation == fork::generation()
+    }
+
+    /// Whether it is known to be of this process of the server.
+    pub(crate) fn is_at(&self, server: &str) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.server == server)
     }
 
     /// Whether the server has not closed it.
@@ -234,7 +243,7 @@ fn connect(address: &ConnectionAddr, deadline: Deadline) -> io::Result<Box<dyn S
             let connection = ClientConnection::new(trust()?, name).map_err(io::Error::other)?;
             Ok(Box::new(StreamOwned::new(connection, socket)))
         }
-        ConnectionAddr::Unix(path) => Ok(Box::new(Patient(UnixStream::connect(path)?))),
+        ConnectionAddr::Unix(path) => Ok(Box::new(Patient(connect_unix(path, deadline)?))),
         other => Err(io::Error::other(format!("{other} is of a kind that is not supported"))),
     }
 }
@@ -248,7 +257,7 @@ fn left(deadline: Deadline) -> io::Result<Duration> {
 
 fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::other("its name has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for address in resolve(host, port, deadline)? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
             Ok(socket) => {
                 // A request is one write, whose answer is waited for.
@@ -259,6 +268,19 @@ fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStrea
         }
     }
     Err(last)
+}
+
+/// Nobody can interrupt who looks a name up, which may take half a minute: a thread does, and what it finds too late is for nobody.
+fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let (tell, told) = mpsc::sync_channel(1);
+    let host = host.to_owned();
+    thread::Builder::new().name("crossproc-resolve".into()).spawn(move || {
+        let _ = tell.send((&*host, port).to_socket_addrs().map(Vec::from_iter));
+    })?;
+    told.recv_timeout(left(deadline)?).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Whom this machine trusts to say who a server is; `SSL_CERT_FILE` names others.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `address` | where a server is |
 //! | `link`, `client` | connections, and requests over them |
+//! | `doubts` | requests that were given up, and must not be carried out later |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
+//! | `work` | what is told to the server later |
 //! | `queue` | messages, until somebody has done them |
 //! | `tasks` | chunks of tasks for whoever runs the same program |
 //! | `waiting` | sleeping until something may have become possible |
@@ -22,6 +24,7 @@ pub(crate) mod address;
 pub(crate) mod barrier;
 pub(crate) mod client;
 pub(crate) mod condvar;
+mod doubts;
 pub(crate) mod event;
 mod giving;
 mod life;
@@ -37,3 +40,4 @@ pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 pub(crate) mod waiting;
+mod work;

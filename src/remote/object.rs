@@ -22,11 +22,27 @@ pub(crate) fn name_of(kind: Kind) -> &'static str {
     }
 }
 
+/// The kind that the server calls so; containers are a manager's.
+pub(crate) fn kind_of(name: &str) -> Kind {
+    let kinds = [
+        Kind::Lock,
+        Kind::RLock,
+        Kind::Semaphore,
+        Kind::BoundedSemaphore,
+        Kind::Condvar,
+        Kind::Event,
+        Kind::Barrier,
+        Kind::Queue,
+    ];
+    kinds.into_iter().find(|kind| name_of(*kind) == name).unwrap_or(Kind::Manager)
+}
+
 /// A new object with these fields, held.
 pub(super) fn make(session: &Arc<Session>, kind: Kind, fields: &[(&str, String)]) -> Result<Hold> {
     let (token, object) = (session.token(), Session::new_object());
-    let made = session.run_named(kind, lua!("making an object", "make.lua"), Effect::Repeatable, |request| {
-        request.arg(&token).arg(&object).arg(name_of(kind)).arg("");
+    let script = lua!("making an object", "make.lua");
+    let made = session.run_holding(kind, script, Effect::Repeatable, &token, |request| {
+        request.arg(&object).arg(name_of(kind)).arg("");
         for (field, value) in fields {
             request.arg(*field).arg(value);
         }

@@ -7,6 +7,7 @@
 //! A hold is a token in the session's hash, used once. So taking one and giving it up may be asked for twice, and what was held by a
 //! session that has ended cannot be given up in the name of the next.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use redis::{Cmd, Value};
 
 use super::address::Address;
 use super::client::{Client, Effect, Failed};
-use super::life::{Errand, Life, Stage, lock};
+use super::life::{Life, Stage, lock};
 use super::lua::{Lua, lua};
 use super::random;
+use super::work::Errand;
 use crate::error::{Error, Kind, Result};
 use crate::sys::fork;
 
@@ -25,6 +27,7 @@ pub(crate) struct Session {
     client: Arc<Client>,
     /// Of the process that has asked last: a forked copy begins a life of its own.
     life: Mutex<Arc<Life>>,
+    tokens: AtomicU64,
 }
 
 /// What a script has answered, and the session in whose name it was asked.
@@ -53,7 +56,8 @@ impl Session {
     }
 
     fn known(address: &Address) -> Result<Arc<Self>> {
-        let new = Arc::new(Session { client: Arc::new(Client::new(address.clone())?), life: Mutex::new(Life::new()) });
+        let (client, life) = (Arc::new(Client::new(address.clone())?), Mutex::new(Life::new()));
+        let new = Arc::new(Session { client, life, tokens: AtomicU64::new(1) });
         let generation = fork::generation();
         let _no_fork = fork::exclude();
         let mut sessions = lock(&SESSIONS);
@@ -94,10 +98,9 @@ impl Session {
     }
 
     /// Whether a session of this name is this process's, and not known to have ended.
+    #[cfg(test)]
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let life = self.life();
-        let state = lock(&life.state);
-        &*state.name == name
+        &*lock(&self.life().state).name == name
     }
 
     /// The answer of a script that is asked in nobody's name.
@@ -108,7 +111,7 @@ impl Session {
         effect: Effect,
         arguments: impl FnOnce(&mut Cmd),
     ) -> Result<Value> {
-        self.client.run(script, effect, Duration::ZERO, arguments).map_err(|failed| Session::failure(failed, kind))
+        self.client.run(script, effect, arguments).map_err(|failed| Session::failure(failed, kind))
     }
 
     /// The answer of a script that is asked in the session's name, its second argument. If that has ended, it is asked in the name of the
@@ -122,7 +125,7 @@ impl Session {
     ) -> Result<Answer> {
         loop {
             let session = self.name()?;
-            let answer = self.client.run(script, effect, Duration::ZERO, |request| {
+            let answer = self.client.run(script, effect, |request| {
                 request.arg(&*session);
                 arguments(request);
             });
@@ -142,18 +145,46 @@ impl Session {
         effect: Effect,
         arguments: impl FnOnce(&mut Cmd),
     ) -> Result<Value, Failed> {
-        self.client.run(script, effect, Duration::ZERO, |request| {
+        self.client.run(script, effect, |request| {
             request.arg(name);
             arguments(request);
         })
     }
 
+    /// The answer of a script that is asked in the session's name, and makes that hold something under a token, its third argument, or under
+    /// TOKEN.1 .. If that may have happened, and no answer comes, it is given up.
+    pub(crate) fn run_holding(
+        &self,
+        kind: Kind,
+        script: &Lua,
+        effect: Effect,
+        token: &str,
+        arguments: impl Fn(&mut Cmd),
+    ) -> Result<Answer> {
+        let answer = self.run_named(kind, script, effect, |request| {
+            request.arg(token);
+            arguments(request);
+        });
+        if let Err(Error::Unanswered { .. }) = answer
+            // As of what is undone (`giving`).
+            && let Ok(session) = self.name()
+        {
+            let script = lua!(frees "giving holds up", "disown.lua");
+            let arguments = vec![token.to_owned(), "0".to_owned()];
+            self.do_later(Errand { script, session, arguments, is_in_parts: true });
+        }
+        answer
+    }
+
     /// Has a script run in the name of a session, if that has not ended, as soon as the server can be reached; behind whatever this
-    /// thread has asked for in vain.
+    /// process has asked for in vain.
     pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
-        let errand = Errand { script, session: Arc::clone(name), arguments, doubts: self.client.doubts() };
+        self.do_later(Errand { script, session: Arc::clone(name), arguments, is_in_parts: false });
+    }
+
+    fn do_later(&self, errand: Errand) {
         let life = self.life();
-        lock(&life.state).errands.push(errand);
+        lock(&life.state).work.errands.push_back(errand);
         life.changed.notify_all();
     }
 
@@ -170,17 +201,21 @@ impl Session {
         }
     }
 
+    /// Whether there is something that this process has given up, and that the server may still carry out.
+    #[cfg(test)]
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.client.is_in_doubt()
+    }
+
     /// That an answer is not of the form that ours have.
     pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
         self.client.invalid(what, answer)
     }
 
-    /// A token that this process's sessions have not used.
+    /// A token that this process has not used here, nor the one that it is a forked copy of: handles that were made before the fork keep theirs.
     pub(crate) fn token(&self) -> String {
-        let life = self.life();
-        let mut state = lock(&life.state);
-        state.tokens += 1;
-        format!("{:x}", state.tokens)
+        // Relaxed: a number of its own is all there is to it.
+        format!("{:x}", self.tokens.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A hold that a script has taken under a token, in the name of a session.
@@ -189,7 +224,7 @@ impl Session {
         let mut state = lock(&life.state);
         state.holds.insert(token.clone(), object.clone());
         if &*state.name != session {
-            state.missed.push((token.clone(), object.clone()));
+            state.work.missed.push((token.clone(), object.clone()));
             life.changed.notify_all();
         }
         drop(state);
@@ -204,13 +239,13 @@ impl Session {
         ticket: Option<(&str, &str)>,
     ) -> Result<(Hold, String, String)> {
         let token = self.token();
-        let answer =
-            self.run_named(kind, lua!(frees "holding an object", "hold.lua"), Effect::Repeatable, |request| {
-                request.arg(&token).arg(object);
-                if let Some((session, ticket)) = ticket {
-                    request.arg(session).arg(ticket);
-                }
-            })?;
+        let script = lua!(frees "holding an object", "hold.lua");
+        let answer = self.run_holding(kind, script, Effect::Repeatable, &token, |request| {
+            request.arg(object);
+            if let Some((session, ticket)) = ticket {
+                request.arg(session).arg(ticket);
+            }
+        })?;
         match redis::from_redis_value::<(String, String)>(answer.value.clone()) {
             Ok((kind, of)) => Ok((self.held(&answer.session, token, object.to_owned()), kind, of)),
             Err(_) => Err(self.invalid("holding an object", &answer.value)),
@@ -221,10 +256,10 @@ impl Session {
     /// this session's end.
     pub(crate) fn ticket(self: &Arc<Self>, kind: Kind, object: &str) -> Result<(Arc<str>, String)> {
         let ticket = format!("t{}", self.token());
-        let answer =
-            self.run_named(kind, lua!(frees "holding an object", "ticket.lua"), Effect::Repeatable, |request| {
-                request.arg(&ticket).arg(object);
-            })?;
+        let script = lua!(frees "holding an object", "ticket.lua");
+        let answer = self.run_holding(kind, script, Effect::Repeatable, &ticket, |request| {
+            request.arg(object);
+        })?;
         Ok((answer.session, ticket))
     }
 
@@ -262,7 +297,7 @@ impl Drop for Hold {
         let mut state = lock(&self.life.state);
         state.holds.remove(&self.token);
         let name = Arc::clone(&state.name);
-        state.later.push((name, std::mem::take(&mut self.token)));
+        state.work.later.push((name, std::mem::take(&mut self.token)));
         self.life.changed.notify_all();
     }
 }

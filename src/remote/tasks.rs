@@ -51,8 +51,8 @@ impl Tasks {
     pub(crate) fn open(session: &Arc<Session>, build: &str) -> Result<Self> {
         let script = lua!("opening the tasks of a program", "waiting.lua", "queue.lua", "task_open.lua");
         let (token, object) = (session.token(), format!("tasks-{build}"));
-        let opened = session.run_named(KIND, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(&object);
+        let opened = session.run_holding(KIND, script, Effect::Repeatable, &token, |request| {
+            request.arg(&object);
         })?;
         Ok(Tasks { hold: session.held(&opened.session, token, object) })
     }
@@ -142,8 +142,9 @@ fn settled(told: Result<Value, Failed>) -> Result<()> {
 impl Inbox {
     pub(crate) fn make(session: &Arc<Session>) -> Result<Self> {
         let (token, object) = (session.token(), Session::new_object());
-        let made = session.run_named(KIND, lua!("making an inbox", "make.lua"), Effect::Repeatable, |request| {
-            request.arg(&token).arg(&object).arg("inbox").arg("");
+        let script = lua!("making an inbox", "make.lua");
+        let made = session.run_holding(KIND, script, Effect::Repeatable, &token, |request| {
+            request.arg(&object).arg("inbox").arg("");
         })?;
         Ok(Inbox { hold: session.held(&made.session, token, object) })
     }

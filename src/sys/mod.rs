@@ -6,6 +6,8 @@
 pub(crate) mod barrier;
 mod capacity;
 pub(crate) mod clock;
+#[cfg(feature = "redis")]
+pub(crate) mod connect;
 pub(crate) mod constructors;
 pub(crate) mod copy;
 pub(crate) mod directory;

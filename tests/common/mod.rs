@@ -14,33 +14,12 @@ pub(crate) mod starting;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod stepped;
 pub(crate) mod system_calls;
+mod watchdog;
+
+pub(crate) use self::watchdog::{Watchdog, until, watchdog, watchdog_of};
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
-use std::time::Duration;
-
-/// Longer than anything in a test takes on a slow machine under load, a guess.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Ends the test binary, naming the test, if it does not end in time: a hang is a failure, too.
-pub(crate) struct Watchdog(Sender<()>);
-
-/// Guards the calling test as long as the result lives.
-pub(crate) fn watchdog() -> Watchdog {
-    let test = thread::current().name().unwrap_or("a test").to_string();
-    let (end, ended) = mpsc::channel();
-    thread::spawn(move || {
-        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = writeln!(io::stderr(), "{test} has not ended after {PATIENCE:?}");
-            process::abort();
-        }
-    });
-    Watchdog(end)
-}
 
 /// All files of Rust below a folder.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {

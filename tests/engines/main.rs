@@ -16,6 +16,8 @@ mod cuts;
 #[cfg(feature = "redis")]
 mod examples;
 mod handles;
+#[cfg(feature = "redis")]
+mod kill_loop;
 mod names;
 mod queue;
 mod refusals;

@@ -1,21 +1,13 @@
 //! What a server's restarts, pauses, lacks and peers do to managers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossproc::managed::{Dict, List};
 use crossproc::{Error, Manager, Process, TryLockError};
 
 use crate::common::processes::signal;
-use crate::common::watchdog;
+use crate::common::{until, watchdog};
 use crate::redis::Server;
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn a_server_that_is_not_there_is_an_error() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossproc::managed::{Dict, Lock, Semaphore};
-use crossproc::{Condvar, Error, LockError, Manager, Process, Queue};
+use crossproc::{BarrierError, Condvar, Error, LockError, Manager, Process, Queue};
 
 use crate::common::locking::{Stage, wait_for_state};
 use crate::common::processes::signal;
@@ -161,4 +161,40 @@ fn a_condvar_waits_with_locks_of_elsewhere() {
         assert!(!is_notified);
     });
     assert!(lock_there.try_lock().is_ok() && lock_here.try_lock().is_ok());
+}
+
+/// Handles that came with the fork, and new ones, are parties of their own, so that none is forgotten when another one is dropped.
+#[test]
+fn a_forked_copy_is_a_party_by_each_of_its_handles() {
+    const HANDLES: usize = 60;
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let manager = Manager::connect(&server.url()).unwrap();
+    let handle = || manager.at("barrier").barrier(2);
+    let mut handles: Vec<_> = (0..HANDLES).map(|_| handle().unwrap()).collect();
+    // SAFETY: the copy does what other threads cannot have broken by disappearing, and ends with _exit.
+    let copy = unsafe { libc::fork() };
+    if copy == 0 {
+        let mut is_well = true;
+        for turn in 0..HANDLES {
+            // Whatever numbers they have in the process, some of these have the same.
+            is_well &= turn != HANDLES / 2 || manager.at("event").event().is_ok();
+            match handle() {
+                Ok(handle) => handles.push(handle),
+                Err(_) => is_well = false,
+            }
+        }
+        for handle in &handles {
+            is_well &= matches!(handle.wait_timeout(Duration::ZERO), Err(BarrierError::Broken(_)));
+        }
+        // SAFETY: ends the copy at once, without destructors: it is a party until its lease ends.
+        unsafe { libc::_exit(i32::from(!is_well)) };
+    }
+    let mut status = -1;
+    // SAFETY: our child; `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
+    assert_eq!(status, 0);
+    let parts = server.ask("EVAL \"return redis.call('HVALS', redis.call('KEYS', 'crossproc:o:*:h')[1])[1]\" 0");
+    let parties = parts.lines().nth(1).unwrap().split(' ').count();
+    assert_eq!(parties, 2 * HANDLES);
 }

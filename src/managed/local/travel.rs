@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::held;
 use super::super::travel::Keeper;
 use super::{Held, Holds, Shape};
-use crate::error::{Error, Result, TypeStamp};
+use crate::error::{AttachError, Result, TypeStamp};
 use crate::heap::object::{Hold, Object};
 use crate::heap::{At, Heap};
 use crate::segment::handle::{self, Incoming, Outgoing};
@@ -87,13 +87,21 @@ impl Held {
 
 /// Fails if the object is not of the type that the handle is of.
 fn check(held: Held, shape: Shape, expected: &TypeStamp) -> Result<Held> {
-    let found = held.heap.read(|view| {
-        view.check(held.object, shape)?;
-        view.type_of(held.object)
+    let other = match shape {
+        Shape::Table => Shape::Row,
+        Shape::Row => Shape::Table,
+    };
+    let (is_shaped, hash) = held.heap.read(|view| {
+        let is_shaped = view.check(held.object, shape).is_ok();
+        if !is_shaped {
+            view.check(held.object, other)?;
+        }
+        Ok((is_shaped, view.type_of(held.object)?))
     })?;
-    if found == expected.hash {
+    if is_shaped && hash == expected.hash {
         return Ok(held);
     }
-    let reason = format!("its object is of a type with hash {found:#x}, not {:#x}", expected.hash);
-    Err(Error::Decode { what: "a handle".into(), reason })
+    // Objects do not keep their types' names.
+    let found = TypeStamp { name: format!("of hash {hash:#x}"), hash, ..expected.clone() };
+    Err(AttachError::WrongType { found, expected: expected.clone() }.into())
 }

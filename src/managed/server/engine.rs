@@ -27,8 +27,8 @@ impl Engine {
     pub(crate) fn make(&self, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
         let script = lua!("making a container", "container.lua");
-        let made = session.run_named(Kind::Manager, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(&object).arg(kind(shape)).arg(type_of(expected));
+        let made = session.run_holding(Kind::Manager, script, Effect::Repeatable, &token, |request| {
+            request.arg(&object).arg(kind(shape)).arg(type_of(expected));
             if let Some(start) = start {
                 request.arg(&start.bytes);
             }
@@ -50,8 +50,8 @@ impl Engine {
     ) -> Result<Hold> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
         let script = lua!("looking a name up", "named.lua");
-        let found = session.run_named(expected.object, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(name).arg(&object).arg(expected.kind).arg(&expected.of);
+        let found = session.run_holding(expected.object, script, Effect::Repeatable, &token, |request| {
+            request.arg(name).arg(&object).arg(expected.kind).arg(&expected.of);
             // A value is never empty.
             request.arg(start.map_or(&[][..], |start| &start.bytes));
             for (field, value) in fields {

@@ -49,7 +49,8 @@ impl Held {
         travel::loading(Loading::Server(Holds::none(self.session())), decode)
     }
 
-    /// The answer of a script that is asked for an operation.
+    /// The answer of a script that is asked for an operation. Of one that takes values out, also if it leaves them, the effect is at least
+    /// `Repeatable`: it holds what they refer to.
     pub(super) fn ask(
         &self,
         script: &Lua,
@@ -58,8 +59,8 @@ impl Held {
         arguments: impl Fn(&mut Cmd),
     ) -> Result<Answer> {
         let token = self.session().token();
-        let answer = self.session().run_named(Kind::Manager, script, effect, |request| {
-            request.arg(&token).arg(self.object()).arg(operation);
+        let answer = self.session().run_holding(Kind::Manager, script, effect, &token, |request| {
+            request.arg(self.object()).arg(operation);
             arguments(request);
         })?;
         Ok(Answer { value: answer.value, session: answer.session, token })

@@ -53,8 +53,8 @@ impl Engine {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
         let script = lua!("looking a name up", "waiting.lua", "queue.lua", "queue_named.lua");
         let expected = Expected::queue(expected);
-        let found = session.run_named(Kind::Queue, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(name).arg(&object).arg(expected.kind).arg(&expected.of).arg(capacity);
+        let found = session.run_holding(Kind::Queue, script, Effect::Repeatable, &token, |request| {
+            request.arg(name).arg(&object).arg(expected.kind).arg(&expected.of).arg(capacity);
         })?;
         let hold = self.found(script.name(), found, token, &expected)?;
         let mut queue = Queue::of(hold, capacity);

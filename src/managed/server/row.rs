@@ -56,7 +56,7 @@ impl Held {
     }
 
     pub(crate) fn item(&self, index: u64, _: &mut Buffer) -> Result<Seen> {
-        let answer = self.row(Effect::Nothing, "item", |request| {
+        let answer = self.row(Effect::Repeatable, "item", |request| {
             request.arg(index);
         })?;
         self.at_place_kept(answer, index).map(Seen::Long)
@@ -106,7 +106,7 @@ impl Held {
             return Ok(Vec::new());
         }
         let last = i64::try_from(range.end).map_or(-1, |end| end - 1);
-        let mut answer = self.row(Effect::Nothing, "items", |request| {
+        let mut answer = self.row(Effect::Repeatable, "items", |request| {
             request.arg(range.start).arg(last);
         })?;
         match std::mem::take(&mut answer.value) {

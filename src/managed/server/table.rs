@@ -27,7 +27,7 @@ impl Held {
     }
 
     pub(crate) fn get(&self, key: &[u8], _: &mut Buffer) -> Result<Option<Seen>> {
-        let mut answer = self.table(Effect::Nothing, "get", |request| {
+        let mut answer = self.table(Effect::Repeatable, "get", |request| {
             request.arg(key);
         })?;
         Ok(self.keep_one(&mut answer, WHAT)?.map(Seen::Long))
@@ -101,7 +101,7 @@ impl Held {
     }
 
     pub(crate) fn entries(&self) -> Result<Vec<(Vec<u8>, Kept)>> {
-        let mut answer = self.table(Effect::Nothing, "entries", |_| {})?;
+        let mut answer = self.table(Effect::Repeatable, "entries", |_| {})?;
         let Value::Array(both) = std::mem::take(&mut answer.value) else {
             return Err(self.invalid(WHAT, &answer.value));
         };

@@ -10,7 +10,7 @@ use super::Holds;
 use super::engine::{kind, stamp_of, type_of};
 use crate::error::{AttachError, Kind, Result, TypeStamp};
 use crate::remote::address::Address;
-use crate::remote::object::name_of;
+use crate::remote::object::{kind_of, name_of};
 use crate::remote::session::{Hold, Session};
 use crate::segment::handle::Outgoing;
 use crate::segment::transfer;
@@ -55,6 +55,14 @@ impl<'a> Expected<'a> {
     /// What processes wait for: there are no types of it.
     pub(crate) fn waited(object: Kind, stamp: &'a TypeStamp) -> Self {
         Expected { object, kind: name_of(object), of: String::new(), stamp }
+    }
+
+    /// As [`check`](Self::check), of a handle, which tells other kinds of objects.
+    fn check_handle(&self, kind: &str, of: &str) -> Result<()> {
+        match kind_of(kind) {
+            found if found == self.object => self.check(kind, of),
+            found => Err(AttachError::WrongKind { found: Ok(found), expected: self.object }.into()),
+        }
     }
 
     /// Fails if an object of this kind, with things of this type in it, is something else.
@@ -116,6 +124,6 @@ pub(crate) fn take_out<H, E: serde::de::Error>(unpack: impl FnOnce() -> Result<H
 /// Holds an object if it is as expected.
 fn take(session: &Arc<Session>, object: &str, ticket: Option<(&str, &str)>, expected: &Expected<'_>) -> Result<Hold> {
     let (hold, kind, of) = session.hold(expected.object, object, ticket)?;
-    expected.check(&kind, &of)?;
+    expected.check_handle(&kind, &of)?;
     Ok(hold)
 }

@@ -87,7 +87,7 @@ impl Barrier {
         match known {
             Some((name, arrival)) if arrival.state == State::Wait => {
                 let arguments = vec![object, word(BrokenBy::Timeout).to_owned(), arrival.turn.to_string()];
-                giving::later(self.hold.session(), name, Self::breaking(), arguments);
+                self.hold.session().run_later(&name, Self::breaking(), arguments);
             }
             _ => {
                 let script = lua!(frees "leaving a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_not.lua");

@@ -47,8 +47,8 @@ impl Queue {
     pub(crate) fn make(session: &Arc<Session>, of: &str, capacity: usize) -> Result<Self> {
         let script = lua!("making a queue", "waiting.lua", "queue.lua", "make.lua", "queue_make.lua");
         let (token, object) = (session.token(), Session::new_object());
-        let made = session.run_named(Kind::Queue, script, Effect::Repeatable, |request| {
-            request.arg(&token).arg(&object).arg("queue").arg(of).arg("capacity").arg(capacity);
+        let made = session.run_holding(Kind::Queue, script, Effect::Repeatable, &token, |request| {
+            request.arg(&object).arg("queue").arg(of).arg("capacity").arg(capacity);
         })?;
         Ok(Queue { hold: session.held(&made.session, token, object) })
     }

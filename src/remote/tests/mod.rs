@@ -2,26 +2,34 @@
 
 mod barrier;
 mod bounds;
+mod client;
 mod condvar;
+mod doubts;
 mod event;
 mod garbage;
 mod lock;
+#[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
+#[path = "../../../tests/common/proxy.rs"]
+mod proxy;
 mod semaphore;
 mod queue;
 mod queue_ends;
+#[path = "../../../tests/common/redis.rs"]
+mod server;
 mod session;
 mod tasks;
 mod time;
 mod whole;
+#[path = "../../../tests/common/watchdog.rs"]
+mod watchdog;
+mod work;
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use self::watchdog::{Watchdog, until, watchdog};
 use super::address::Address;
 use super::client::Effect;
 use super::link::Link;
@@ -29,47 +37,25 @@ use super::lua::lua;
 use super::session::{Hold, Session};
 use crate::sys::clock::Deadline;
 
-/// A server on a socket in a folder of its own, both gone with this.
+/// A server of its own for a test, which is not to last for ever.
 pub(super) struct Server {
-    process: Child,
-    folder: PathBuf,
+    process: server::Server,
+    _watchdog: Watchdog,
 }
 
 impl Server {
     pub(super) fn start() -> Self {
-        static NUMBERS: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("crossproc-unit-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        let process = Self::run(&folder);
-        let server = Server { process, folder };
-        server.await_answer();
-        server
-    }
-
-    fn run(folder: &std::path::Path) -> Child {
-        Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--daemonize", "no", "--unixsocket"])
-            .arg(folder.join("socket"))
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("these tests need Debian's package redis-server")
-    }
-
-    fn await_answer(&self) {
-        let start = Instant::now();
-        let info = self.address("").connection().unwrap();
-        while Link::open(&info, Deadline::after(Duration::from_secs(1))).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "the server does not answer");
-            thread::yield_now();
-        }
+        Server { process: server::Server::start(), _watchdog: watchdog() }
     }
 
     /// The server's address with these options besides.
     pub(super) fn address(&self, options: &str) -> Address {
-        let url = format!("unix://{}?{options}", self.folder.join("socket").display());
+        let url = format!("unix://{}?{options}", self.socket().display());
         Address::parse(url.trim_end_matches('?')).unwrap()
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.process.socket()
     }
 
     /// The answer to a command, by its words.
@@ -106,33 +92,14 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        let sent = Command::new("kill").args(["-s", name, &self.process.pid().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Ends it and starts it anew: it keeps nothing.
     pub(super) fn restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.process = Self::run(&self.folder);
-        self.await_answer();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Waits until something is so, and fails with `what` if it does not become so.
-pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
-        thread::yield_now();
+        self.process.kill();
+        self.process.start_again();
     }
 }
 
