@@ -346,6 +346,9 @@ fn what_was_given_up_is_not_carried_out_later() {
     }
 }
 
+/// By its name.
+type Ask<'a> = (&'a str, &'a dyn Fn() -> Result<(), Error>);
+
 /// What a read has found, and what was taken out, is held at the server by who has asked: until that has its answer, it does not know of it.
 #[test]
 fn what_nobody_was_told_of_is_held_by_nobody() {
@@ -358,7 +361,7 @@ fn what_nobody_was_told_of_is_held_by_nobody() {
     let (row_here, row): (List<List<u32>>, List<List<u32>>) =
         (wires.direct.at("row").list().unwrap(), impatient.at("row").list().unwrap());
     let before = objects();
-    let asks: [(&str, &dyn Fn() -> Result<(), Error>); 8] = [
+    let asks: [Ask<'_>; 8] = [
         ("get", &|| there.get(0).map(drop)),
         ("items", &|| there.items().map(drop)),
         ("remove", &|| there.remove(0).map(drop)),
