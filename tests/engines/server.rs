@@ -219,3 +219,22 @@ fn a_lock_that_an_older_state_remembers_is_free_again() {
         Err(error) => panic!("{error}"),
     }
 }
+
+#[test]
+fn many_handles_are_not_held_in_one_step() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let manager = Manager::connect(&server.url()).unwrap();
+    let (one, list, dict) = (manager.list([1]).unwrap(), manager.list([]).unwrap(), manager.dict().unwrap());
+    list.extend((0..5_001).map(|_| one.clone())).unwrap();
+    dict.extend((0..5_001).map(|key| (key, one.clone()))).unwrap();
+    let too_many = Error::TooManyChanges { asked: 5_001, fit: 5_000 };
+    let lists: Result<Vec<List<i32>>, _> = list.to_vec();
+    assert_eq!(lists.map(drop), Err(too_many.clone()));
+    assert_eq!(dict.items().map(drop), Err(too_many));
+    // One at a time, or fewer.
+    list.pop().unwrap();
+    dict.remove(0).unwrap();
+    assert_eq!((list.to_vec().unwrap().len(), dict.items().unwrap().len()), (5_000, 5_000));
+    assert_eq!(dict.get(1).unwrap().unwrap().to_vec().unwrap(), [1]);
+}

@@ -16,6 +16,9 @@ pub(crate) struct Held {
     hold: Hold,
 }
 
+/// So many handles in values are held in one step, in which the server does nothing else: some hundredth of a second. A guess.
+pub(super) const MOST_HOLDS: usize = 5_000;
+
 /// What a script has answered, and under which token it holds what its values refer to.
 pub(super) struct Answer {
     pub(super) value: Value,
@@ -88,6 +91,15 @@ impl Held {
     pub(super) fn keep_all(&self, answer: &Answer, values: Vec<Vec<u8>>) -> Vec<Kept> {
         let tokens = (1..).map(|index| format!("{}.{index}", answer.token));
         values.into_iter().zip(tokens).map(|(bytes, token)| self.keep(answer, &token, bytes)).collect()
+    }
+
+    /// The values of an answer, which are held; too many handles in them are an error.
+    pub(super) fn all_of(&self, answer: &mut Answer, what: &'static str) -> Result<Vec<Value>> {
+        match std::mem::take(&mut answer.value) {
+            Value::Array(values) => Ok(values),
+            Value::Int(asked) if asked > 0 => Err(Error::TooManyChanges { asked: asked as usize, fit: MOST_HOLDS }),
+            other => Err(self.invalid(what, &other)),
+        }
     }
 
     pub(super) fn invalid(&self, what: &'static str, answer: &Value) -> Error {

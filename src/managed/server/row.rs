@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 use super::super::kept::{Buffer, Exchanged, Kept, Seen, Stored};
 use super::super::local::Short;
 use super::Held;
-use super::held::Answer;
+use super::held::{Answer, MOST_HOLDS};
 use super::taken::bytes;
 use crate::error::{Error, Result};
 use crate::remote::client::Effect;
@@ -107,12 +107,10 @@ impl Held {
         }
         let last = i64::try_from(range.end).map_or(-1, |end| end - 1);
         let mut answer = self.row(Effect::Repeatable, "items", |request| {
-            request.arg(range.start).arg(last);
+            request.arg(range.start).arg(last).arg(MOST_HOLDS);
         })?;
-        match std::mem::take(&mut answer.value) {
-            Value::Array(items) => Ok(self.keep_all(&answer, items.into_iter().filter_map(bytes).collect())),
-            other => Err(self.invalid(WHAT, &other)),
-        }
+        let items = self.all_of(&mut answer, WHAT)?;
+        Ok(self.keep_all(&answer, items.into_iter().filter_map(bytes).collect()))
     }
 
     pub(crate) fn index_of(&self, item: &[u8]) -> Result<Option<u64>> {

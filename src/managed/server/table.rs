@@ -5,7 +5,7 @@ use redis::{Cmd, Value};
 use super::super::guard::{Change, Looks};
 use super::super::kept::{Buffer, Exchanged, Kept, Seen, Stored};
 use super::Held;
-use super::held::Answer;
+use super::held::{Answer, MOST_HOLDS};
 use super::taken::bytes;
 use crate::error::{Error, Result};
 use crate::remote::client::Effect;
@@ -101,10 +101,10 @@ impl Held {
     }
 
     pub(crate) fn entries(&self) -> Result<Vec<(Vec<u8>, Kept)>> {
-        let mut answer = self.table(Effect::Repeatable, "entries", |_| {})?;
-        let Value::Array(both) = std::mem::take(&mut answer.value) else {
-            return Err(self.invalid(WHAT, &answer.value));
-        };
+        let mut answer = self.table(Effect::Repeatable, "entries", |request| {
+            request.arg(MOST_HOLDS);
+        })?;
+        let both = self.all_of(&mut answer, WHAT)?;
         let mut both = both.into_iter().filter_map(bytes);
         let (mut keys, mut values) = (Vec::new(), Vec::new());
         while let (Some(key), Some(value)) = (both.next(), both.next()) {

@@ -17,6 +17,7 @@ if not has_part(object, session, token) then
         end
         return 0
     end
+    tidy(object)
     add_part(object, session, token)
     call('HINCRBY', object_key(object), 'free', -1)
     call('HINCRBY', object_key(object), 'out', 1)

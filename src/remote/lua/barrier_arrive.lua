@@ -17,6 +17,7 @@ elseif known then
     return { found[1], tonumber(turn), tonumber(count), found[2] }
 end
 if not has_part(object, session, ARGV[5]) then
+    tidy(object)
     add_part(object, session, ARGV[5])
 end
 local turn = turn_of(object)

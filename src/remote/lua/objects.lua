@@ -173,6 +173,21 @@ local function hold(session, token, value)
     end
 end
 
+-- Has a session hold what several values refer to, under TOKEN.1, TOKEN.2 .. each; or how many objects that would be, if they are more than
+-- may be held in one step.
+local function hold_all(session, token, values, most)
+    local count = 0
+    for _, value in ipairs(values) do
+        count = count + (string.byte(value, 1) or 0)
+    end
+    if count > most then
+        return count
+    end
+    for index, value in ipairs(values) do
+        hold(session, token .. '.' .. index, value)
+    end
+end
+
 local function let_go(session, token)
     local holds = P .. 's:' .. session
     local object = call('HGET', holds, token)

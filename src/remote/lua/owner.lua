@@ -26,6 +26,7 @@ local function take(session, object, thread, token, is_once, waiter)
             for _, who in ipairs(some_dead(object, at)) do
                 lose_parts(object, who)
             end
+            tidy(object)
         end
     elseif is_once and not has_part(object, me, token) then
         return { 'mine' }
@@ -79,5 +80,6 @@ local function lend(session, object, thread, token)
             call('HDEL', owners_of(object), who)
         end
     end
+    tidy(object)
     return true
 end

@@ -23,7 +23,7 @@ local function hear(session, at)
     end
 end
 
--- Before a field is added, some others are looked at: there are never many more than those that mean something.
+-- Called wherever fields that mean nothing come from, or are added: there are never many more than those that mean something.
 local function tidy(object)
     for _, field in ipairs(call('HRANDFIELD', parts_of(object), 4)) do
         if is_over(session_of(field)) then
@@ -37,7 +37,6 @@ local function has_part(object, who, token)
 end
 
 local function add_part(object, who, token)
-    tidy(object)
     call('HINCRBY', owners_of(object), who, 1)
     call('HSET', parts_of(object), who .. '/' .. token, '')
 end

@@ -78,12 +78,9 @@ elseif operation == 'take' then -- PLACE, or -1 for the last; {1, the item}
     end
     release(item)
     return { 1, item }
-elseif operation == 'items' then -- FIRST LAST, as far as there are any
+elseif operation == 'items' then -- FIRST LAST MOST, as far as there are any; how many objects they refer to, if these are more than MOST
     local items = call('LRANGE', key, ARGV[6], ARGV[7])
-    for index, item in ipairs(items) do
-        hold(session, token .. '.' .. index, item)
-    end
-    return items
+    return hold_all(session, token, items, tonumber(ARGV[8])) or items
 elseif operation == 'index' then -- ITEM
     return call('LPOS', key, ARGV[6])
 elseif operation == 'occurrences' then -- ITEM

@@ -58,12 +58,12 @@ elseif operation == 'any' then -- what was taken: {KEY, VALUE}
     return some
 elseif operation == 'keys' then
     return call('HKEYS', key)
-elseif operation == 'entries' then
-    local entries = call('HGETALL', key)
+elseif operation == 'entries' then -- MOST; how many objects they refer to, if these are more
+    local entries, values = call('HGETALL', key), {}
     for index = 2, #entries, 2 do
-        hold(session, token .. '.' .. index / 2, entries[index])
+        values[#values + 1] = entries[index]
     end
-    return entries
+    return hold_all(session, token, values, tonumber(ARGV[6])) or entries
 elseif operation == 'clear' then
     drop_contents(object, session .. '/' .. token)
 elseif operation == 'exchange' then -- KEY, HAS CURRENT, HAS NEW; 1, or what is there instead

@@ -1,8 +1,8 @@
 //! What the parts promise, against a server that is started for it.
 
 mod barrier;
-mod client;
 mod bounds;
+mod client;
 mod condvar;
 mod doubts;
 mod event;
@@ -18,11 +18,11 @@ mod queue_ends;
 mod server;
 mod session;
 mod tasks;
+mod time;
+mod whole;
 #[path = "../../../tests/common/watchdog.rs"]
 mod watchdog;
 mod work;
-mod time;
-mod whole;
 
 use std::path::PathBuf;
 use std::process::Command;

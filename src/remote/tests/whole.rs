@@ -44,7 +44,8 @@ impl Row {
     }
 
     fn items(&self) -> Vec<String> {
-        redis::from_redis_value(self.ask("items", &[b"0".to_vec(), b"-1".to_vec()]).unwrap()).unwrap()
+        redis::from_redis_value(self.ask("items", &["0", "-1", "9"].map(|word| word.as_bytes().to_vec())).unwrap())
+            .unwrap()
     }
 }
 
