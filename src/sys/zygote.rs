@@ -17,10 +17,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::thread;
-use std::time::Duration;
 
-use super::clock::Deadline;
 use super::exec;
 use super::exit;
 use super::heritage::Heritage;
@@ -145,15 +142,6 @@ pub(crate) fn keep_only(socket: OwnedFd) -> io::Result<OwnedFd> {
 /// is `None` is nothing, as the zygote's. Whoever else owns a descriptor has forgotten it.
 pub(crate) fn take_streams(streams: [Option<OwnedFd>; 3], last: OwnedFd) -> io::Result<OwnedFd> {
     exec::take_streams(streams.map(|stream| stream.map(IntoRawFd::into_raw_fd)), last.into_raw_fd())
-}
-
-/// Looks whether something has happened, again and again, but lets others run in between who have more to do: those for whom
-/// it waits may be among them.
-pub(crate) fn linger(patience: Duration, mut has_happened: impl FnMut() -> bool) {
-    let deadline = Deadline::after(patience);
-    while !has_happened() && !deadline.has_passed() {
-        thread::yield_now();
-    }
 }
 
 /// Makes a directory the current one.

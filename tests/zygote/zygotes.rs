@@ -1,5 +1,6 @@
 //! This program's zygote.
 
+use std::fs;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 use std::thread;
@@ -44,11 +45,14 @@ pub(crate) fn spares() -> Vec<u32> {
     spares
 }
 
-/// Waits for the spare that is made behind a start.
+/// Waits for the spare that is made behind a start, and until the zygote, which has nothing of it open then, has told this
+/// process.
 pub(crate) fn spare() -> u32 {
     loop {
-        if let [spare] = spares()[..] {
-            return spare;
+        let spares = spares();
+        let open = fs::read_dir(format!("/proc/{}/fd", own_zygote())).unwrap().count();
+        if let ([spare], 4) = (&spares[..], open) {
+            return *spare;
         }
         thread::yield_now();
     }

@@ -5,7 +5,7 @@
 //!   ASK, the child's socket    --------->   clone (CLONE_PARENT)  ----->  waits
 //!   <-------------- its number, its pidfd
 //!   START, descriptors, REQUEST  (into its socket)  ------------------>  forgets signals
-//!   <----------------------------------------------------------- READY   takes its places, looks for PREPARE
+//!   <----------------------------------------------------------- READY   takes its places
 //!   PREPARE, once it is known what to give it  ----------------------->  prepares itself, runs the function
 //!   ASK, for the next start    --------->   clone  ----------------------------------------->  waits
 //! ```

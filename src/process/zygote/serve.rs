@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -83,17 +82,12 @@ fn be_born(mut start: Received<Start>, child: Child, zygote: OwnedFd) -> ! {
     let Ok(zygote) = zygote::take_streams(streams, zygote) else { exit::now(1) };
     child.run(move |control| {
         let request = next(REQUEST, control, zygote.as_fd())?;
-        zygote::linger(PATIENCE, || socket::peek(control, &mut []).is_ok_and(|length| length.is_some()));
         let given = next(PREPARE, control, zygote.as_fd())?;
         drop(zygote);
         prepare(given, entered)?;
         entry::serve(request)
     })
 }
-
-/// How long a child looks for the last message before it sleeps: about as long as the parent takes to find out what it needs to
-/// be told.
-const PATIENCE: Duration = Duration::from_micros(100);
 
 /// The parent's next message. Ends this process if there is none, as the parent has given it up; or has died, and with it the
 /// zygote: copies of the parent may have the other end of the socket, too (Z1, Z5).
