@@ -123,7 +123,7 @@ impl Condvar {
 
     /// A full server, too: a lock becomes free.
     fn entrance() -> &'static Lua {
-        lua!(frees "waiting to be notified", "waiting.lua", "parts.lua", "owner.lua", "condvar.lua", "condvar_wait.lua")
+        lua!(frees "waiting to be notified", "line/line.lua", "object/parts.lua", "lock/owner.lua", "condvar/condvar.lua", "condvar/wait.lua")
     }
 
     fn not_entered(&self, failure: Error, number: &str) -> Error {
@@ -132,7 +132,7 @@ impl Condvar {
     }
 
     fn exit() -> &'static Lua {
-        lua!(frees "waiting no longer", "waiting.lua", "parts.lua", "condvar.lua", "condvar_leave.lua")
+        lua!(frees "waiting no longer", "line/line.lua", "object/parts.lua", "condvar/condvar.lua", "condvar/leave.lua")
     }
 
     fn arguments(&self, number: &str, gives_up: bool) -> Vec<String> {
@@ -150,8 +150,8 @@ impl Condvar {
                 request.arg(self.hold.object()).arg(&waiter);
             })
         };
-        let look = lua!(frees "waiting to be notified", "waiting.lua", "parts.lua", "condvar.lua", "condvar_look.lua");
-        let late = lua!(frees "waiting no longer", "waiting.lua", "parts.lua", "condvar.lua", "condvar_late.lua");
+        let look = lua!(frees "waiting to be notified", "line/line.lua", "object/parts.lua", "condvar/condvar.lua", "condvar/look.lua");
+        let late = lua!(frees "waiting no longer", "line/line.lua", "object/parts.lua", "condvar/condvar.lua", "condvar/late.lua");
         loop {
             if deadline.has_passed() {
                 return Ok(ask(late)? == Value::Int(1));
@@ -175,8 +175,7 @@ impl Condvar {
     /// Notifies so many of those who have waited longest, and none who comes later than this; how many.
     pub(crate) fn notify(&self, count: usize) -> Result<usize> {
         let session = self.hold.session();
-        let script =
-            lua!(frees "notifying", "waiting.lua", "parts.lua", "recent.lua", "condvar.lua", "condvar_notify.lua");
+        let script = lua!(frees "notifying", "line/line.lua", "object/parts.lua", "object/recent.lua", "condvar/condvar.lua", "condvar/notify.lua");
         let (mut notified, mut last) = (0, None);
         while notified < count {
             let token = session.token();

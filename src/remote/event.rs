@@ -44,7 +44,7 @@ impl Event {
 
     /// Whether there are others to wake.
     fn change(&self, is_set: bool) -> Result<bool> {
-        let script = lua!(frees "changing an event", "waiting.lua", "recent.lua", "event_set.lua");
+        let script = lua!(frees "changing an event", "line/line.lua", "object/recent.lua", "event/set.lua");
         let session = self.hold.session();
         let token = session.token();
         let answer = session.run_named(Kind::Event, script, Effect::Repeatable, |request| {
@@ -73,7 +73,7 @@ impl Event {
 
     fn look(&self, seen: &str, waiter: Option<&str>) -> Result<(bool, String)> {
         // A full server, too: who waits goes on, and its place in the line is free again.
-        let script = lua!(frees "waiting for an event", "waiting.lua", "event_wait.lua");
+        let script = lua!(frees "waiting for an event", "line/line.lua", "event/wait.lua");
         let session = self.hold.session();
         let answer = session.run(Kind::Event, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(seen).arg(waiter);

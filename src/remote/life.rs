@@ -93,7 +93,7 @@ impl Life {
 
     /// Begins a session, or goes on with it, which holds these besides.
     pub(super) fn join(client: &Client, name: &str, holds: &[(String, String)]) -> Result<()> {
-        let script = lua!(frees "beginning a session", "begin.lua");
+        let script = lua!(frees "beginning a session", "session/begin.lua");
         let begun = client.run(script, Effect::Repeatable, |request| {
             request.arg(name).arg(client.address.lease.as_millis() as u64);
         });
@@ -221,7 +221,7 @@ impl Life {
     /// And does its share of what is left of others, some steps at a time.
     fn renew(&self, client: &Client) {
         let name = self.name();
-        let script = lua!(frees "renewing a session", "grave.lua", "renew.lua");
+        let script = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");
         let until = Deadline::after(client.address.lease / 32);
         loop {
             let renewed = client.run(script, Effect::Nothing, |request| {
@@ -238,7 +238,7 @@ impl Life {
 
 /// Has a session that has not ended hold more.
 fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<(), Failed> {
-    let script = lua!(frees "holding objects", "hold_more.lua");
+    let script = lua!(frees "holding objects", "session/hold_more.lua");
     holds.chunks(STEP).try_for_each(|some| {
         let held = client.run(script, Effect::Repeatable, |request| {
             request.arg(name);
@@ -252,7 +252,7 @@ fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<
 
 /// Whether it is to be asked again, as it had much. If it is not, others do the rest with their renewals.
 fn end_session(client: &Client, name: &str) -> bool {
-    let script = lua!(frees "ending a session", "grave.lua", "end.lua");
+    let script = lua!(frees "ending a session", "session/grave.lua", "session/end.lua");
     let ended = client.run(script, Effect::Repeatable, |request| {
         request.arg(name);
     });

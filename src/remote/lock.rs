@@ -95,20 +95,24 @@ impl Lock {
 
     /// Waits for the lock until the deadline; one that has passed is a try.
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<Locked> {
-        let script = lua!("locking", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
+        let script = lua!("locking", "line/line.lua", "object/parts.lua", "lock/owner.lua", "lock/take.lua");
         self.lock_as(script, self.hold.session().token(), deadline)
     }
 
     /// Gives a lock back for a while, all levels that this thread has, as long as the level is kept for [`relock`](Self::relock). False if
     /// it was lost; then there is nothing to lock again.
     pub(crate) fn lend(&self, turn: &Turn) -> Result<bool> {
-        self.ask(turn, lua!(frees "lending a lock", "waiting.lua", "parts.lua", "owner.lua", "lend.lua"))
+        self.ask(
+            turn,
+            lua!(frees "lending a lock", "line/line.lua", "object/parts.lua", "lock/owner.lua", "lock/lend.lua"),
+        )
     }
 
     /// Takes a level again that was [lent](Self::lend), with the thread's others, however long that takes: of a full server, too. After an
     /// error the level that was lent is to be released.
     pub(crate) fn relock(&self, lent: &Turn) -> Result<Locked> {
-        let script = lua!(frees "locking again", "waiting.lua", "parts.lua", "owner.lua", "lock.lua");
+        let script =
+            lua!(frees "locking again", "line/line.lua", "object/parts.lua", "lock/owner.lua", "lock/take.lua");
         self.lock_as(script, lent.token.clone(), Deadline::NEVER)
     }
 
@@ -123,7 +127,7 @@ impl Lock {
             self.outcome(answer, &token, thread)
         });
         locked.map(|locked| locked.unwrap_or(Locked::Held)).inspect_err(|failure| {
-            let script = lua!(frees "giving a lock up", "waiting.lua", "parts.lua", "owner.lua", "not_lock.lua");
+            let script = lua!(frees "giving a lock up", "line/line.lua", "object/parts.lua", "lock/owner.lua", "lock/give_up.lua");
             let arguments = vec![self.hold.object().to_owned(), format!("{thread:x}"), token.clone()];
             giving::undo(session, failure, script, arguments);
         })
@@ -157,13 +161,14 @@ impl Lock {
     ///
     /// After an error the lock is given back when the server is there again, or else when this process's lease ends.
     pub(crate) fn release(&self, turn: &Turn) -> Result<bool> {
-        let script = lua!(frees "unlocking", "waiting.lua", "parts.lua", "owner.lua", "unlock.lua");
+        let script =
+            lua!(frees "unlocking", "line/line.lua", "object/parts.lua", "lock/owner.lua", "lock/give_back.lua");
         self.ask(turn, script)
     }
 
     /// Says that what a dead owner left is put right, so that the next one is not told. False if the lock was lost.
     pub(crate) fn repair(&self, turn: &mut Turn) -> Result<bool> {
-        let is_done = self.ask(turn, lua!(frees "repairing", "parts.lua", "repair.lua"))?;
+        let is_done = self.ask(turn, lua!(frees "repairing", "object/parts.lua", "lock/repair.lua"))?;
         turn.owner_died &= !is_done;
         Ok(is_done)
     }

@@ -40,7 +40,7 @@ pub(crate) fn kind_of(name: &str) -> Kind {
 /// A new object with these fields, held.
 pub(super) fn make(session: &Arc<Session>, kind: Kind, fields: &[(&str, String)]) -> Result<Hold> {
     let (token, object) = (session.token(), Session::new_object());
-    let script = lua!("making an object", "make.lua");
+    let script = lua!("making an object", "object/make.lua");
     let made = session.run_holding(kind, script, Effect::Repeatable, &token, |request| {
         request.arg(&object).arg(name_of(kind)).arg("");
         for (field, value) in fields {
@@ -52,7 +52,7 @@ pub(super) fn make(session: &Arc<Session>, kind: Kind, fields: &[(&str, String)]
 
 /// Wakes those who are left when a script has woken some: it does a bounded part of it.
 pub(super) fn wake_all(hold: &Hold, kind: Kind) -> Result<()> {
-    let script = lua!(frees "waking all", "waiting.lua", "wake.lua");
+    let script = lua!(frees "waking all", "line/line.lua", "line/wake.lua");
     let is_more = |answer| redis::from_redis_value::<bool>(answer).unwrap_or(false);
     while is_more(hold.session().run(kind, script, Effect::Repeatable, |request| {
         request.arg(hold.object());

@@ -70,7 +70,13 @@ impl Semaphore {
         let session = self.hold.session();
         let token = session.token();
         let acquired = waiting::wait(session, self.kind, self.hold.object(), deadline, |waiter| {
-            let script = lua!("acquiring a permit", "waiting.lua", "parts.lua", "semaphore.lua", "acquire.lua");
+            let script = lua!(
+                "acquiring a permit",
+                "line/line.lua",
+                "object/parts.lua",
+                "semaphore/permits.lua",
+                "semaphore/acquire.lua"
+            );
             let answer = session.run_named(self.kind, script, Effect::Repeatable, |request| {
                 request.arg(self.hold.object()).arg(&token).arg(waiter);
             })?;
@@ -94,7 +100,7 @@ impl Semaphore {
     }
 
     fn end() -> &'static Lua {
-        lua!(frees "giving a permit back", "waiting.lua", "parts.lua", "permit.lua")
+        lua!(frees "giving a permit back", "line/line.lua", "object/parts.lua", "semaphore/give_back.lua")
     }
 
     fn arguments(&self, token: &str, how: &str) -> Vec<String> {
@@ -117,8 +123,7 @@ impl Semaphore {
         }
         let session = self.hold.session();
         let token = session.token();
-        let script =
-            lua!(frees "releasing permits", "waiting.lua", "parts.lua", "recent.lua", "semaphore.lua", "release.lua");
+        let script = lua!(frees "releasing permits", "line/line.lua", "object/parts.lua", "object/recent.lua", "semaphore/permits.lua", "semaphore/release.lua");
         let answer = session.run_named(self.kind, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&token).arg(permits).arg(object::recent(session));
         })?;
@@ -135,7 +140,7 @@ impl Semaphore {
     }
 
     fn numbers(&self) -> Result<(usize, usize)> {
-        let script = lua!(frees "counting permits", "waiting.lua", "parts.lua", "semaphore.lua", "value.lua");
+        let script = lua!(frees "counting permits", "line/line.lua", "object/parts.lua", "semaphore/permits.lua", "semaphore/numbers.lua");
         let session = self.hold.session();
         let answer = session.run(self.kind, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object());

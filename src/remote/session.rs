@@ -169,7 +169,7 @@ impl Session {
             // As of what is undone (`giving`).
             && let Ok(session) = self.name()
         {
-            let script = lua!(frees "giving holds up", "disown.lua");
+            let script = lua!(frees "giving holds up", "session/disown.lua");
             let arguments = vec![token.to_owned(), "0".to_owned()];
             self.do_later(Errand { script, session, arguments, is_in_parts: true });
         }
@@ -239,7 +239,7 @@ impl Session {
         ticket: Option<(&str, &str)>,
     ) -> Result<(Hold, String, String)> {
         let token = self.token();
-        let script = lua!(frees "holding an object", "hold.lua");
+        let script = lua!(frees "holding an object", "session/hold.lua");
         let answer = self.run_holding(kind, script, Effect::Repeatable, &token, |request| {
             request.arg(object);
             if let Some((session, ticket)) = ticket {
@@ -256,7 +256,7 @@ impl Session {
     /// this session's end.
     pub(crate) fn ticket(self: &Arc<Self>, kind: Kind, object: &str) -> Result<(Arc<str>, String)> {
         let ticket = format!("t{}", self.token());
-        let script = lua!(frees "holding an object", "ticket.lua");
+        let script = lua!(frees "holding an object", "session/ticket.lua");
         let answer = self.run_holding(kind, script, Effect::Repeatable, &ticket, |request| {
             request.arg(object);
         })?;

@@ -1,6 +1,6 @@
 //! Chunks of tasks at a server: those of one build of a program, for whoever runs it.
 //!
-//! They are kept as a queue's messages are (`lua/queue.lua`), each an entry `i` INBOX `v` CHUNK, and read as these: an entry is pending under
+//! They are kept as a queue's messages are (`lua/queue/queue.lua`), each an entry `i` INBOX `v` CHUNK, and read as these: an entry is pending under
 //! a name of its own until it is done, and goes to another host if its host's session ends. What comes of it is put, in the same step in
 //! which it ends, into the inbox of who has sent it: an object whose o:OBJECT:d is a list, with `taken`, how many were taken from its front;
 //! `batch` and `entries`, what was put last. An inbox goes with its session, and chunks without an inbox go when somebody finds them.
@@ -49,7 +49,7 @@ pub(crate) struct Fetched {
 impl Tasks {
     /// Those of the build of this name, with letters and digits.
     pub(crate) fn open(session: &Arc<Session>, build: &str) -> Result<Self> {
-        let script = lua!("opening the tasks of a program", "waiting.lua", "queue.lua", "task_open.lua");
+        let script = lua!("opening the tasks of a program", "line/line.lua", "queue/queue.lua", "task/open.lua");
         let (token, object) = (session.token(), format!("tasks-{build}"));
         let opened = session.run_holding(KIND, script, Effect::Repeatable, &token, |request| {
             request.arg(&object);
@@ -64,7 +64,7 @@ impl Tasks {
     /// Puts chunks; their entries. `batch` is theirs alone, and used again if they may have been put: by the one thread that puts into this
     /// inbox.
     pub(crate) fn push(&self, inbox: &Inbox, batch: &str, chunks: &[Vec<u8>]) -> Result<Vec<String>> {
-        let script = lua!("putting tasks", "waiting.lua", "queue.lua", "task_push.lua");
+        let script = lua!("putting tasks", "line/line.lua", "queue/queue.lua", "task/push.lua");
         let answer = self.session().run_named(KIND, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(inbox.hold.object()).arg(batch).arg(chunks);
         })?;
@@ -76,7 +76,7 @@ impl Tasks {
 
     /// Takes entries out that nobody wants to be done: a bounded number.
     pub(crate) fn withdraw(&self, entries: &[String]) -> Result<()> {
-        let script = lua!(frees "withdrawing tasks", "task_withdraw.lua");
+        let script = lua!(frees "withdrawing tasks", "task/withdraw.lua");
         let withdrawn = self.session().run(KIND, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(entries);
         });
@@ -86,7 +86,7 @@ impl Tasks {
     /// The next chunk; waits for one until `is_over`, which is looked at each second. `token` is for one chunk; after an error it is to be used
     /// again, as a chunk may have been read under it.
     pub(crate) fn claim(&self, token: &str, is_over: impl Fn() -> bool) -> Result<Option<Claim>> {
-        let script = lua!(frees "getting a task", "waiting.lua", "queue.lua", "task_claim.lua");
+        let script = lua!(frees "getting a task", "line/line.lua", "queue/queue.lua", "task/claim.lua");
         let (session, object) = (self.session(), self.hold.object());
         let found = wait(session, KIND, object, Deadline::NEVER, |waiter| {
             loop {
@@ -114,7 +114,7 @@ impl Tasks {
     /// Sends what has come of a chunk, if that is still this process's; it is not any more after any result but an error. After that it may
     /// be asked again.
     pub(crate) fn done(&self, claim: &Claim, outcome: &[u8]) -> Result<()> {
-        let script = lua!(frees "sending what has come of tasks", "waiting.lua", "queue.lua", "task_done.lua");
+        let script = lua!(frees "sending what has come of tasks", "line/line.lua", "queue/queue.lua", "task/done.lua");
         let told = self.session().run_as(&claim.session, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&claim.token).arg(&claim.entry).arg(&claim.inbox).arg(outcome);
         });
@@ -123,7 +123,7 @@ impl Tasks {
 
     /// Leaves a chunk to others.
     pub(crate) fn give_back(&self, claim: &Claim) -> Result<()> {
-        let script = lua!(frees "giving a message back", "waiting.lua", "queue.lua", "queue_give_back.lua");
+        let script = lua!(frees "giving a message back", "line/line.lua", "queue/queue.lua", "queue/give_back.lua");
         let told = self.session().run_as(&claim.session, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&claim.token);
         });
@@ -142,7 +142,7 @@ fn settled(told: Result<Value, Failed>) -> Result<()> {
 impl Inbox {
     pub(crate) fn make(session: &Arc<Session>) -> Result<Self> {
         let (token, object) = (session.token(), Session::new_object());
-        let script = lua!("making an inbox", "make.lua");
+        let script = lua!("making an inbox", "object/make.lua");
         let made = session.run_holding(KIND, script, Effect::Repeatable, &token, |request| {
             request.arg(&object).arg("inbox").arg("");
         })?;
@@ -158,7 +158,7 @@ impl Inbox {
         is_over: impl Fn() -> bool,
         mut to_check: impl FnMut() -> Vec<String>,
     ) -> Result<Fetched> {
-        let script = lua!(frees "waiting for what comes of tasks", "waiting.lua", "task_fetch.lua");
+        let script = lua!(frees "waiting for what comes of tasks", "line/line.lua", "task/fetch.lua");
         let (session, object) = (self.hold.session(), self.hold.object());
         let found = wait(session, KIND, object, Deadline::NEVER, |waiter| {
             if is_over() {

@@ -11,7 +11,7 @@ use crate::sys::clock::Deadline;
 /// Whoever is not woken tries again after so long, and finds what nobody could tell it: that somebody has died.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Calls `attempt` until it has something. It is given the name under which its script lets it wait (`join_line` of waiting.lua) when it
+/// Calls `attempt` until it has something. It is given the name under which its script lets it wait (`join_line` of line/line.lua) when it
 /// finds nothing, or none where the time is up already. `None`: nothing, and nothing is waited for any more.
 ///
 /// After an error nobody waits any more either: whoever is in the line and was woken for nothing delays others by a round.
@@ -32,7 +32,7 @@ pub(crate) fn wait<T>(
             return Ok(Some(found));
         }
         if deadline.has_passed() {
-            let leave = lua!(frees "waiting no longer", "waiting.lua", "leave.lua");
+            let leave = lua!(frees "waiting no longer", "line/line.lua", "line/leave.lua");
             session.run(kind, leave, Effect::Repeatable, |request| {
                 request.arg(object).arg(&waiter);
             })?;

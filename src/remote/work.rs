@@ -92,7 +92,7 @@ impl Work {
 
     /// Of whichever sessions.
     fn give_up(&mut self, client: &Client, until: Instant, failed: &mut Work) -> Pass {
-        let script = lua!(frees "giving holds up", "let_go.lua");
+        let script = lua!(frees "giving holds up", "session/let_go.lua");
         while let Some((session, _)) = self.later.first().cloned() {
             let mut mine = Vec::new();
             self.later.retain(|hold| {

@@ -26,7 +26,7 @@ impl Engine {
 
     pub(crate) fn make(&self, shape: Shape, expected: &TypeStamp, start: Option<&Stored>) -> Result<Held> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
-        let script = lua!("making a container", "container.lua");
+        let script = lua!("making a container", "container/make.lua");
         let made = session.run_holding(Kind::Manager, script, Effect::Repeatable, &token, |request| {
             request.arg(&object).arg(kind(shape)).arg(type_of(expected));
             if let Some(start) = start {
@@ -49,7 +49,7 @@ impl Engine {
         fields: &[(&str, String)],
     ) -> Result<Hold> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
-        let script = lua!("looking a name up", "named.lua");
+        let script = lua!("looking a name up", "object/named.lua");
         let found = session.run_holding(expected.object, script, Effect::Repeatable, &token, |request| {
             request.arg(name).arg(&object).arg(expected.kind).arg(&expected.of);
             // A value is never empty.
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     pub(crate) fn forget(&self, name: &str) -> Result<bool> {
-        let script = lua!(frees "taking a name out", "unname.lua");
+        let script = lua!(frees "taking a name out", "object/unname.lua");
         let answer = self.0.run(Kind::Manager, script, Effect::Once, |request| {
             request.arg(name);
         })?;
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     pub(crate) fn names(&self) -> Result<Vec<String>> {
-        let script = lua!("listing names", "names.lua");
+        let script = lua!("listing names", "object/names.lua");
         match self.0.run(Kind::Manager, script, Effect::Nothing, |_| {})? {
             Value::Array(names) => Ok(names.into_iter().filter_map(text).collect()),
             other => Err(self.0.invalid(script.name(), &other)),

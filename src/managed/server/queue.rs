@@ -51,7 +51,7 @@ impl Engine {
     /// The queue of a name, or a new one.
     pub(crate) fn find_queue(&self, name: &str, expected: &TypeStamp, capacity: usize) -> Result<Queue> {
         let (session, token, object) = (&self.0, self.0.token(), Session::new_object());
-        let script = lua!("looking a name up", "waiting.lua", "queue.lua", "queue_named.lua");
+        let script = lua!("looking a name up", "line/line.lua", "queue/queue.lua", "queue/named.lua");
         let expected = Expected::queue(expected);
         let found = session.run_holding(Kind::Queue, script, Effect::Repeatable, &token, |request| {
             request.arg(name).arg(&object).arg(expected.kind).arg(&expected.of).arg(capacity);

@@ -90,7 +90,7 @@ impl Barrier {
                 self.hold.session().run_later(&name, Self::breaking(), arguments);
             }
             _ => {
-                let script = lua!(frees "leaving a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_not.lua");
+                let script = lua!(frees "leaving a barrier", "line/line.lua", "object/parts.lua", "object/recent.lua", "barrier/barrier.lua", "barrier/give_up.lua");
                 let time = object::recent(self.hold.session()).to_string();
                 giving::undo(self.hold.session(), failure, script, vec![object, token.to_owned(), time]);
             }
@@ -102,11 +102,11 @@ impl Barrier {
         self.arrived.store(fork::generation(), Relaxed);
         let script = lua!(
             "arriving at a barrier",
-            "waiting.lua",
-            "parts.lua",
-            "recent.lua",
-            "barrier.lua",
-            "barrier_arrive.lua"
+            "line/line.lua",
+            "object/parts.lua",
+            "object/recent.lua",
+            "barrier/barrier.lua",
+            "barrier/arrive.lua"
         );
         let answer = session.run_named(Kind::Barrier, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(token).arg(&self.handle).arg(object::recent(session));
@@ -123,7 +123,7 @@ impl Barrier {
     }
 
     fn look(&self, turn: u64, waiter: Option<&str>) -> Result<State> {
-        let script = lua!(frees "waiting at a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_look.lua");
+        let script = lua!(frees "waiting at a barrier", "line/line.lua", "object/parts.lua", "barrier/barrier.lua", "barrier/look.lua");
         let answer = self.hold.session().run(Kind::Barrier, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(turn).arg(waiter);
         })?;

@@ -149,7 +149,7 @@ impl Barrier {
         if duty.generation != fork::generation() {
             return Err(Error::ForkedCopy { object: Kind::Barrier }.into());
         }
-        let script = lua!(frees "passing a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_finish.lua");
+        let script = lua!(frees "passing a barrier", "line/line.lua", "object/parts.lua", "barrier/barrier.lua", "barrier/finish.lua");
         let arguments = vec![self.hold.object().to_owned(), duty.token, duty.turn.to_string()];
         let done = giving::give_back(self.hold.session(), &duty.session, Kind::Barrier, script, arguments)?;
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
@@ -178,7 +178,7 @@ impl Barrier {
     }
 
     fn breaking() -> &'static Lua {
-        lua!(frees "breaking a barrier", "waiting.lua", "parts.lua", "barrier.lua", "barrier_break.lua")
+        lua!(frees "breaking a barrier", "line/line.lua", "object/parts.lua", "barrier/barrier.lua", "barrier/break.lua")
     }
 
     /// What has become of the generation.
@@ -196,7 +196,7 @@ impl Barrier {
     pub(crate) fn reset(&self) -> Result<()> {
         let session = self.hold.session();
         let token = session.token();
-        let script = lua!(frees "resetting a barrier", "waiting.lua", "parts.lua", "recent.lua", "barrier.lua", "barrier_reset.lua");
+        let script = lua!(frees "resetting a barrier", "line/line.lua", "object/parts.lua", "object/recent.lua", "barrier/barrier.lua", "barrier/reset.lua");
         session.run_named(Kind::Barrier, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&token).arg(object::recent(session));
         })?;
@@ -212,7 +212,7 @@ impl Drop for Barrier {
         if self.arrived.load(Relaxed) == fork::generation()
             && let Ok(name) = session.name()
         {
-            let script = lua!(frees "leaving a barrier", "parts.lua", "barrier_leave.lua");
+            let script = lua!(frees "leaving a barrier", "object/parts.lua", "barrier/leave.lua");
             let arguments = vec![self.hold.object().to_owned(), std::mem::take(&mut self.handle)];
             let _ = giving::give_back(session, &name, Kind::Barrier, script, arguments);
         }
@@ -221,7 +221,7 @@ impl Drop for Barrier {
 
 /// Parties, how many wait, and whether it is broken.
 fn facts(hold: &Hold) -> Result<(usize, usize, bool)> {
-    let script = lua!(frees "looking at a barrier", "barrier_facts.lua");
+    let script = lua!(frees "looking at a barrier", "barrier/facts.lua");
     let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
         request.arg(hold.object());
     })?;

@@ -7,11 +7,11 @@
 --   s:SESSION   hash: what it holds, by tokens of its own: objects. s:SESSION+: the same of handles on their way, after its end
 --   names       hash: objects by their names
 --   o:OBJECT    hash: `kind`, `type`, `refs` (how many holds, names and values refer to it), and what its kind keeps there
---   o:OBJECT:d  what it contains; or, of what processes wait for, the answers that must not be given twice (recent.lua)
+--   o:OBJECT:d  what it contains; or, of what processes wait for, the answers that must not be given twice (object/recent.lua)
 --   o:OBJECT:w  who waits for it
 --   o:OBJECT:h  who has parts of it, and how many: permits, messages
---   o:OBJECT:p  these parts, each with its owner (parts.lua)
---   k:WAITER    list: pushed to in order to wake somebody (waiting.lua)
+--   o:OBJECT:p  these parts, each with its owner (object/parts.lua)
+--   k:WAITER    list: pushed to in order to wake somebody (line/line.lua)
 --   grave       list: contents that nobody sees any more and that refer to objects, each under g: and its name here, until they are emptied
 --
 -- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
@@ -118,7 +118,7 @@ local function retain(owner, value)
     end
 end
 
--- An object has no contents any more. What they refer to is released later (grave.lua), under a name that nothing else has.
+-- An object has no contents any more. What they refer to is released later (session/grave.lua), under a name that nothing else has.
 local function drop_contents(object, name)
     local key = object_key(object)
     if call('HDEL', key, 'refers') == 1 and call('EXISTS', key .. ':d') == 1 then

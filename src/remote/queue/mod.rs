@@ -1,4 +1,4 @@
-//! A queue at a server: what is put is there until somebody has done it. How it is kept is told in `lua/queue.lua`.
+//! A queue at a server: what is put is there until somebody has done it. How it is kept is told in `lua/queue/queue.lua`.
 //!
 //! A get is two requests: a read, after which the message is pending under a name of its own, and what says that it has been got,
 //! whose answer is waited for. One would do if a process that ends between the server's answer and its receipt might take the message with
@@ -45,7 +45,7 @@ impl State {}
 impl Queue {
     /// A new queue of so many messages of a type.
     pub(crate) fn make(session: &Arc<Session>, of: &str, capacity: usize) -> Result<Self> {
-        let script = lua!("making a queue", "waiting.lua", "queue.lua", "make.lua", "queue_make.lua");
+        let script = lua!("making a queue", "line/line.lua", "queue/queue.lua", "object/make.lua", "queue/make.lua");
         let (token, object) = (session.token(), Session::new_object());
         let made = session.run_holding(Kind::Queue, script, Effect::Repeatable, &token, |request| {
             request.arg(&object).arg("queue").arg(of).arg("capacity").arg(capacity);
@@ -64,12 +64,12 @@ impl Queue {
 
     /// Refuses every put from now on.
     pub(crate) fn close(&self) -> Result<()> {
-        let script = lua!(frees "closing a queue", "waiting.lua", "queue.lua", "queue_close.lua");
+        let script = lua!(frees "closing a queue", "line/line.lua", "queue/queue.lua", "queue/close.lua");
         self.run(script, Effect::Repeatable, |_| {}).map(drop)
     }
 
     pub(crate) fn state(&self) -> Result<State> {
-        let script = lua!(frees "looking at a queue", "waiting.lua", "queue.lua", "queue_state.lua");
+        let script = lua!(frees "looking at a queue", "line/line.lua", "queue/queue.lua", "queue/state.lua");
         let answer = self.run(script, Effect::Nothing, |_| {})?;
         let numbers = redis::from_redis_value::<(usize, usize, usize, u8, u64)>(answer.clone());
         let (length, places, capacity, closed, redelivered) =
@@ -79,7 +79,8 @@ impl Queue {
 
     /// Says that a message is done which this process has got; [`NothingToBeDone`](Error::NothingToBeDone) if there is none.
     pub(crate) fn task_done(&self) -> Result<()> {
-        let script = lua!(frees "saying that a message is done", "waiting.lua", "queue.lua", "queue_task_done.lua");
+        let script =
+            lua!(frees "saying that a message is done", "line/line.lua", "queue/queue.lua", "queue/task_done.lua");
         let answer = self.session().run_named(Kind::Queue, script, Effect::Once, |request| {
             request.arg(self.hold.object());
         })?;
@@ -92,7 +93,7 @@ impl Queue {
 
     /// Waits until everything that was put is done; whether it is.
     pub(crate) fn join(&self, deadline: Deadline) -> Result<bool> {
-        let script = lua!(frees "waiting for a queue", "waiting.lua", "queue.lua", "queue_join.lua");
+        let script = lua!(frees "waiting for a queue", "line/line.lua", "queue/queue.lua", "queue/join.lua");
         let is_done = wait(self.session(), Kind::Queue, self.hold.object(), deadline, |waiter| {
             let answer = self.run(script, Effect::Repeatable, |request| {
                 request.arg(waiter);

@@ -22,7 +22,7 @@ impl Queue {
     /// After any error but [`Unanswered`](crate::Error::Unanswered), it has not been put. That one is told at once: to put it again could
     /// deliver it twice.
     pub(crate) fn put(&self, value: &[u8], deadline: Deadline) -> Result<Put> {
-        let script = lua!("putting a message", "waiting.lua", "queue.lua", "queue_put.lua");
+        let script = lua!("putting a message", "line/line.lua", "queue/queue.lua", "queue/put.lua");
         let (session, object) = (self.session(), self.hold.object());
         let put = wait(session, Kind::Queue, object, deadline, |waiter| {
             let answer = session.run_named(Kind::Queue, script, Effect::Once, |request| {

@@ -67,11 +67,11 @@ pub(in crate::remote) enum Taken {
 }
 
 fn done() -> &'static Lua {
-    lua!(frees "finishing a message", "waiting.lua", "queue.lua", "queue_done.lua")
+    lua!(frees "finishing a message", "line/line.lua", "queue/queue.lua", "queue/done.lua")
 }
 
 fn give_back() -> &'static Lua {
-    lua!(frees "giving a message back", "waiting.lua", "queue.lua", "queue_give_back.lua")
+    lua!(frees "giving a message back", "line/line.lua", "queue/queue.lua", "queue/give_back.lua")
 }
 
 impl Queue {
@@ -131,7 +131,7 @@ impl Queue {
 
     /// Reads the next message: it is pending until it is done or given back.
     pub(in crate::remote) fn take(&self, deadline: Deadline) -> Result<Option<Taken>> {
-        let script = lua!(frees "getting a message", "waiting.lua", "queue.lua", "queue_get.lua");
+        let script = lua!(frees "getting a message", "line/line.lua", "queue/queue.lua", "queue/get.lua");
         let (session, object) = (self.session(), self.hold.object());
         let token = session.token();
         let taken = wait(session, Kind::Queue, object, deadline, |waiter| {

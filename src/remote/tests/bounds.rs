@@ -14,11 +14,11 @@ use crate::sys::clock::Deadline;
 
 /// More than is done in one step.
 const MANY: usize = 1_200;
-/// What is done in one step, at most, as `grave.lua` says.
+/// What is done in one step, at most, as `session/grave.lua` says.
 const STEP: usize = 250;
 
 fn renew() -> &'static Lua {
-    lua!(frees "renewing a session", "grave.lua", "renew.lua")
+    lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua")
 }
 
 /// One renewal of a session; how much is left.
@@ -40,12 +40,12 @@ fn number(server: &Server, words: &str) -> usize {
 
 /// A session that nobody renews, and its holds of one object.
 fn hold_often(session: &Arc<Session>, name: &str, object: &str, count: usize) {
-    let begin = lua!(frees "beginning a session", "begin.lua");
+    let begin = lua!(frees "beginning a session", "session/begin.lua");
     let begun = session.run_as(name, begin, Effect::Repeatable, |request| {
         request.arg(100_000);
     });
     assert!(begun.is_ok());
-    let more = lua!(frees "holding objects", "hold_more.lua");
+    let more = lua!(frees "holding objects", "session/hold_more.lua");
     let held = session.run_as(name, more, Effect::Repeatable, |request| {
         for token in 0..count {
             request.arg(token).arg(object);
@@ -56,9 +56,10 @@ fn hold_often(session: &Arc<Session>, name: &str, object: &str, count: usize) {
 
 fn make(session: &Arc<Session>, kind: &str) -> Hold {
     let (token, object) = (session.token(), Session::new_object());
-    let made = session.run_named(Kind::Manager, lua!("making an object", "make.lua"), Effect::Repeatable, |request| {
-        request.arg(&token).arg(&object).arg(kind).arg("7");
-    });
+    let made =
+        session.run_named(Kind::Manager, lua!("making an object", "object/make.lua"), Effect::Repeatable, |request| {
+            request.arg(&token).arg(&object).arg(kind).arg("7");
+        });
     session.held(&made.unwrap().session, token, object)
 }
 
@@ -91,7 +92,7 @@ fn a_session_ends_some_of_its_holds_at_a_time() {
     let session = patient(&server);
     let object = make(&session, "list");
     hold_often(&session, "ending", object.object(), MANY);
-    let end = lua!(frees "ending a session", "grave.lua", "end.lua");
+    let end = lua!(frees "ending a session", "session/grave.lua", "session/end.lua");
     let mut left = MANY;
     while left > 0 {
         let is_more = session.run_as("ending", end, Effect::Repeatable, |_| {});
@@ -117,8 +118,8 @@ fn what_is_cleared_is_given_up_some_at_a_time() {
         });
         assert!(done.is_ok());
     };
-    let table_script = lua!("an operation on a dictionary", "table.lua");
-    let row_script = lua!("an operation on a list", "row.lua");
+    let table_script = lua!("an operation on a dictionary", "container/table.lua");
+    let row_script = lua!("an operation on a list", "container/row.lua");
     let entries = (0..MANY).flat_map(|key| [key.to_string().into_bytes(), value.clone()]);
     operate(table_script, &table, "extend", &entries.collect::<Vec<_>>());
     let mut items = vec![b"-1".to_vec()];

@@ -91,7 +91,7 @@ fn only_a_connection_in_step_is_used_again() {
         Parrot::new(&[":1\r\n", "-ERR Protocol error: what\r\n", ":2\r\n", ":3\r\n", ">1\r\n:4\r\n", ":5\r\n"]);
     let address = Address::parse(&format!("unix://{}", parrot.socket.display())).unwrap();
     let client = Client::new(address).unwrap();
-    let ask = || match client.run(lua!("anything", "value.lua"), Effect::Nothing, |_| {}) {
+    let ask = || match client.run(lua!("anything", "semaphore/numbers.lua"), Effect::Nothing, |_| {}) {
         Ok(answer) => answer,
         Err(Failed::Other(Error::Refused { .. })) => Value::Nil,
         Err(_) => panic!("another error"),
@@ -162,7 +162,7 @@ fn a_stopped_server_is_waited_for_no_longer_than_told() {
     while let Ok(connection) = connect(&server.socket(), Deadline::after(Duration::from_millis(50))) {
         waiting.push(connection);
     }
-    let told = client.run(lua!("anything", "value.lua"), Effect::Once, |_| {});
+    let told = client.run(lua!("anything", "semaphore/numbers.lua"), Effect::Once, |_| {});
     assert!(matches!(told, Err(Failed::Other(Error::Unreachable { .. }))));
     server.go_on();
     drop(waiting);

@@ -34,9 +34,9 @@ fn run(session: &Session, script: &'static Lua, name: &str, arguments: &[&str]) 
 fn in_short_sessions(session: &Session, mut work: impl FnMut(&str)) {
     for number in 0..MANY {
         let name = format!("short{number}");
-        run(session, lua!(frees "beginning a session", "begin.lua"), &name, &["100000"]);
+        run(session, lua!(frees "beginning a session", "session/begin.lua"), &name, &["100000"]);
         work(&name);
-        run(session, lua!(frees "ending a session", "grave.lua", "end.lua"), &name, &[]);
+        run(session, lua!(frees "ending a session", "session/grave.lua", "session/end.lua"), &name, &[]);
     }
 }
 
@@ -46,8 +46,8 @@ fn who_got_messages_is_forgotten() {
     let two = Two::at(&server);
     let queue = Queue::make(&two.one, "7", MANY).unwrap();
     let object = queue.hold().object();
-    let get = lua!(frees "getting a message", "waiting.lua", "queue.lua", "queue_get.lua");
-    let done = lua!(frees "finishing a message", "waiting.lua", "queue.lua", "queue_done.lua");
+    let get = lua!(frees "getting a message", "line/line.lua", "queue/queue.lua", "queue/get.lua");
+    let done = lua!(frees "finishing a message", "line/line.lua", "queue/queue.lua", "queue/done.lua");
     in_short_sessions(&two.one, |name| {
         queue.put(b"\0text", Deadline::NEVER).unwrap();
         assert_eq!(run(&two.one, get, name, &[object, "token"]), Value::BulkString(b"\0text".to_vec()));
@@ -63,7 +63,7 @@ fn who_waited_is_forgotten() {
     let two = Two::at(&server);
     let event = Event::make(&two.one).unwrap();
     let object = event.hold().object();
-    let wait = lua!(frees "waiting for an event", "waiting.lua", "event_wait.lua");
+    let wait = lua!(frees "waiting for an event", "line/line.lua", "event/wait.lua");
     in_short_sessions(&two.one, |name| {
         let looked = two.one.run(Kind::Event, wait, Effect::Repeatable, |request| {
             request.arg(object).arg("").arg(format!("{name}/1"));
@@ -80,7 +80,7 @@ fn what_was_given_up_is_forgotten() {
     let two = Two::at(&server);
     let semaphore = Semaphore::make(&two.one, Kind::Semaphore, 1, 1).unwrap();
     let object = semaphore.hold().object();
-    let give_up = lua!(frees "giving a permit back", "waiting.lua", "parts.lua", "permit.lua");
+    let give_up = lua!(frees "giving a permit back", "line/line.lua", "object/parts.lua", "semaphore/give_back.lua");
     in_short_sessions(&two.one, |name| {
         run(&two.one, give_up, name, &[object, "token", "not"]);
     });
@@ -95,8 +95,14 @@ fn what_the_dead_had_is_forgotten() {
     let two = Two::at(&server);
     let semaphore = Semaphore::make(&two.one, Kind::Semaphore, 1, 1).unwrap();
     let object = semaphore.hold().object();
-    let acquire = lua!("acquiring a permit", "waiting.lua", "parts.lua", "semaphore.lua", "acquire.lua");
-    let begin = lua!(frees "beginning a session", "begin.lua");
+    let acquire = lua!(
+        "acquiring a permit",
+        "line/line.lua",
+        "object/parts.lua",
+        "semaphore/permits.lua",
+        "semaphore/acquire.lua"
+    );
+    let begin = lua!(frees "beginning a session", "session/begin.lua");
     for number in 0..MANY {
         let name = format!("dies{number}");
         run(&two.one, begin, &name, &["100000"]);
@@ -114,15 +120,15 @@ fn what_refers_to_itself_stays_until_it_is_cleared() {
     let session = Session::at(&server.address("lease_ms=100000")).unwrap();
     let (token, object) = (session.token(), Session::new_object());
     let name = session.name().unwrap();
-    run(&session, lua!("making a container", "container.lua"), &name, &[&token, &object, "table", "7"]);
+    run(&session, lua!("making a container", "container/make.lua"), &name, &[&token, &object, "table", "7"]);
     let hold = session.held(&name, token, object.clone());
-    let table = lua!(frees "an operation on a dictionary", "table.lua");
+    let table = lua!(frees "an operation on a dictionary", "container/table.lua");
     run(&session, table, &name, &["token", &object, "insert", "itself", &format!("\x01{object}")]);
     drop(hold);
     let refs = format!("HGET crossproc:o:{object} refs");
     until("only itself", || server.ask(&refs) == Value::BulkString(b"1".to_vec()));
     run(&session, table, &name, &["another", &object, "clear"]);
-    run(&session, lua!(frees "renewing a session", "grave.lua", "renew.lua"), &name, &["100000"]);
+    run(&session, lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua"), &name, &["100000"]);
     assert_eq!(server.ask("KEYS crossproc:[og]*"), Value::Array(Vec::new()));
 }
 

@@ -125,7 +125,7 @@ pub(super) fn end(server: &Server, session: &Session, living: &Session) {
     let name = session.name().unwrap();
     until("a session to be ended", || {
         server.ask(&format!("ZADD crossproc:sessions 0 {name}"));
-        let renew = lua!(frees "renewing a session", "grave.lua", "renew.lua");
+        let renew = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");
         let renewed = living.run_as(&living.name().unwrap(), renew, Effect::Nothing, |request| {
             request.arg(10_001);
         });

@@ -216,9 +216,10 @@ fn refs(server: &Server, object: &str) -> Value {
 /// An object that this session holds.
 fn make(session: &Arc<Session>) -> Hold {
     let (token, object) = (session.token(), Session::new_object());
-    let made = session.run_named(Kind::Manager, lua!("making an object", "make.lua"), Effect::Repeatable, |request| {
-        request.arg(&token).arg(&object).arg("list").arg("7");
-    });
+    let made =
+        session.run_named(Kind::Manager, lua!("making an object", "object/make.lua"), Effect::Repeatable, |request| {
+            request.arg(&token).arg(&object).arg("list").arg("7");
+        });
     session.held(&made.unwrap().session, token, object)
 }
 

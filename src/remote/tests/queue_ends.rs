@@ -17,11 +17,11 @@ use crate::remote::session::{Answer, Session};
 use crate::sys::clock::Deadline;
 
 fn reading() -> &'static Lua {
-    lua!(frees "getting a message", "waiting.lua", "queue.lua", "queue_get.lua")
+    lua!(frees "getting a message", "line/line.lua", "queue/queue.lua", "queue/get.lua")
 }
 
 fn finishing() -> &'static Lua {
-    lua!(frees "finishing a message", "waiting.lua", "queue.lua", "queue_done.lua")
+    lua!(frees "finishing a message", "line/line.lua", "queue/queue.lua", "queue/done.lua")
 }
 
 /// The first half of a get.
@@ -117,7 +117,7 @@ fn tasks_of_a_session_that_has_gone_are_delivered_again() {
     (0..250).for_each(|number| put(&one, &number.to_string()));
     let open: Vec<_> = (0..250).map(|_| task(&two).0).collect();
     let name = two.hold().session().name().unwrap();
-    let ended = lua!(frees "ending a session", "grave.lua", "end.lua");
+    let ended = lua!(frees "ending a session", "session/grave.lua", "session/end.lua");
     assert!(two.hold().session().run_as(&name, ended, Effect::Repeatable, |_| {}).is_ok());
     next_moment(&server);
     put(&one, "later");

@@ -170,7 +170,7 @@ fn what_was_given_up_is_not_granted_later() {
     let two = Two::at(&server);
     let (one, _) = pair(&two, 1, 1);
     let next = u64::from_str_radix(&two.one.token(), 16).unwrap() + 1;
-    let script = lua!(frees "giving a permit back", "waiting.lua", "parts.lua", "permit.lua");
+    let script = lua!(frees "giving a permit back", "line/line.lua", "object/parts.lua", "semaphore/give_back.lua");
     let given_up = two.one.run_as(&two.one.name().unwrap(), script, Effect::Repeatable, |request| {
         request.arg(one.hold().object()).arg(format!("{next:x}")).arg("not");
     });

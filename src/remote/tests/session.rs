@@ -10,9 +10,10 @@ use crate::remote::session::{Hold, Session};
 
 fn make(session: &Arc<Session>) -> Hold {
     let (token, object) = (session.token(), Session::new_object());
-    let made = session.run_named(Kind::Manager, lua!("making an object", "make.lua"), Effect::Repeatable, |request| {
-        request.arg(&token).arg(&object).arg("list").arg("7");
-    });
+    let made =
+        session.run_named(Kind::Manager, lua!("making an object", "object/make.lua"), Effect::Repeatable, |request| {
+            request.arg(&token).arg(&object).arg("list").arg("7");
+        });
     session.held(&made.unwrap().session, token, object)
 }
 
@@ -62,7 +63,7 @@ fn who_is_not_heard_holds_nothing_and_goes_on() {
     // As if nobody had heard of it for long: whoever comes next ends it.
     until("it to be ended", || {
         server.ask(&format!("ZADD crossproc:sessions 0 {name}"));
-        let renew = lua!(frees "renewing a session", "grave.lua", "renew.lua");
+        let renew = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");
         let renewed = named.run_as(&named.name().unwrap(), renew, Effect::Nothing, |request| {
             request.arg(400);
         });

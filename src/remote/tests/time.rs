@@ -23,7 +23,12 @@ fn moves(server: &Server, session: &Arc<Session>, lease: u64) -> u64 {
     let now: (u64, u64) = redis::from_redis_value(server.ask("TIME")).unwrap();
     let before = number(server, "HGET crossproc:clock at");
     server.ask(&format!("HSET crossproc:clock seen {}", now.0 * 1000 - 30_000));
-    run(session, lua!(frees "renewing a session", "grave.lua", "renew.lua"), &session.name().unwrap(), Some(lease));
+    run(
+        session,
+        lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua"),
+        &session.name().unwrap(),
+        Some(lease),
+    );
     number(server, "HGET crossproc:clock at") - before
 }
 
@@ -32,8 +37,8 @@ fn moves(server: &Server, session: &Arc<Session>, lease: u64) -> u64 {
 fn a_short_lease_slows_time_as_long_as_it_is_there() {
     let server = Server::start();
     let session = Session::at(&server.address("lease_ms=100000")).unwrap();
-    let begin = lua!(frees "beginning a session", "begin.lua");
-    let end = lua!(frees "ending a session", "grave.lua", "end.lua");
+    let begin = lua!(frees "beginning a session", "session/begin.lua");
+    let end = lua!(frees "ending a session", "session/grave.lua", "session/end.lua");
     assert!(moves(&server, &session, 100_000) >= 30_000);
     run(&session, begin, "ends", Some(400));
     assert_eq!(moves(&server, &session, 100_000), 200, "so that it has time to be heard");
@@ -49,7 +54,7 @@ fn a_short_lease_slows_time_as_long_as_it_is_there() {
 fn a_pause_ends_nobody() {
     let server = Server::start();
     let session = Session::at(&server.address("lease_ms=100000")).unwrap();
-    run(&session, lua!(frees "beginning a session", "begin.lua"), "other", Some(20_000));
+    run(&session, lua!(frees "beginning a session", "session/begin.lua"), "other", Some(20_000));
     assert_eq!(moves(&server, &session, 100_000), 10_000);
-    run(&session, lua!(frees "renewing a session", "grave.lua", "renew.lua"), "other", Some(20_000));
+    run(&session, lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua"), "other", Some(20_000));
 }

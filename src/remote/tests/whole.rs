@@ -20,7 +20,7 @@ impl Row {
     fn make(server: &Server, items: &[&str]) -> Self {
         let session = Session::at(&server.address("")).unwrap();
         let (token, object) = (session.token(), Session::new_object());
-        let make = lua!("making an object", "make.lua");
+        let make = lua!("making an object", "object/make.lua");
         let made = session.run_named(Kind::Manager, make, Effect::Repeatable, |request| {
             request.arg(&token).arg(&object).arg("row").arg("7");
         });
@@ -32,7 +32,7 @@ impl Row {
     }
 
     fn ask(&self, operation: &str, arguments: &[Vec<u8>]) -> Result<Value, Error> {
-        let script: &Lua = lua!("an operation on a list", "row.lua");
+        let script: &Lua = lua!("an operation on a list", "container/row.lua");
         let (name, token) = (self.session.name()?, self.session.token());
         let done = self.session.run_as(&name, script, Effect::Once, |request| {
             request.arg(token).arg(self.hold.object()).arg(operation).arg(arguments);

@@ -12,7 +12,7 @@ use crate::remote::session::Session;
 
 /// No server runs it: it calls what there is not.
 fn broken() -> &'static Lua {
-    lua!("nothing", "permit.lua")
+    lua!("nothing", "semaphore/give_back.lua")
 }
 
 /// How often the server has answered with an error that no other test makes.
@@ -36,8 +36,7 @@ fn what_is_refused_for_ever_holds_nothing_up() {
         session.run_later(&name, broken(), vec![object.clone(), "none".to_owned(), "free".to_owned()]);
     }
     // Behind them a permit is made free, and a hold is given up.
-    let release =
-        lua!(frees "releasing permits", "waiting.lua", "parts.lua", "recent.lua", "semaphore.lua", "release.lua");
+    let release = lua!(frees "releasing permits", "line/line.lua", "object/parts.lua", "object/recent.lua", "semaphore/permits.lua", "semaphore/release.lua");
     let (token, count, time) = (session.token(), "1".to_owned(), "1000".to_owned());
     session.run_later(&name, release, vec![object.clone(), token, count, time]);
     until("the permit to be free", || semaphore.value() == Ok(2));
