@@ -250,6 +250,11 @@ impl<T> Queue<T> {
 
     /// Waits until everything that has been put is done.
     ///
+    /// # Death
+    ///
+    /// What a process had got with [`get`](Self::get) when it ended counts as done: nobody else would say so. What it had got as a task
+    /// is delivered again.
+    ///
     /// # Examples
     ///
     /// See [`Queue`].
