@@ -40,7 +40,9 @@ fn no_file_is_left_in_shared_memory() {
 
 /// Whether a folder is a server's that a test has started whose process has ended since. Its name has the process in it.
 fn is_left_by_a_test(folder: &str) -> bool {
-    let rest = ["crossproc-redis-", "crossproc-unit-"].iter().find_map(|prefix| folder.strip_prefix(prefix));
+    let rest = ["crossproc-redis-", "crossproc-parrot-", "crossproc-connect-"]
+        .iter()
+        .find_map(|prefix| folder.strip_prefix(prefix));
     rest.and_then(|rest| rest.split('-').next()).is_some_and(|process| !Path::new("/proc").join(process).exists())
 }
 
@@ -54,6 +56,9 @@ fn no_folder_of_a_server_is_left() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Which programs tests start as servers.
+const SERVERS: [&str; 2] = ["redis-server", "valkey-server"];
+
 /// Each runs in its folder, also when that has been removed.
 #[test]
 fn no_server_is_left() {
@@ -64,7 +69,7 @@ fn no_server_is_left() {
             let name = fs::read_to_string(process.join("comm")).ok()?;
             let folder = fs::read_link(process.join("cwd")).ok()?;
             let is_left = is_left_by_a_test(folder.strip_prefix(env::temp_dir()).ok()?.to_str()?);
-            (is_left && name.starts_with("redis-server")).then_some((process, folder))
+            (is_left && SERVERS.iter().any(|server| name.starts_with(server))).then_some((process, folder))
         })
         .collect();
     assert!(left.is_empty(), "{left:?}");

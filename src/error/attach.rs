@@ -250,7 +250,8 @@ pub enum AttachError {
 /// See [`AttachError`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeStamp {
-    /// The type's name without module paths; from shared memory at most 72 bytes of it.
+    /// The type's name without module paths; from shared memory at most 72 bytes of it. Of a managed object, which keeps no name:
+    /// its hash in words, beside the size and the alignment of what was expected.
     pub name: String,
     /// A hash of the whole name.
     pub hash: u64,

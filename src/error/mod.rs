@@ -345,10 +345,10 @@ pub enum Error {
         object: Kind,
     },
 
-    /// More was to be changed in one step than a manager can undo.
-    #[error("cannot make {asked} changes in one step, only some {fit}")]
+    /// More was to be changed, or held, in one step than is possible.
+    #[error("cannot make {asked} changes or holds in one step, only some {fit}")]
     TooManyChanges {
-        /// Changes asked for: entries of a dictionary, or words of memory.
+        /// What was asked for: entries of a dictionary, words of memory, or handles in what is read.
         asked: usize,
         /// About how many of them fit.
         fit: usize,

@@ -108,7 +108,8 @@ pub enum TaskError {
     },
 }
 
-/// Why the next outcome of a lazy map ([`Imap::next_timeout`](crate::Imap::next_timeout)) is not a result.
+/// Why the next outcome of a lazy map ([`Imap::next_timeout`](crate::Imap::next_timeout)) is not a result, or why
+/// [`AsCompleted::next_timeout`](crate::AsCompleted::next_timeout), which only says `NotYet`, gives no task.
 ///
 /// # Examples
 ///
@@ -144,7 +145,7 @@ impl From<TryNextError> for Error {
     }
 }
 
-/// What a pool has tried in vain, by what came of it: what goes wrong in a worker is not an error of its own.
+/// What a pool has tried in vain, by what came of it: what goes wrong in a worker is an `Error::Process`.
 fn attempts(source: &Error) -> &'static str {
     match source {
         Error::Unreachable { .. }

@@ -56,7 +56,7 @@ pub(crate) const CAPACITY: std::ops::RangeInclusive<u64> = 64..=1 << 46;
 /// the ring; and two more to be sure.
 pub(crate) const MOST_PIECES: u32 = 8;
 
-/// How far ahead of a message the consumer has memory brought to it. Each header is found through the one before, so that a processor
+/// How many bytes ahead of a message the consumer has memory brought to it. Each header is found through the one before, so that a processor
 /// that runs ahead would wait for one line after the other. Measured: streams of 8 and 64 bytes made 57 and 39 M/s without, 82 and
 /// 41 with 256, and no more with 512 or 1,024.
 const AHEAD: u64 = 256;

@@ -158,8 +158,8 @@ impl Consumer {
         None
     }
 
-    /// Whether there is nothing yet: neither a message nor anything to mend. A cheap look, that may miss it, and that asks but once a
-    /// tick of the clock whether who writes the next message is dead: the kernel would be asked for as long as that takes.
+    /// Whether a poll may give up at once: nothing is there, and nothing is to be mended. While a message is being written that is so until
+    /// the clock's next tick; then the caller sweeps, which asks the kernel whether the writer is dead.
     #[inline]
     pub(crate) fn is_idle(&self, slots: &impl Slots) -> bool {
         let at = self.cursor(slots.capacity());

@@ -43,7 +43,8 @@ impl Sleeper {
     /// FUTEX_WAIT: sleeps while the low half of `word` is `expected`, until woken, or until it is time for a look, or
     /// until the deadline.
     ///
-    /// Returns for any reason or none (a signal, say): the caller looks again. Whether somebody has woken it.
+    /// Returns for any reason or none (a signal, say): the caller looks again. True if it slept and was woken;
+    /// false also if the word had changed already.
     pub(crate) fn sleep(&mut self, word: &AtomicU64, expected: u32, deadline: Deadline) -> bool {
         let time = deadline.remaining().map_or(self.next, |remaining| remaining.min(self.next));
         self.next = (self.next * 2).min(self.longest);

@@ -130,7 +130,8 @@ impl EventCount {
                     return result;
                 }
             }
-            // Who was not woken has only slept long enough: that something comes just now is not likely.
+            // Not woken: its time was up, a signal came, or the word had changed before it slept. Then what was brought about is there for
+            // `look`, and a spin gains nothing.
             let is_woken = sleeper.sleep(&self.word, word as u32, deadline);
             result = if is_woken { spin(&mut glance) } else { None };
         }

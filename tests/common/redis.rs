@@ -39,7 +39,7 @@ impl Server {
         server
     }
 
-    /// One that is to be reached at a port of this machine, too, that the option `port` sets, `port` or `tls-port`.
+    /// One that is to be reached at a port of this machine, too, that `option` sets: `port` or `tls-port`.
     pub(crate) fn at_port(option: &str, others: &[&str]) -> Self {
         for _ in 0..ATTEMPTS {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 type Counts = Dict<String, u64>;
 
-/// Has all begin at once; checks that each number was somebody's, and nobody's else.
+/// Has all begin at once; checks that each number was somebody's, and nobody else's.
 macro_rules! by_all {
     ($manager:expr, $turn:expr) => {
         let (counts, go): (Counts, Event) = ($manager.dict().unwrap(), $manager.event().unwrap());

@@ -72,8 +72,7 @@ enum Command {
     },
     /// Keeps a manager under a name until it is asked to end: programs of the same user connect to it with Manager::connect("NAME").
     ///
-    /// There is no server behind it that has to be asked: the containers lie in shared memory. Where such servers have an address, a manager
-    /// has its name (so there is no --address). Processes of several machines share a Redis or Valkey server instead, for which nothing has to be
+    /// There is no server behind it that has to be asked: the containers lie in shared memory. Processes of several machines share a Redis or Valkey server instead, for which nothing has to be
     /// run here: see Manager::connect.
     ///
     /// Prints one line once the manager is there. On SIGINT, SIGTERM or SIGHUP (but not one that it was started to ignore, as by nohup) it removes

@@ -101,7 +101,7 @@ fn check(held: Held, shape: Shape, expected: &TypeStamp) -> Result<Held> {
     if is_shaped && hash == expected.hash {
         return Ok(held);
     }
-    // Objects do not keep their types' names.
+    // Objects keep a hash only: the name says it; size and alignment are the expected ones, for want of others.
     let found = TypeStamp { name: format!("of hash {hash:#x}"), hash, ..expected.clone() };
     Err(AttachError::WrongType { found, expected: expected.clone() }.into())
 }

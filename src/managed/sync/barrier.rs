@@ -178,7 +178,7 @@ impl Barrier {
     /// If it panics the barrier is broken, and the panic goes on here. Whose time is up while it runs breaks the barrier, too, as do
     /// `abort` and `reset`; the one that has acted is told then. It must not wait at this barrier.
     ///
-    /// At a server, a process that dies in it, or is not heard for a lease, breaks the barrier.
+    /// A process that dies in it breaks the barrier; at a server, so does one that is not heard for a lease.
     ///
     /// # Errors
     ///

@@ -16,11 +16,11 @@
 //!
 //! | | invariant | so |
 //! |---|---|---|
-//! | Z1 | The child runs nothing before PREPARE, which only who has its pidfd can send. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
+//! | Z1 | The child runs nothing before PREPARE, which is sent only when the parent has its pidfd. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
 //! | Z2 | The zygote has one thread, and what the process had in the first line of `main`: no handle, no segment, no child. | A copy of it holds nothing of anybody's. |
 //! | Z3 | It draws no random number (`RandomState` is one). | No two children have the same. |
 //! | Z4 | The child's parent is the zygote's: the kernel sees a child of the main thread of the calling process. | `getppid`, waiting, and the parent-death signal are as after an exec. |
-//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. It says READY if and only if it will go on. | It is never left behind. One that somebody has killed, or that is about to end, costs another clone, and no start. |
+//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. It says READY when it has START. Before it ends for want of a message it shuts its socket and looks once more: a start whose messages were all sent, and that has its READY, goes on. | It is never left behind. A spare that somebody has killed, or that is about to end, costs another clone, and no start. |
 //! | Z6 | What signals a spare was sent, it has forgotten when it says READY. | A signal to all of a group concerns those that were started before. |
 
 mod ask;

@@ -86,7 +86,7 @@ fn each_has_an_index_of_its_own(manager: &Manager) {
     assert_eq!(place.lists[0].to_vec().unwrap(), [0, 1, 2, 3, 4]);
 }
 
-/// Instead of an action, which would be a function of whoever comes last.
+/// Without an action: who is the leader does it.
 fn one_of_all_does_what_is_to_be_done_once(manager: &Manager) {
     fn party(place: Place) {
         let turn = place.barrier.wait().unwrap();

@@ -22,7 +22,7 @@
 //! | `_TestEvent.test_event` | [`waits`] |
 //! | `_TestEvent.test_repr` | does not apply: `Debug` shows no state, which might have to be asked for elsewhere |
 //! | `_TestBarrier.test_barrier`, `test_barrier_10`, `test_wait_return`, `test_abort`, `test_reset`, `test_abort_and_reset`, `test_timeout`, `test_single_thread` | [`barriers`] |
-//! | `test_action` | [`barriers`]: who is the leader does it |
+//! | `test_action` | `sync_barrier.rs`: `the_last_at_a_barrier_acts`; without one, [`barriers`]: who is the leader does it |
 //! | `test_default_timeout` | does not apply: each wait says how long |
 //! | `test_thousand` | CPython leaves it out for managers; `tests/barrier` for those without |
 //! | `_TestValue`, `_TestArray` | CPython has them for memory only (`tests/value.rs`, `tests/array.rs`); the parts on values in [`types`] |
