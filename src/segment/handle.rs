@@ -77,13 +77,26 @@ pub(crate) struct Outgoing {
 /// The handles of a message that is being unpacked.
 #[derive(Default)]
 pub(crate) struct Incoming {
+    /// What has landed. Before the descriptors: whose identity is given back must be alive until then.
+    flights: Landed,
     /// Those that no handle has named stay unopened, and among them those of the flights, which nobody looks at: it is
     /// enough that they are open until all handles are unpacked.
     descriptors: Vec<Received>,
-    /// What has landed.
-    flights: Vec<(Arc<Segment>, PeerId)>,
     /// Why a handle could not be unpacked.
     pub(super) refused: Option<Error>,
+}
+
+/// Identities of which something has been taken over. They are given back when all that the message has is unpacked, which may be
+/// decoded in several parts: until then others of its handles travel under them.
+#[derive(Default)]
+struct Landed(Vec<(Arc<Segment>, PeerId)>);
+
+impl Drop for Landed {
+    fn drop(&mut self) {
+        for (segment, flight) in self.0.drain(..) {
+            segment.land(flight);
+        }
+    }
 }
 
 enum Received {
@@ -147,12 +160,9 @@ impl Incoming {
         (!descriptors.is_empty()).then(|| Box::new(Incoming { descriptors, ..Incoming::default() }))
     }
 
-    /// What has been unpacked has landed; why something could not be.
+    /// Why something could not be unpacked.
     #[cold]
     pub(super) fn settle(&mut self) -> Result<()> {
-        for (segment, flight) in self.flights.drain(..) {
-            segment.land(flight);
-        }
         self.refused.take().map_or(Ok(()), Err)
     }
 
@@ -191,8 +201,9 @@ impl Incoming {
                           it with its first worker), or nobody has put it in";
             return Err(Error::Decode { what: "a handle".into(), reason: reason.into() });
         };
-        if !self.flights.iter().any(|(known, id)| *id == flight && Arc::ptr_eq(known, segment)) {
-            self.flights.push((Arc::clone(segment), flight));
+        let Landed(flights) = &mut self.flights;
+        if !flights.iter().any(|(known, id)| *id == flight && Arc::ptr_eq(known, segment)) {
+            flights.push((Arc::clone(segment), flight));
         }
         Ok(me)
     }

@@ -1,7 +1,7 @@
 //! Handles in arguments and results: they arrive, and what they refer to lives as long as it should.
 
 use crossproc::{
-    Barrier, Event, Lock, Pool, Process, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink,
+    Arena, Barrier, Event, Lock, Pool, Process, Queue, Receiver, Sender, TaskError, Value, channel, names, unlink,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,20 @@ fn clones_of_one_barrier_travel_in_one_chunk() {
             assert!(several.iter().all(|barrier| barrier.wait().is_ok()), "chunks of {chunk}");
         }
         assert!(barrier.wait().is_ok());
+    }
+}
+
+/// They travel under one identity, and arrive one argument after the other.
+#[test]
+fn barriers_of_one_arena_travel_in_several_arguments() {
+    let _watchdog = watchdog();
+    let (pool, arena) = (Pool::new(1).unwrap(), Arena::new(1 << 16).unwrap());
+    let [one, other] = [0; 2].map(|_| Barrier::new_in(&arena, 1).unwrap());
+    let pass = |one: Barrier, other: Barrier| (one.wait().is_ok() && other.wait().is_ok(), one, other);
+    for _ in 0..3 {
+        for (passed, one, other) in pool.chunk(2).starmap(pass, [(&one, &other); 4]).unwrap() {
+            assert!(passed && one.wait().is_ok() && other.wait().is_ok());
+        }
     }
 }
 

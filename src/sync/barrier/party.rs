@@ -108,15 +108,7 @@ impl<'de> Deserialize<'de> for Barrier {
             let segment = incoming.segment(&wire)?;
             // Entered for us when that for the message ends (`word/parties.rs`, P2).
             let barrier = Barrier::attach(Arc::clone(&segment), wire.offset)?;
-            let leave = |flight| barrier.meeting().leave(flight);
-            match segment.identity_of(flight).filter(|&flight| leave(flight)) {
-                // Others of this message are still to come, maybe with another argument: until then its identity is not given
-                // back. To see it, one more is taken out for a moment; whoever dies meanwhile is missed, as it has entered.
-                Some(flight) if leave(flight) => barrier.meeting().enter(flight, &fork::exclude()),
-                found => {
-                    incoming.land(&segment, flight, |_, _| found.is_some())?;
-                }
-            }
+            incoming.land(&segment, flight, |flight, _| barrier.meeting().leave(flight))?;
             Ok(barrier)
         })
     }
