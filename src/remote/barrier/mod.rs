@@ -235,19 +235,19 @@ fn text(value: Option<&Value>) -> Option<&str> {
     }
 }
 
-/// What the server calls them; what it calls otherwise is of another build, and as good as a death.
-const REASONS: [(&str, BrokenBy); 5] = [
-    ("death", BrokenBy::Death),
-    ("timeout", BrokenBy::Timeout),
-    ("abort", BrokenBy::Abort),
-    ("panic", BrokenBy::Panic),
-    ("reset", BrokenBy::Reset),
-];
-
+/// What the server calls it.
 fn word(by: BrokenBy) -> &'static str {
-    REASONS.iter().find(|known| known.1 == by).map_or("death", |known| known.0)
+    match by {
+        BrokenBy::Death => "death",
+        BrokenBy::Timeout => "timeout",
+        BrokenBy::Abort => "abort",
+        BrokenBy::Panic => "panic",
+        BrokenBy::Reset => "reset",
+    }
 }
 
-fn broken_by(word: &str) -> BrokenBy {
-    REASONS.iter().find(|known| known.0 == word).map_or(BrokenBy::Death, |known| known.1)
+/// What the server calls otherwise is of another build, and as good as a death.
+fn broken_by(called: &str) -> BrokenBy {
+    use BrokenBy::{Abort, Death, Panic, Reset, Timeout};
+    [Death, Timeout, Abort, Panic, Reset].into_iter().find(|by| word(*by) == called).unwrap_or(Death)
 }
