@@ -61,6 +61,20 @@ local function is_over(session)
     return (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0
 end
 
+-- Of a field that begins with it: SESSION/..
+local function session_of(field)
+    return string.match(field, '^-?([^/]*)')
+end
+
+-- Some fields of sessions that have ended go. Four are looked at for each that is added: so they never outnumber the others by much.
+local function forget_some(key)
+    for _, field in ipairs(call('HRANDFIELD', key, 4)) do
+        if is_over(session_of(field)) then
+            call('HDEL', key, field)
+        end
+    end
+end
+
 -- Whoever asks in the name of a session that has ended is told so before anything has happened.
 local function require_session(session)
     if is_over(session) then

@@ -49,16 +49,11 @@ local function look(object, stream, at, is_sure)
     end
 end
 
--- A session has got one message more, that it is to say to be done. Before it is counted the first time, some others are looked at: there
--- are never many more than have not ended.
+-- A session has got one message more, that it is to say to be done.
 local function count_got(object, session)
     local gots = object_key(object) .. ':h'
     if call('HEXISTS', gots, session) == 0 then
-        for _, other in ipairs(call('HRANDFIELD', gots, 4)) do
-            if is_over(other) then
-                call('HDEL', gots, other)
-            end
-        end
+        forget_some(gots)
     end
     call('HINCRBY', gots, session, 1)
 end
