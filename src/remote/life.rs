@@ -100,7 +100,7 @@ impl Life {
         match begun.and_then(|_| hold_more(client, name, holds)) {
             Ok(()) => Ok(()),
             Err(Failed::Other(error)) => Err(error),
-            Err(Failed::Gone | Failed::Lost) => Err(client.invalid(script.name(), &Value::Nil)),
+            Err(Failed::Gone | Failed::Lost) => Err(client.distrust(script.name(), &Value::Nil)),
         }
     }
 

@@ -141,7 +141,7 @@ impl Barrier {
     fn state(&self, answer: &Value) -> Result<State> {
         let parts = if let Value::Array(parts) = answer { &parts[..] } else { &[] };
         let state = State::of(parts.first(), parts.get(1));
-        state.ok_or_else(|| self.hold.session().invalid("waiting at a barrier", answer))
+        state.ok_or_else(|| self.hold.session().distrust("waiting at a barrier", answer))
     }
 
     /// The action is done: all pass, unless the barrier was broken meanwhile. The index of this party.
@@ -225,7 +225,7 @@ fn facts(hold: &Hold) -> Result<(usize, usize, bool)> {
     let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
         request.arg(hold.object());
     })?;
-    redis::from_redis_value(answer.clone()).map_err(|_| hold.session().invalid("looking at a barrier", &answer))
+    redis::from_redis_value(answer.clone()).map_err(|_| hold.session().distrust("looking at a barrier", &answer))
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
