@@ -218,7 +218,7 @@ impl Life {
         }
     }
 
-    /// And does its share of what is left of others, some steps at a time.
+    /// Renews the lease, and then removes what others have left, for an eighth of the time to the next renewal (a guess).
     fn renew(&self, client: &Client) {
         let name = self.name();
         let script = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");

@@ -212,7 +212,7 @@ impl Session {
         self.client.distrust(what, answer)
     }
 
-    /// A token that this process has not used here, nor the one that it is a forked copy of: handles that were made before the fork keep theirs.
+    /// A token that this process has not used here, nor, before the fork, the one it is a copy of: handles that were made by then keep theirs.
     pub(crate) fn token(&self) -> String {
         // Relaxed: a number of its own is all there is to it.
         format!("{:x}", self.tokens.fetch_add(1, Ordering::Relaxed))

@@ -33,6 +33,9 @@ pub(crate) struct Barrier {
 /// As in shared memory.
 const MOST_PARTIES: usize = 65_535;
 
+/// As in `line/line.lua`.
+const MOST_WOKEN: usize = 500;
+
 /// How an arrival goes on.
 pub(in crate::remote) enum Arrived {
     /// All have come; how many had come before this one: 0 for exactly one of them.
@@ -65,7 +68,7 @@ enum State {
     Broken(BrokenBy),
 }
 
-/// The same with its generation, and with how many of that had come before.
+/// A state, its generation, and how many had come to that before.
 #[derive(Clone, Copy)]
 struct Standing {
     state: State,
@@ -132,7 +135,7 @@ impl Barrier {
 
     /// Whom the script has not woken, as it wakes some. Without an answer they find it out themselves, within a second.
     fn wake_rest(&self) {
-        if self.parties > 500 {
+        if self.parties > MOST_WOKEN {
             let _ = object::wake_all(&self.hold, Kind::Barrier);
         }
     }

@@ -10,6 +10,8 @@
 -- Q4. What is read counts, and takes its place, until it is done: nothing is lost between the read and its answer, nor after it.
 local GROUP, BACK = 'all', 'back'
 local GETTERS, PUTTERS, JOINERS = 0, 1, 2
+-- Of what concerns all who wait, so many are told at once. A guess.
+local MOST_TOLD = 1000
 
 -- The entry that a consumer has.
 local function pending(stream, consumer)
@@ -62,9 +64,9 @@ end
 local function after_leaving(object, stream)
     wake(object, 1, PUTTERS)
     if call('XLEN', stream) == 0 then
-        wake(object, 1000, JOINERS)
+        wake(object, MOST_TOLD, JOINERS)
         if call('HEXISTS', object_key(object), 'closed') == 1 then
-            wake(object, 1000, GETTERS)
+            wake(object, MOST_TOLD, GETTERS)
         end
     end
 end
