@@ -18,7 +18,7 @@ pub(super) struct Inlet {
     producer: Producer,
     pace: spin::Pace,
     /// How often the kernel is asked whether the receiver is dead while there is room for messages.
-    asking: clock::Pace,
+    asking: clock::OncePerTick,
 }
 
 /// On its way.
@@ -37,7 +37,7 @@ impl Inlet {
     }
 
     fn at(end: End, position: u64) -> Self {
-        Inlet { end, producer: Producer::at(position), pace: spin::Pace::new(), asking: clock::Pace::default() }
+        Inlet { end, producer: Producer::at(position), pace: spin::Pace::new(), asking: clock::OncePerTick::default() }
     }
 
     pub(super) fn depart(&self, outgoing: &mut Outgoing) -> Result<InletWire> {
@@ -79,7 +79,7 @@ impl Inlet {
 
     /// Has the next call ask the kernel whether the receiver is dead.
     pub(super) fn suspect(&mut self) {
-        self.asking = clock::Pace::default();
+        self.asking = clock::OncePerTick::default();
     }
 
     #[inline]

@@ -32,7 +32,7 @@ pub(super) struct Outlet {
     pub(super) scratch: Vec<u8>,
     pace: spin::Pace,
     /// How often the kernel is asked whether the sender is dead by calls that do not wait.
-    asking: clock::Pace,
+    asking: clock::OncePerTick,
     /// Whether the call in progress has found nothing.
     found_nothing: bool,
     watched: Watched,
@@ -81,7 +81,7 @@ impl Outlet {
             progress,
             scratch: Vec::new(),
             pace: spin::Pace::new(),
-            asking: clock::Pace::default(),
+            asking: clock::OncePerTick::default(),
             found_nothing: false,
             watched: Watched::default(),
             readable,

@@ -6,9 +6,9 @@
 //! the same time. So a worker that has done a task looks for the next one for a moment that is longer than its caller's waking up.
 
 use std::hint;
-use std::num::NonZero;
-use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::sys::spin::{self, Credit};
 
 /// How long a worker looks before it sleeps. Measured, with two workers on two processors: calls one after the other reach 45 to 180
 /// K/s without it, as the kernel places them, 400 to 550 with 20 us, 260 with 50 us; and beside a process that keeps one of the
@@ -18,25 +18,16 @@ const SPELL: Duration = Duration::from_micros(20);
 /// Pauses of the processor between two looks: each look takes the cache line away from who is about to write it. A guess.
 const PAUSES: u32 = 4;
 
-/// So many looks in vain more than others, and it is time to stop looking. A guess.
-const CREDIT: u32 = 8;
-
-/// Then one time in so many it is tried again: what it costs in vain is lost among the others. A guess.
-const PROBE_EVERY: u32 = 32;
-
 /// Whether it has lately paid to look.
 pub(super) struct Lookout {
-    credit: u32,
-    /// Times since the last one that was not skipped.
-    skipped: u32,
-    /// Whether anybody else can make progress meanwhile.
+    credit: Credit,
+    /// Whether the machine has one processor: then nobody else can make progress meanwhile.
     is_alone: bool,
 }
 
 impl Lookout {
     pub(super) fn new() -> Self {
-        let is_alone = thread::available_parallelism().is_ok_and(|processors| processors == NonZero::<usize>::MIN);
-        Lookout { credit: CREDIT, skipped: 0, is_alone }
+        Lookout { credit: Credit::new(), is_alone: spin::processors() == 1 }
     }
 
     /// Looks as long as that promises to pay; `None`: there is nothing yet, and it is time to sleep. What the first look finds says
@@ -45,7 +36,7 @@ impl Lookout {
         if let Some(found) = look() {
             return Some(found);
         }
-        if !self.is_worth_it() {
+        if self.is_alone || !self.credit.is_worth_it() {
             return None;
         }
         let began = Instant::now();
@@ -56,16 +47,12 @@ impl Lookout {
                 break found;
             }
         };
-        self.credit = if found.is_some() { (self.credit + 1).min(CREDIT) } else { self.credit.saturating_sub(1) };
-        found
-    }
-
-    fn is_worth_it(&mut self) -> bool {
-        if self.is_alone || self.credit > 0 {
-            return !self.is_alone;
+        if found.is_some() {
+            self.credit.paid();
+        } else {
+            self.credit.failed();
         }
-        self.skipped = (self.skipped + 1) % PROBE_EVERY;
-        self.skipped == 0
+        found
     }
 }
 
@@ -73,7 +60,7 @@ impl Lookout {
 mod tests {
     use super::*;
 
-    /// How often it looks in vain, at most `most` times.
+    /// How often it looks; it finds something after `most` times.
     fn looks(lookout: &mut Lookout, most: u32) -> u32 {
         let mut looks = 0;
         let found = lookout.until(|| {
@@ -91,24 +78,24 @@ mod tests {
     #[test]
     fn what_never_pays_is_hardly_ever_done() {
         let mut lookout = on_two_processors();
-        let long = (0..10 * PROBE_EVERY + CREDIT).filter(|_| looks(&mut lookout, u32::MAX) > 1).count();
-        assert_eq!(long as u32, CREDIT + 10);
+        let long = (0..10 * Credit::PROBE_EVERY + Credit::MOST).filter(|_| looks(&mut lookout, u32::MAX) > 1).count();
+        assert_eq!(long as u32, Credit::MOST + 10);
     }
 
     #[test]
     fn what_pays_again_is_done_again() {
         let mut lookout = on_two_processors();
-        for _ in 0..CREDIT {
+        for _ in 0..Credit::MOST {
             looks(&mut lookout, u32::MAX);
         }
         let until_a_probe = (0..).take_while(|_| looks(&mut lookout, 1) == 1).count();
-        assert_eq!(until_a_probe as u32, PROBE_EVERY - 1);
-        assert!((0..10 * PROBE_EVERY).all(|_| looks(&mut lookout, 1) == 2));
+        assert_eq!(until_a_probe as u32, Credit::PROBE_EVERY - 1);
+        assert!((0..10 * Credit::PROBE_EVERY).all(|_| looks(&mut lookout, 1) == 2));
     }
 
     #[test]
-    fn alone_on_its_processor_nobody_looks_twice() {
+    fn on_one_processor_nobody_looks_twice() {
         let mut lookout = Lookout { is_alone: true, ..Lookout::new() };
-        assert!((0..2 * PROBE_EVERY).all(|_| looks(&mut lookout, u32::MAX) == 1));
+        assert!((0..2 * Credit::PROBE_EVERY).all(|_| looks(&mut lookout, u32::MAX) == 1));
     }
 }

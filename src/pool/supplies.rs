@@ -34,7 +34,7 @@ impl Supplies {
         self.known.is_empty()
     }
 
-    /// Detaches from that.
+    /// Detaches from what its last tasks used.
     pub(super) fn let_go(&mut self) {
         self.known.clear();
     }

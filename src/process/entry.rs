@@ -141,35 +141,32 @@ impl Child {
         self.0.control.as_fd()
     }
 
-    /// As the function of this name.
+    /// Does the `work`, sends what comes of it to the parent, and exits.
     pub(super) fn run(self, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
-        work_for(self.0, work)
-    }
-}
-
-fn work_for(parent: &'static Parent, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
-    let _ = send_answer(parent, &Answer::Hello, None);
-    let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_fd()))) {
-        Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
-            Ok(can_be_asked) => {
-                if let Some(reason) = error.as_ref().filter(|_| !can_be_asked) {
-                    complain(reason);
+        let parent = self.0;
+        let _ = send_answer(parent, &Answer::Hello, None);
+        let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_fd()))) {
+            Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
+                Ok(can_be_asked) => {
+                    if let Some(reason) = error.as_ref().filter(|_| !can_be_asked) {
+                        complain(reason);
+                    }
+                    process::exit(i32::from(error.is_some()))
                 }
-                process::exit(i32::from(error.is_some()))
+                Err(error) => error,
+            },
+            Ok(Err(error)) => error,
+            Err(payload) => {
+                let _ = send_answer(parent, &Answer::Panicked(unwinding::describe(&*payload)), None);
+                process::exit(101);
             }
-            Err(error) => error,
-        },
-        Ok(Err(error)) => error,
-        Err(payload) => {
-            let _ = send_answer(parent, &Answer::Panicked(unwinding::describe(&*payload)), None);
-            process::exit(101);
+        };
+        let reason = format!("{failed:?}");
+        if let Ok(false) = send_answer(parent, &Answer::Failed(failed), None) {
+            complain(&reason);
         }
-    };
-    let reason = format!("{failed:?}");
-    if let Ok(false) = send_answer(parent, &Answer::Failed(failed), None) {
-        complain(&reason);
+        process::exit(1)
     }
-    process::exit(1)
 }
 
 /// What the parent asks for.

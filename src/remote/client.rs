@@ -279,7 +279,7 @@ impl Client {
     }
 
     /// That an answer is of a form that none of ours has. Who knows to what it is an answer: this thread's connections are not used again.
-    pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
+    pub(crate) fn distrust(&self, what: &'static str, answer: &Value) -> Error {
         while self.take_idle().is_some() {}
         let reason = format!("it says {}, which is no answer to that", shape(answer));
         Error::Unanswered { address: self.address.to_string(), what: what.into(), reason }

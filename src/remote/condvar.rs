@@ -185,7 +185,7 @@ impl Condvar {
                 request.arg(self.hold.object()).arg(&token).arg(left).arg(object::recent(session)).arg(&last);
             })?;
             let (some, is_more, until) = redis::from_redis_value::<(usize, bool, String)>(answer.value.clone())
-                .map_err(|_| session.invalid("notifying", &answer.value))?;
+                .map_err(|_| session.distrust("notifying", &answer.value))?;
             notified += some;
             if !is_more {
                 break;

@@ -50,7 +50,7 @@ impl Event {
         let answer = session.run_named(Kind::Event, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(&token).arg(u8::from(is_set)).arg(object::recent(session));
         })?;
-        redis::from_redis_value(answer.value.clone()).map_err(|_| session.invalid("changing an event", &answer.value))
+        redis::from_redis_value(answer.value.clone()).map_err(|_| session.distrust("changing an event", &answer.value))
     }
 
     /// Whether the flag is set. Stale at once.
@@ -78,6 +78,6 @@ impl Event {
         let answer = session.run(Kind::Event, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object()).arg(seen).arg(waiter);
         })?;
-        redis::from_redis_value(answer.clone()).map_err(|_| session.invalid("waiting for an event", &answer))
+        redis::from_redis_value(answer.clone()).map_err(|_| session.distrust("waiting for an event", &answer))
     }
 }

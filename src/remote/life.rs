@@ -100,7 +100,7 @@ impl Life {
         match begun.and_then(|_| hold_more(client, name, holds)) {
             Ok(()) => Ok(()),
             Err(Failed::Other(error)) => Err(error),
-            Err(Failed::Gone | Failed::Lost) => Err(client.invalid(script.name(), &Value::Nil)),
+            Err(Failed::Gone | Failed::Lost) => Err(client.distrust(script.name(), &Value::Nil)),
         }
     }
 
@@ -218,7 +218,7 @@ impl Life {
         }
     }
 
-    /// And does its share of what is left of others, some steps at a time.
+    /// Renews the lease, and then removes what others have left, for an eighth of the time to the next renewal (a guess).
     fn renew(&self, client: &Client) {
         let name = self.name();
         let script = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");

@@ -270,7 +270,8 @@ fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStrea
     Err(last)
 }
 
-/// Nobody can interrupt who looks a name up, which may take half a minute: a thread does, and what it finds too late is for nobody.
+/// Nobody can interrupt who looks a name up, which may take half a minute (resolv.conf(5): 5 s, twice, for each of three servers): a
+/// thread does, and what it finds too late is for nobody.
 fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);

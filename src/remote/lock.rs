@@ -134,8 +134,8 @@ impl Lock {
     }
 
     fn outcome(&self, answer: Answer, token: &str, thread: u32) -> Result<Option<Locked>> {
-        let invalid = |value: &Value| self.hold.session().invalid("locking", value);
-        let Value::Array(parts) = &answer.value else { return Err(invalid(&answer.value)) };
+        let distrust = |value: &Value| self.hold.session().distrust("locking", value);
+        let Value::Array(parts) = &answer.value else { return Err(distrust(&answer.value)) };
         let word = |index: usize| match parts.get(index) {
             Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok(),
             _ => None,
@@ -152,7 +152,7 @@ impl Lock {
                 owner_died: *dirty != 0,
                 _thread: PhantomData,
             }))),
-            _ => Err(invalid(&answer.value)),
+            _ => Err(distrust(&answer.value)),
         }
     }
 

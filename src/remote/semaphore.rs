@@ -130,7 +130,7 @@ impl Semaphore {
         match redis::from_redis_value::<(bool, usize)>(answer.value.clone()) {
             Ok((true, _)) => Ok(()),
             Ok((false, room)) => Err(Error::TooManyPermits { object: self.kind, permits, room }),
-            Err(_) => Err(session.invalid("releasing permits", &answer.value)),
+            Err(_) => Err(session.distrust("releasing permits", &answer.value)),
         }
     }
 
@@ -145,6 +145,6 @@ impl Semaphore {
         let answer = session.run(self.kind, script, Effect::Repeatable, |request| {
             request.arg(self.hold.object());
         })?;
-        redis::from_redis_value(answer.clone()).map_err(|_| session.invalid("counting permits", &answer))
+        redis::from_redis_value(answer.clone()).map_err(|_| session.distrust("counting permits", &answer))
     }
 }

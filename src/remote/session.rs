@@ -207,12 +207,12 @@ impl Session {
         self.client.is_in_doubt()
     }
 
-    /// That an answer is not of the form that ours have.
-    pub(crate) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
-        self.client.invalid(what, answer)
+    /// As [`Client::distrust`].
+    pub(crate) fn distrust(&self, what: &'static str, answer: &Value) -> Error {
+        self.client.distrust(what, answer)
     }
 
-    /// A token that this process has not used here, nor the one that it is a forked copy of: handles that were made before the fork keep theirs.
+    /// A token that this process has not used here, nor, before the fork, the one it is a copy of: handles that were made by then keep theirs.
     pub(crate) fn token(&self) -> String {
         // Relaxed: a number of its own is all there is to it.
         format!("{:x}", self.tokens.fetch_add(1, Ordering::Relaxed))
@@ -248,7 +248,7 @@ impl Session {
         })?;
         match redis::from_redis_value::<(String, String)>(answer.value.clone()) {
             Ok((kind, of)) => Ok((self.held(&answer.session, token, object.to_owned()), kind, of)),
-            Err(_) => Err(self.invalid("holding an object", &answer.value)),
+            Err(_) => Err(self.distrust("holding an object", &answer.value)),
         }
     }
 

@@ -70,7 +70,7 @@ impl Tasks {
         })?;
         match redis::from_redis_value::<String>(answer.value.clone()) {
             Ok(entries) => Ok(entries.split(' ').map(str::to_owned).collect()),
-            Err(_) => Err(self.session().invalid(script.name(), &answer.value)),
+            Err(_) => Err(self.session().distrust(script.name(), &answer.value)),
         }
     }
 
@@ -101,7 +101,7 @@ impl Tasks {
                     Value::Int(1) => {}
                     other => {
                         let (entry, inbox, chunk) = redis::from_redis_value(other.clone())
-                            .map_err(|_| session.invalid(script.name(), &other))?;
+                            .map_err(|_| session.distrust(script.name(), &other))?;
                         let token = token.to_owned();
                         return Ok(Some(Some(Claim { session: answer.session, token, entry, inbox, chunk })));
                     }
@@ -169,7 +169,7 @@ impl Inbox {
                 request.arg(object).arg(tasks.hold.object()).arg(taken).arg(waiter.unwrap_or_default()).arg(&entries);
             })?;
             let (outcomes, missing): (Vec<Vec<u8>>, Vec<String>) = redis::from_redis_value(answer.value.clone())
-                .map_err(|_| session.invalid(script.name(), &answer.value))?;
+                .map_err(|_| session.distrust(script.name(), &answer.value))?;
             Ok((!outcomes.is_empty() || !missing.is_empty()).then_some(Fetched { outcomes, missing }))
         })?;
         Ok(found.unwrap_or_default())

@@ -40,7 +40,7 @@ pub(super) enum Pass {
     Away,
 }
 
-/// So many holds are taken, or given up, in one step, in which the server does nothing else.
+/// So many holds are taken, or given up, in one step, in which the server does nothing else: a guess, a few milliseconds of its time.
 pub(super) const STEP: usize = 500;
 
 impl Work {

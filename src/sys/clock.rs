@@ -56,7 +56,7 @@ pub(crate) fn coarse_milliseconds() -> u64 {
 /// The look at the clock (5 ns) is left out in most calls of a dense series: after a pause in one, up to
 /// [`DENSE`](Self::DENSE) calls may pass before it is due.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct OncePerTick {
     last: u64,
     /// How many looks in a row have found the same tick, up to `DENSE`.
     looks: u32,
@@ -64,7 +64,7 @@ pub(crate) struct Pace {
     free: u32,
 }
 
-impl Pace {
+impl OncePerTick {
     /// So many calls within a tick are a dense series.
     const DENSE: u32 = 16;
 

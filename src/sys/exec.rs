@@ -144,7 +144,7 @@ pub(super) fn keep_only(streams: [Option<RawFd>; 3], control: RawFd) -> io::Resu
     Ok(unsafe { OwnedFd::from_raw_fd(CONTROL) })
 }
 
-/// The same for the streams, where the other is in its place already, and for a last one, which gets the place behind it.
+/// As [`keep_only`], where the control socket is in its place already; `last` gets the place behind it, and is not close-on-exec.
 pub(super) fn take_streams([input, output, errors]: [Option<RawFd>; 3], last: RawFd) -> io::Result<OwnedFd> {
     place_descriptors(&[input, output, errors, None, Some(last)])
         .map_err(|failed| io::Error::from_raw_os_error(failed.error))?;

@@ -99,7 +99,7 @@ impl Clone for Spin {
 }
 
 /// Of the machine, not those that this process may use: bound to one of them, it still waits for others elsewhere.
-fn processors() -> u32 {
+pub(crate) fn processors() -> u32 {
     /// 0 until it is known. Not a `OnceLock`: a copy that is forked while another thread asks would wait for that thread,
     /// and asking takes microseconds.
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -114,28 +114,61 @@ fn processors() -> u32 {
     }
 }
 
+/// Whether it has lately paid to look once more before sleeping. After some failures in a row it no longer does, but for one time
+/// in [`PROBE_EVERY`](Self::PROBE_EVERY). Private to one handle.
+pub(crate) struct Credit {
+    /// Failures that are still allowed.
+    left: AtomicU32,
+    /// Times since the last one that was worth it, without any credit.
+    skipped: AtomicU32,
+}
+
+impl Credit {
+    /// So many more failures than successes. A guess: enough for a few waits that nobody answers among many that somebody does.
+    pub(crate) const MOST: u32 = 8;
+
+    /// A guess: the 4 us of a vain spin are lost among 32 sleeps of 10 us.
+    pub(crate) const PROBE_EVERY: u32 = 32;
+
+    pub(crate) const fn new() -> Self {
+        Credit { left: AtomicU32::new(Self::MOST), skipped: AtomicU32::new(0) }
+    }
+
+    /// Whether to try this time.
+    pub(crate) fn is_worth_it(&self) -> bool {
+        // Relaxed, throughout: hints for nobody but ourselves.
+        if self.left.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        let skipped = (self.skipped.load(Ordering::Relaxed) + 1) % Self::PROBE_EVERY;
+        self.skipped.store(skipped, Ordering::Relaxed);
+        skipped == 0
+    }
+
+    pub(crate) fn paid(&self) {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store((left + 1).min(Self::MOST), Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+    }
+}
+
 /// How long it has lately paid to spin for the next message, or the next free slot, of a stream. Private to one handle.
 ///
 /// Two things are learnt. Whether spinning pays at all: with more runnable processes than processors, or with the other
-/// side asleep, it fails, and after some failures it is cut short, but for one wait in [`PROBE_EVERY`]. And whether the
+/// side asleep, it fails, and a wait that is not worth its [`Credit`] is cut short. And whether the
 /// other side is so close ahead that each message moves its cache line to and fro several times: then it pays to stay back
 /// for a moment, and to find many messages at once.
 pub(crate) struct Pace {
-    /// Spins that may still fail before they are cut short.
-    credit: AtomicU32,
-    /// Waits since the last one that was not cut short.
-    cut_short: AtomicU32,
+    credit: Credit,
     /// Pauses before the first look.
     distance: AtomicU32,
     /// Where the last wait began.
     last: AtomicU64,
 }
-
-/// A guess: enough for a few waits that nobody answers among many that somebody does.
-const CREDIT: u32 = 8;
-
-/// A guess: the 4 us of a vain spin are lost among 32 sleeps of 10 us.
-const PROBE_EVERY: u32 = 32;
 
 /// How many pauses a wait spins that is cut short.
 const CUT_SHORT: u32 = 1;
@@ -154,12 +187,7 @@ const PAUSES_A_MESSAGE: u32 = 8;
 
 impl Pace {
     pub(crate) const fn new() -> Self {
-        Pace {
-            credit: AtomicU32::new(CREDIT),
-            cut_short: AtomicU32::new(0),
-            distance: AtomicU32::new(0),
-            last: AtomicU64::new(0),
-        }
+        Pace { credit: Credit::new(), distance: AtomicU32::new(0), last: AtomicU64::new(0) }
     }
 
     /// Calls `done` until it gives something, or spinning no longer promises to pay. `position`: a number that grows
@@ -176,7 +204,7 @@ impl Pace {
             distance = if is_worth_it { (2 * distance).min(MOST_DISTANCE) } else { distance / 2 };
             self.distance.store(distance, Ordering::Relaxed);
         }
-        let budget = self.budget();
+        let budget = if self.credit.is_worth_it() { MOST } else { CUT_SHORT };
         if budget == CUT_SHORT {
             distance = 0; // nobody is getting ahead meanwhile
         }
@@ -199,23 +227,11 @@ impl Pace {
             if distance == 0 && pauses == 1 {
                 self.distance.store(4, Ordering::Relaxed); // faster than any answer could be: a stream
             }
-            let credit = self.credit.load(Ordering::Relaxed);
-            self.credit.store((credit + 1).min(CREDIT), Ordering::Relaxed);
+            self.credit.paid();
         } else {
-            let credit = self.credit.load(Ordering::Relaxed);
-            self.credit.store(credit.saturating_sub(1), Ordering::Relaxed);
+            self.credit.failed();
         }
         result
-    }
-
-    /// How many pauses this wait may spin.
-    fn budget(&self) -> u32 {
-        if self.credit.load(Ordering::Relaxed) > 0 {
-            return MOST;
-        }
-        let waits = self.cut_short.load(Ordering::Relaxed);
-        self.cut_short.store((waits + 1) % PROBE_EVERY, Ordering::Relaxed);
-        if waits + 1 == PROBE_EVERY { MOST } else { CUT_SHORT }
     }
 }
 

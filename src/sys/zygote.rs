@@ -112,8 +112,9 @@ pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<OwnedFd> {
     exec::keep_only([null; 3], socket.into_raw_fd())
 }
 
-/// Has those at the other end of a socket see that nobody receives any more. What they had sent before can still be received.
-pub(crate) fn refuse(socket: BorrowedFd<'_>) {
+/// shutdown(2) of the receiving half: those at the other end see that nobody receives any more. What they had sent before can still be
+/// received.
+pub(crate) fn stop_receiving(socket: BorrowedFd<'_>) {
     // SAFETY: no memory is involved.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RD) };
 }

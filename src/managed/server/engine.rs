@@ -71,7 +71,7 @@ impl Engine {
     ) -> Result<Hold> {
         let (known, kind, of) = match redis::from_redis_value::<(String, String, String)>(found.value.clone()) {
             Ok(found) => found,
-            Err(_) => return Err(self.0.invalid(what, &found.value)),
+            Err(_) => return Err(self.0.distrust(what, &found.value)),
         };
         expected.check(&kind, &of)?;
         Ok(self.0.held(&found.session, token, known))
@@ -89,7 +89,7 @@ impl Engine {
         let script = lua!("listing names", "object/names.lua");
         match self.0.run(Kind::Manager, script, Effect::Nothing, |_| {})? {
             Value::Array(names) => Ok(names.into_iter().filter_map(text).collect()),
-            other => Err(self.0.invalid(script.name(), &other)),
+            other => Err(self.0.distrust(script.name(), &other)),
         }
     }
 

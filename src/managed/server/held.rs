@@ -83,7 +83,7 @@ impl Held {
         match std::mem::replace(&mut answer.value, Value::Nil) {
             Value::Nil => Ok(None),
             Value::BulkString(bytes) => Ok(Some(self.keep(answer, &answer.token.clone(), bytes))),
-            other => Err(self.invalid(what, &other)),
+            other => Err(self.distrust(what, &other)),
         }
     }
 
@@ -98,18 +98,18 @@ impl Held {
         match std::mem::take(&mut answer.value) {
             Value::Array(values) => Ok(values),
             Value::Int(asked) if asked > 0 => Err(Error::TooManyChanges { asked: asked as usize, fit: MOST_HOLDS }),
-            other => Err(self.invalid(what, &other)),
+            other => Err(self.distrust(what, &other)),
         }
     }
 
-    pub(super) fn invalid(&self, what: &'static str, answer: &Value) -> Error {
-        self.session().invalid(what, answer)
+    pub(super) fn distrust(&self, what: &'static str, answer: &Value) -> Error {
+        self.session().distrust(what, answer)
     }
 
     pub(super) fn number(&self, what: &'static str, answer: &Value) -> Result<u64> {
         match answer {
             Value::Int(number) if *number >= 0 => Ok(*number as u64),
-            other => Err(self.invalid(what, other)),
+            other => Err(self.distrust(what, other)),
         }
     }
 }

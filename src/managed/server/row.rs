@@ -29,7 +29,7 @@ impl Held {
     fn at_place(&self, answer: &mut Answer, index: u64) -> Result<i64> {
         let mut parts = match std::mem::take(&mut answer.value) {
             Value::Array(parts) => parts.into_iter(),
-            other => return Err(self.invalid(WHAT, &other)),
+            other => return Err(self.distrust(WHAT, &other)),
         };
         match (parts.next(), parts.next()) {
             (Some(Value::Int(0)), Some(Value::Int(length))) => {
@@ -39,14 +39,14 @@ impl Held {
                 answer.value = rest.unwrap_or_default();
                 Ok(outcome)
             }
-            (first, _) => Err(self.invalid(WHAT, &first.unwrap_or_default())),
+            (first, _) => Err(self.distrust(WHAT, &first.unwrap_or_default())),
         }
     }
 
     fn at_place_kept(&self, mut answer: Answer, index: u64) -> Result<Kept> {
         self.at_place(&mut answer, index)?;
         let kept = self.keep_one(&mut answer, WHAT)?;
-        kept.ok_or_else(|| self.invalid(WHAT, &Value::Nil))
+        kept.ok_or_else(|| self.distrust(WHAT, &Value::Nil))
     }
 
     /// Nothing at a server is at hand.

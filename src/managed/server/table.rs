@@ -89,14 +89,14 @@ impl Held {
                 answer.value = value;
                 Ok(self.keep_one(&mut answer, WHAT)?.map(|value| (key, value)))
             }
-            other => Err(self.invalid(WHAT, other)),
+            other => Err(self.distrust(WHAT, other)),
         }
     }
 
     pub(crate) fn keys(&self) -> Result<Vec<Vec<u8>>> {
         match self.table(Effect::Nothing, "keys", |_| {})?.value {
             Value::Array(keys) => Ok(keys.into_iter().filter_map(bytes).collect()),
-            other => Err(self.invalid(WHAT, &other)),
+            other => Err(self.distrust(WHAT, &other)),
         }
     }
 
@@ -130,7 +130,7 @@ impl Held {
                 answer.value = parts.into_iter().nth(1).unwrap_or_default();
                 Ok(Err(self.keep_one(&mut answer, WHAT)?))
             }
-            other => Err(self.invalid(WHAT, &other)),
+            other => Err(self.distrust(WHAT, &other)),
         }
     }
 

@@ -101,7 +101,7 @@ fn next<H: DeserializeOwned>(
         return Ok(message);
     }
     // From now on the parent sees that there is nobody; but it may have been faster.
-    zygote::refuse(control);
+    zygote::stop_receiving(control);
     Ok(message::receive(what, control)?.unwrap_or_else(|| exit::now(0)))
 }
 

@@ -78,7 +78,7 @@ impl Barrier {
     }
 
     fn strange(&self) -> Error {
-        self.hold.session().invalid("waiting at a barrier", &Value::Nil)
+        self.hold.session().distrust("waiting at a barrier", &Value::Nil)
     }
 
     /// A party that knows no more how things stand does not keep the others.
@@ -116,7 +116,7 @@ impl Barrier {
         let (Some(state), Some(Value::Int(turn)), Some(Value::Int(index))) =
             (State::of(parts.first(), parts.get(3)), parts.get(1), parts.get(2))
         else {
-            return Err(session.invalid("arriving at a barrier", &answer.value));
+            return Err(session.distrust("arriving at a barrier", &answer.value));
         };
         let standing = Standing { state, turn: turn.cast_unsigned(), index: index.cast_unsigned() as usize };
         Ok((answer.session, standing))

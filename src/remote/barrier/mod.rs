@@ -33,6 +33,9 @@ pub(crate) struct Barrier {
 /// As in shared memory.
 const MOST_PARTIES: usize = 65_535;
 
+/// As in `line/line.lua`.
+const MOST_WOKEN: usize = 500;
+
 /// How an arrival goes on.
 pub(in crate::remote) enum Arrived {
     /// All have come; how many had come before this one: 0 for exactly one of them.
@@ -65,7 +68,7 @@ enum State {
     Broken(BrokenBy),
 }
 
-/// The same with its generation, and with how many of that had come before.
+/// A state, its generation, and how many had come to that before.
 #[derive(Clone, Copy)]
 struct Standing {
     state: State,
@@ -132,7 +135,7 @@ impl Barrier {
 
     /// Whom the script has not woken, as it wakes some. Without an answer they find it out themselves, within a second.
     fn wake_rest(&self) {
-        if self.parties > 500 {
+        if self.parties > MOST_WOKEN {
             let _ = object::wake_all(&self.hold, Kind::Barrier);
         }
     }
@@ -141,7 +144,7 @@ impl Barrier {
     fn state(&self, answer: &Value) -> Result<State> {
         let parts = if let Value::Array(parts) = answer { &parts[..] } else { &[] };
         let state = State::of(parts.first(), parts.get(1));
-        state.ok_or_else(|| self.hold.session().invalid("waiting at a barrier", answer))
+        state.ok_or_else(|| self.hold.session().distrust("waiting at a barrier", answer))
     }
 
     /// The action is done: all pass, unless the barrier was broken meanwhile. The index of this party.
@@ -225,7 +228,7 @@ fn facts(hold: &Hold) -> Result<(usize, usize, bool)> {
     let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
         request.arg(hold.object());
     })?;
-    redis::from_redis_value(answer.clone()).map_err(|_| hold.session().invalid("looking at a barrier", &answer))
+    redis::from_redis_value(answer.clone()).map_err(|_| hold.session().distrust("looking at a barrier", &answer))
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
@@ -235,19 +238,19 @@ fn text(value: Option<&Value>) -> Option<&str> {
     }
 }
 
-/// What the server calls them; what it calls otherwise is of another build, and as good as a death.
-const REASONS: [(&str, BrokenBy); 5] = [
-    ("death", BrokenBy::Death),
-    ("timeout", BrokenBy::Timeout),
-    ("abort", BrokenBy::Abort),
-    ("panic", BrokenBy::Panic),
-    ("reset", BrokenBy::Reset),
-];
-
+/// What the server calls it.
 fn word(by: BrokenBy) -> &'static str {
-    REASONS.iter().find(|known| known.1 == by).map_or("death", |known| known.0)
+    match by {
+        BrokenBy::Death => "death",
+        BrokenBy::Timeout => "timeout",
+        BrokenBy::Abort => "abort",
+        BrokenBy::Panic => "panic",
+        BrokenBy::Reset => "reset",
+    }
 }
 
-fn broken_by(word: &str) -> BrokenBy {
-    REASONS.iter().find(|known| known.0 == word).map_or(BrokenBy::Death, |known| known.1)
+/// What the server calls otherwise is of another build, and as good as a death.
+fn broken_by(called: &str) -> BrokenBy {
+    use BrokenBy::{Abort, Death, Panic, Reset, Timeout};
+    [Death, Timeout, Abort, Panic, Reset].into_iter().find(|by| word(*by) == called).unwrap_or(Death)
 }

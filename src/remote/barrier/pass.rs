@@ -1,6 +1,8 @@
 //! Passing a barrier, with an action or without.
 
-use super::{Arrived, Barrier, Duty};
+use std::panic::{self, AssertUnwindSafe};
+
+use super::{Arrived, Barrier};
 use crate::error::BarrierError;
 use crate::sys::clock::Deadline;
 
@@ -25,25 +27,19 @@ impl Barrier {
             Arrived::Passed(index) => return Ok(index),
             Arrived::Act(duty) => duty,
         };
-        let mut unfinished = Unfinished { barrier: self, duty: Some(duty) };
-        if let Some(action) = action {
-            action();
-        }
+        let done = panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Some(action) = action {
+                action();
+            }
+        }));
         // A copy that the action has made of this process is not the one that runs it: that is told here.
-        unfinished.duty.take().map_or(Ok(0), |duty| self.finish(duty))
-    }
-}
-
-/// An action that has begun. Dropped by a panic, it breaks the barrier: if the server is away, as soon as it is reached.
-struct Unfinished<'a> {
-    barrier: &'a Barrier,
-    duty: Option<Duty>,
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(duty) = self.duty.take() {
-            let _ = self.barrier.fail(duty);
+        match done {
+            Ok(()) => self.finish(duty),
+            Err(panic) => {
+                // If the server is away, the barrier is broken as soon as it is reached.
+                let _ = self.fail(duty);
+                panic::resume_unwind(panic)
+            }
         }
     }
 }

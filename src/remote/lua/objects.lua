@@ -12,13 +12,15 @@
 --   o:OBJECT:h  who has parts of it, and how many: permits, messages
 --   o:OBJECT:p  these parts, each with its owner (object/parts.lua)
 --   k:WAITER    list: pushed to in order to wake somebody (line/line.lua)
+--   g:new       list: one that is being built, until it is renamed; if left behind, the next one removes it
 --   grave       list: contents that nobody sees any more and that refer to objects, each under g: and its name here, until they are emptied
 --
 -- A value is a byte that says how many objects it refers to, these as 32 characters each, and what its owner has encoded.
 --
 -- The server does nothing else while a script runs. So each has a bounded amount of work, some thousand commands, whatever there is of
--- what others left behind: the rest is done with the next ones. Who changes or reads many entries in one step has the server take the
--- time for these.
+-- what others left behind: the rest is done with the next ones. Only a reset of a barrier (`barrier/reset.lua`) goes through all who have
+-- handles of it, as it must forget the dead in one step. Who changes or reads many entries in one step has the server take the time for
+-- these.
 --
 -- A script that fails is not undone. A server without memory refuses one that is not flagged `allow-oom` before it begins, and none that
 -- has begun: maxmemory is looked at once, when a script starts, and what it goes beyond that counts against the next one. It is the same
@@ -59,6 +61,20 @@ end
 -- Whether nothing can be asked in a session's name any more.
 local function is_over(session)
     return (tonumber(call('ZSCORE', P .. 'sessions', session)) or 0) == 0
+end
+
+-- Of a field that begins with it: SESSION/..
+local function session_of(field)
+    return string.match(field, '^-?([^/]*)')
+end
+
+-- Some fields of sessions that have ended go. Four are looked at for each that is added: so they never outnumber the others by much.
+local function forget_some(key)
+    for _, field in ipairs(call('HRANDFIELD', key, 4)) do
+        if is_over(session_of(field)) then
+            call('HDEL', key, field)
+        end
+    end
 end
 
 -- Whoever asks in the name of a session that has ended is told so before anything has happened.

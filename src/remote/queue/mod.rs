@@ -73,7 +73,7 @@ impl Queue {
         let answer = self.run(script, Effect::Nothing, |_| {})?;
         let numbers = redis::from_redis_value::<(usize, usize, usize, u8, u64)>(answer.clone());
         let (length, places, capacity, closed, redelivered) =
-            numbers.map_err(|_| self.session().invalid(script.name(), &answer))?;
+            numbers.map_err(|_| self.session().distrust(script.name(), &answer))?;
         Ok(State { length, places, capacity, is_closed: closed != 0, redelivered })
     }
 
@@ -87,7 +87,7 @@ impl Queue {
         match answer.value {
             redis::Value::Int(1) => Ok(()),
             redis::Value::Int(0) => Err(Error::NothingToBeDone { object: Kind::Queue }),
-            other => Err(self.session().invalid(script.name(), &other)),
+            other => Err(self.session().distrust(script.name(), &other)),
         }
     }
 

@@ -32,7 +32,7 @@ impl Queue {
                 Value::BulkString(word) if word == b"done" => Ok(Some(Put::Done)),
                 Value::BulkString(word) if word == b"closed" => Ok(Some(Put::Closed)),
                 Value::BulkString(word) if word == b"full" => Ok(None),
-                other => Err(session.invalid(script.name(), other)),
+                other => Err(session.distrust(script.name(), other)),
             }
         })?;
         Ok(put.unwrap_or(Put::Full))

@@ -142,7 +142,7 @@ impl Queue {
                 Value::BulkString(value) => Ok(Some((answer.session, Some(value)))),
                 Value::Int(1) => Ok(Some((answer.session, None))),
                 Value::Int(0) => Ok(None),
-                other => Err(session.invalid(script.name(), &other)),
+                other => Err(session.distrust(script.name(), &other)),
             }
         });
         match taken {

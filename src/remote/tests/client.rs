@@ -99,7 +99,7 @@ fn only_a_connection_in_step_is_used_again() {
     assert_eq!(ask(), Value::Int(1));
     assert_eq!(ask(), Value::Nil); // it lost its place
     assert_eq!(ask(), Value::Int(2));
-    let strange = client.invalid("anything", &Value::Int(2));
+    let strange = client.distrust("anything", &Value::Int(2));
     assert!(matches!(strange, Error::Unanswered { .. }), "nobody knows what it has done");
     assert!(strange.to_string().ends_with("it says a number, which is no answer to that"), "{strange}");
     assert_eq!(ask(), Value::Int(3));

@@ -15,7 +15,7 @@ fn broken() -> &'static Lua {
     lua!("nothing", "semaphore/give_back.lua")
 }
 
-/// How often the server has answered with an error that no other test makes.
+/// How often the server has answered ERR, which nothing else here makes it do.
 fn refusals(server: &Server) -> u64 {
     let Value::BulkString(text) = server.ask("INFO errorstats") else { panic!("no text") };
     let text = String::from_utf8(text).unwrap();

@@ -21,14 +21,14 @@ end
 
 local function break_it(object, by)
     call('HSETNX', object_key(object), 'broken', by)
-    wake(object, 500)
+    wake(object, MOST_WOKEN)
 end
 
 local function next_turn(object)
     local key = object_key(object)
     call('HDEL', key, 'acting', 'broken')
     call('HSET', key, 'turn', turn_of(object) + 1, 'count', 0)
-    wake(object, 500)
+    wake(object, MOST_WOKEN)
 end
 
 -- Whoever has died would not come. Once all have come, it is only the one that acts who matters.

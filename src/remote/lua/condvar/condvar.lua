@@ -4,7 +4,7 @@
 -- Notifies so many of those that came first and are alive, none later than the last; how many it were, and whether there may be more.
 local function notify(object, count, last, at)
     local line, woken = object_key(object) .. ':w', 0
-    for _ = 1, 500 do
+    for _ = 1, MOST_WOKEN do
         local waiter = woken < count and call('ZRANGEBYSCORE', line, '-inf', last, 'LIMIT', 0, 1)[1]
         if not waiter then
             return woken, false

@@ -14,5 +14,5 @@ end
 if call('HSETNX', key, 'set', 1) == 1 then
     call('HINCRBY', key, 'times', 1)
 end
-wake(object, 500)
+wake(object, MOST_WOKEN)
 return call('EXISTS', key .. ':w')

@@ -4,6 +4,8 @@
 -- does, every second, who is not. So a hint that is lost, or goes to one who is stopped, delays others by a second at most.
 
 local LINE = 2 ^ 40
+-- So many are woken in one step, or passed over as they are dead: some commands each. A guess.
+local MOST_WOKEN = 500
 
 -- Before somebody joins, some others are looked at: there are never many more than have not ended.
 local function join_line(object, waiter, line)
@@ -31,7 +33,7 @@ local function wake(object, count, line)
     local key, at = object_key(object) .. ':w', tonumber(call('HGET', P .. 'clock', 'at')) or 0
     line = line or 0
     local first, last = string.format('%.0f', line * LINE), string.format('(%.0f', (line + 1) * LINE)
-    for _ = 1, count + 500 do
+    for _ = 1, count + MOST_WOKEN do
         local waiter = count > 0 and call('ZRANGE', key, first, last, 'BYSCORE', 'LIMIT', 0, 1)[1]
         if not waiter then
             return

@@ -75,11 +75,7 @@ local function lend(session, object, thread, token)
         wake(object, 1)
     end
     -- Who has ended without having it again.
-    for _, who in ipairs(call('HRANDFIELD', owners_of(object), 4)) do
-        if is_over(session_of(who)) then
-            call('HDEL', owners_of(object), who)
-        end
-    end
+    forget_some(owners_of(object))
     tidy(object)
     return true
 end

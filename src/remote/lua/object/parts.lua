@@ -12,10 +12,6 @@ local function parts_of(object)
     return object_key(object) .. ':p'
 end
 
-local function session_of(who)
-    return string.match(who, '^-?([^/]*)')
-end
-
 -- Whoever asks for something is heard: what it gets is not taken from it at once because its lease was not renewed in time.
 local function hear(session, at)
     if not is_alive(session, at) then
@@ -23,13 +19,9 @@ local function hear(session, at)
     end
 end
 
--- Called wherever fields that mean nothing come from, or are added: there are never many more than those that mean something.
+-- Called wherever fields that mean nothing come from, or are added.
 local function tidy(object)
-    for _, field in ipairs(call('HRANDFIELD', parts_of(object), 4)) do
-        if is_over(session_of(field)) then
-            call('HDEL', parts_of(object), field)
-        end
-    end
+    forget_some(parts_of(object))
 end
 
 local function has_part(object, who, token)

@@ -1,5 +1,5 @@
 -- Closes a queue: OBJECT.
 contents(ARGV[2])
 call('HSET', object_key(ARGV[2]), 'closed', 1)
-wake(ARGV[2], 1000, GETTERS)
-wake(ARGV[2], 1000, PUTTERS)
+wake(ARGV[2], MOST_TOLD, GETTERS)
+wake(ARGV[2], MOST_TOLD, PUTTERS)

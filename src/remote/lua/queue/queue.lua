@@ -10,6 +10,8 @@
 -- Q4. What is read counts, and takes its place, until it is done: nothing is lost between the read and its answer, nor after it.
 local GROUP, BACK = 'all', 'back'
 local GETTERS, PUTTERS, JOINERS = 0, 1, 2
+-- Of what concerns all who wait, so many are told at once. A guess.
+local MOST_TOLD = 1000
 
 -- The entry that a consumer has.
 local function pending(stream, consumer)
@@ -49,16 +51,11 @@ local function look(object, stream, at, is_sure)
     end
 end
 
--- A session has got one message more, that it is to say to be done. Before it is counted the first time, some others are looked at: there
--- are never many more than have not ended.
+-- A session has got one message more, that it is to say to be done.
 local function count_got(object, session)
     local gots = object_key(object) .. ':h'
     if call('HEXISTS', gots, session) == 0 then
-        for _, other in ipairs(call('HRANDFIELD', gots, 4)) do
-            if is_over(other) then
-                call('HDEL', gots, other)
-            end
-        end
+        forget_some(gots)
     end
     call('HINCRBY', gots, session, 1)
 end
@@ -67,9 +64,9 @@ end
 local function after_leaving(object, stream)
     wake(object, 1, PUTTERS)
     if call('XLEN', stream) == 0 then
-        wake(object, 1000, JOINERS)
+        wake(object, MOST_TOLD, JOINERS)
         if call('HEXISTS', object_key(object), 'closed') == 1 then
-            wake(object, 1000, GETTERS)
+            wake(object, MOST_TOLD, GETTERS)
         end
     end
 end

@@ -12,7 +12,7 @@ if left > 1 then
 else
     call('HDEL', gots, session)
     if call('XLEN', stream) == 0 then
-        wake(object, 1000, JOINERS)
+        wake(object, MOST_TOLD, JOINERS)
     end
 end
 return 1

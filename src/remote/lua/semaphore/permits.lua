@@ -9,7 +9,7 @@ local function take_back(object, at)
     if count > 0 then
         call('HINCRBY', object_key(object), 'free', count)
         call('HINCRBY', object_key(object), 'out', -count)
-        wake(object, math.min(count, 500))
+        wake(object, math.min(count, MOST_WOKEN))
     end
 end
 

@@ -12,5 +12,5 @@ if count > room then
 end
 remember(object, name, 'done', at, ARGV[6])
 call('HINCRBY', object_key(object), 'free', ARGV[5])
-wake(object, math.min(count, 500))
+wake(object, math.min(count, MOST_WOKEN))
 return { 1, room }

@@ -1,4 +1,5 @@
 -- What is left of sessions that have ended, and of contents that nobody sees any more: a part of it at a time, so many holds and references.
+-- A guess: some commands each.
 local budget = 250
 
 -- Ends holds of a session that has ended; whether these were all.
