@@ -8,7 +8,7 @@
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
-//! | `hub`, `loss`, `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
+//! | `hub` (in it `loss`), `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff`, `mail` | workers as the pool sees them, and what they have said |
 //! | `worker`, `lookout`, `supplies` | a worker's own life, how it waits for the next order, and what it asks for to do it |
@@ -41,7 +41,6 @@ mod initializer;
 mod job;
 mod keeper;
 mod lookout;
-mod loss;
 mod mail;
 mod mapping;
 mod maps;

@@ -21,6 +21,8 @@ mod exact;
 mod examples;
 mod handles;
 #[cfg(feature = "redis")]
+mod held_by_nobody;
+#[cfg(feature = "redis")]
 mod kill_loop;
 mod names;
 #[cfg(feature = "redis")]
@@ -31,6 +33,7 @@ mod refusals;
 #[cfg(feature = "redis")]
 mod server;
 mod sync;
+mod sync_barrier;
 mod sync_deaths;
 #[cfg(feature = "redis")]
 mod sync_server;

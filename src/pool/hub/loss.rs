@@ -3,20 +3,20 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::board::{Board, CELLS};
 #[cfg(feature = "redis")]
-use super::hub::Crew;
-use super::hub::{Cell, Hub, count_dropped};
-use super::job::Job;
-use super::order::Order;
-use super::staff::Worker;
+use super::Crew;
+use super::{Cell, Hub, count_dropped};
 use crate::error::TaskError;
+use crate::pool::board::{Board, CELLS};
+use crate::pool::job::Job;
+use crate::pool::order::Order;
+use crate::pool::staff::Worker;
 use crate::queue::Queue;
 
 impl Hub {
     /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
     /// its chunk may be.
-    pub(super) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
+    pub(in crate::pool) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
             if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
@@ -37,7 +37,7 @@ impl Hub {
     }
 
     /// What is in the hands of workers: cells, generations, starters and when they started.
-    pub(super) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
+    pub(in crate::pool) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
         let of = |(index, cell): (usize, &Cell)| {
             cell.unit.as_ref()?;
             let (worker, at) = board.starter(index, cell.generation)?;
@@ -48,7 +48,12 @@ impl Hub {
 
     /// Nobody wants the outcomes of a job any more: what nobody has started is dropped. Those who are at work on it, with cells
     /// and generations.
-    pub(super) fn drop_job(&mut self, job: &Arc<Job>, board: &Board, orders: &Queue<Order>) -> Vec<(usize, u64, u32)> {
+    pub(in crate::pool) fn drop_job(
+        &mut self,
+        job: &Arc<Job>,
+        board: &Board,
+        orders: &Queue<Order>,
+    ) -> Vec<(usize, u64, u32)> {
         self.backlog.retain(|unit| {
             let is_other = !Arc::ptr_eq(&unit.job, job);
             if !is_other {
@@ -80,7 +85,7 @@ impl Hub {
     }
 
     /// No task is run any more.
-    pub(super) fn give_up(&mut self, board: &Board, error: &TaskError) {
+    pub(in crate::pool) fn give_up(&mut self, board: &Board, error: &TaskError) {
         let mut units = Vec::new();
         for (index, cell) in self.cells.iter_mut().enumerate() {
             board.withdraw(index, cell.generation);
@@ -100,7 +105,14 @@ impl Hub {
     }
 
     /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
-    pub(super) fn end_task(&mut self, board: &Board, cell: usize, generation: u64, number: u32, verdict: TaskError) {
+    pub(in crate::pool) fn end_task(
+        &mut self,
+        board: &Board,
+        cell: usize,
+        generation: u64,
+        number: u32,
+        verdict: TaskError,
+    ) {
         let is_it = |worker: &&mut Worker| worker.number == number;
         let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else { return };
         if board.condemn(cell, generation, number) {

@@ -1,21 +1,23 @@
 //! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
 
+mod loss;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::board::{Board, CELLS};
-use super::desk::Found;
-#[cfg(feature = "redis")]
-use super::far::{Batch, Far};
-use super::job::{Aftermath, Arrival};
-use super::numbers::Numbers;
-use super::order::{Head, ORDER_HEAD, Order, Tag};
-use super::staff::Worker;
-use super::unit::{INLINE, Unit};
-#[cfg(feature = "redis")]
-use super::{results::Travelling, wire};
 use crate::error::{TaskError, TryPutError};
+use crate::pool::board::{Board, CELLS};
+use crate::pool::desk::Found;
+#[cfg(feature = "redis")]
+use crate::pool::far::{Batch, Far};
+use crate::pool::job::{Aftermath, Arrival};
+use crate::pool::numbers::Numbers;
+use crate::pool::order::{Head, ORDER_HEAD, Order, Tag};
+use crate::pool::staff::Worker;
+use crate::pool::unit::{INLINE, Unit};
+#[cfg(feature = "redis")]
+use crate::pool::{results::Travelling, wire};
 use crate::queue::Queue;
 use crate::segment::Segment;
 
@@ -42,14 +44,14 @@ pub(super) enum Crew {
 
 pub(super) struct Hub {
     pub(super) phase: Phase,
-    pub(super) crew: Crew,
-    pub(super) backlog: VecDeque<Unit>,
-    pub(super) cells: Vec<Cell>,
-    pub(super) free: Vec<usize>,
+    crew: Crew,
+    backlog: VecDeque<Unit>,
+    cells: Vec<Cell>,
+    free: Vec<usize>,
     numbers: Numbers,
     pub(super) workers: Vec<Option<Worker>>,
     /// Chunks that workers are at although nobody wants their outcomes.
-    pub(super) orphans: usize,
+    orphans: usize,
     /// Whether the keeper has to answer what is not in a socket any more.
     is_asked: bool,
     /// What is to be done outside of the lock.
@@ -57,11 +59,11 @@ pub(super) struct Hub {
 }
 
 #[derive(Default)]
-pub(super) struct Cell {
-    pub(super) generation: u64,
-    pub(super) unit: Option<Unit>,
+struct Cell {
+    generation: u64,
+    unit: Option<Unit>,
     /// Who is being killed for the task that is or was here: the cell stays as it is until that is done.
-    pub(super) condemned: Option<u32>,
+    condemned: Option<u32>,
 }
 
 impl Hub {
@@ -225,7 +227,7 @@ impl Hub {
 
     /// A worker has nothing to do with the chunk of this cell any more: the chunk is done, or what is left of it waits again,
     /// before all others.
-    pub(super) fn retire(&mut self, index: usize, board: &Board) {
+    fn retire(&mut self, index: usize, board: &Board) {
         let Some(mut unit) = self.cells[index].unit.take() else { return };
         if self.cells[index].condemned.is_none() {
             self.free.push(index);
@@ -241,7 +243,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
+    fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
         board.count_failed(u64::from(unit.calls().0));
         while !unit.is_whole() {
             let (_, number) = unit.calls();
@@ -329,6 +331,6 @@ fn hand_over(unit: &mut Unit, board: &Board) -> Aftermath {
 }
 
 /// Calls of which nobody will hear.
-pub(super) fn count_dropped(unit: &Unit, board: &Board) {
+fn count_dropped(unit: &Unit, board: &Board) {
     board.count_dropped(u64::from(unit.calls().0));
 }
