@@ -22,6 +22,7 @@
 //! | [`Arena`] | many objects behind one descriptor |
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`Pool`], [`Task`] | many tasks for a fixed number of processes: apply, map, lazily or not; a killed worker is one lost task |
+//! | [`Manager`] | containers of any serde types, nested, atomic: [`managed`]; on this machine, or at a Redis server ([`Manager::connect`]) |
 //! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
 //!
 //! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
@@ -80,12 +81,14 @@
 //! # Limits
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
-//! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues.
+//! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues
+//! (but those at a server do).
 //!
 //! # Features
 //!
 //! None by default. `cli`: the command line, and a bar for [`Pool`] (`show_progress`). `compat-shared-memory`: `Arena::in_shmem`, an arena in memory that the crate
-//! `shared_memory` has made. `compat-raw-sync`: `EventAt`, an event behind the traits of the crate `raw_sync`.
+//! `shared_memory` has made. `compat-raw-sync`: `EventAt`, an event behind the traits of the crate `raw_sync`. `redis`: managers and pools at a Redis
+//! or Valkey server, for several machines ([`Manager::connect`], [`PoolBuilder`]); it builds a TLS library.
 //!
 //! # From Python
 //!

@@ -29,8 +29,8 @@ pub(super) struct Far {
     last: u64,
     /// The last one whose entry was looked at.
     checked: u64,
-    /// The thread that tells the server has ended.
-    pub(super) is_over: bool,
+    /// How many threads talk to the server.
+    pub(super) threads: u32,
 }
 
 struct Sent {

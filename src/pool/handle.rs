@@ -114,11 +114,27 @@ impl Pool {
     #[cfg(feature = "redis")]
     fn start_at(core: Arc<Core>, post: &Arc<Post>) -> Result<Self> {
         let pool = Pool { core, threads: Mutex::default() };
-        let (sending, sent) = (Arc::clone(&pool.core), Arc::clone(post));
-        let (fetching, fetched) = (Arc::clone(&pool.core), Arc::clone(post));
-        pool.begin("crossproc-sender", move || sent.send(&sending))?;
-        pool.begin("crossproc-results", move || fetched.fetch(&fetching))?;
+        pool.begin_at("crossproc-sender", post, Post::send)?;
+        pool.begin_at("crossproc-results", post, Post::fetch)?;
         Ok(pool)
+    }
+
+    /// As [`begin`](Self::begin), a thread that is waited for at the pool's end: with the last of them the server is told that the pool is
+    /// no more.
+    #[cfg(feature = "redis")]
+    fn begin_at(&self, name: &str, post: &Arc<Post>, work: fn(&Post, &Core)) -> Result<()> {
+        let (core, post) = (Arc::clone(&self.core), Arc::clone(post));
+        let count = |core: &Core, by: i32| {
+            core.with_hub(|hub| hub.far().map(|far| far.threads = far.threads.saturating_add_signed(by)));
+            core.stir();
+        };
+        count(&core, 1);
+        let begun = self.begin(name, move || {
+            work(&post, &core);
+            drop(post);
+            count(&core, -1);
+        });
+        begun.inspect_err(|_| count(&self.core, -1))
     }
 
     fn begin(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {

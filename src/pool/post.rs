@@ -143,10 +143,6 @@ impl Post {
                 thread::sleep(PAUSE);
             }
         }
-        if let Some(far) = core.hub().far() {
-            far.is_over = true;
-        }
-        core.stir();
     }
 
     /// Waits until there is a batch to send, or something to withdraw, which is returned; `None`: neither will come.

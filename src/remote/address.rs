@@ -33,6 +33,11 @@ impl Address {
         let invalid = |reason: String| Error::InvalidAddress { address: without_password(url), reason: reason.into() };
         let parsed = redis::parse_redis_url(url)
             .ok_or_else(|| invalid("a server's address begins with redis://, rediss:// or unix://".to_owned()))?;
+        if parsed.scheme().ends_with("unix") && parsed.path().len() < 2
+            || parsed.scheme().ends_with("unix") && parsed.host().is_some()
+        {
+            return Err(invalid("of a Unix socket its path is absolute: unix:///folder/socket".to_owned()));
+        }
         let mut address = Address { url: url.to_owned(), prefix: PREFIX.to_owned(), lease: LEASE, patience: PATIENCE };
         for (name, value) in parsed.query_pairs() {
             let milliseconds = || match value.parse::<u32>() {
@@ -44,8 +49,11 @@ impl Address {
                 "lease_ms" => address.lease = milliseconds()?,
                 "timeout_ms" => address.patience = milliseconds()?,
                 "db" | "user" | "pass" => {} // of an address of a Unix socket
-                // It may be part of a password.
-                _ => return Err(invalid("of options there are prefix, lease_ms and timeout_ms".to_owned())),
+                // Its value may be part of a password.
+                _ => {
+                    let known = "prefix, lease_ms, timeout_ms, and of a Unix socket db, user, pass";
+                    return Err(invalid(format!("there is no option {name:?}; there are {known}")));
+                }
             }
         }
         let may_be = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
@@ -95,7 +103,8 @@ mod tests {
     fn an_address_says_what_is_wrong_with_it() {
         for (url, reason) in [
             ("http://host", "begins with redis://"),
-            ("redis://host?colour=red", "of options there are"),
+            ("redis://host?colour=red", "no option \"colour\""),
+            ("unix://socket", "its path is absolute"),
             ("redis://host?lease_ms=1", "at least 100"),
             ("redis://host?prefix=a b", "no prefix"),
             ("redis://host/db", "Invalid database number"),

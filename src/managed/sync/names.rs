@@ -74,7 +74,11 @@ impl Place<'_> {
     fn waited<W: Waited>(self, fields: &[(&str, String)]) -> Result<W> {
         match &self.manager.engine {
             Engine::Local(_) => Err(Error::Unsupported {
-                what: format!("a {} under a name, which lies in memory of its own on this machine,", W::KIND).into(),
+                what: format!(
+                    "{} inside a manager of this machine, where it has a name of its own (`create`, `open`),",
+                    W::KIND
+                )
+                .into(),
             }),
             Engine::Server(server) => server.find_waited(self.name, fields),
         }

@@ -113,7 +113,7 @@ impl Hub {
         match &self.crew {
             Crew::Workers => self.workers.iter().all(Option::is_none),
             #[cfg(feature = "redis")]
-            Crew::Hosts(far) => far.is_over,
+            Crew::Hosts(far) => far.threads == 0,
         }
     }
 
