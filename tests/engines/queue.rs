@@ -18,6 +18,8 @@ on_each_engine!(
     a_closed_queue_is_drained,
     a_task_comes_back_when_it_is_given_back,
     a_task_is_given_back_by_a_panic,
+    an_early_return_gives_a_task_back_that_was_to,
+    a_task_that_gives_back_is_done_when_that_is_said,
     join_waits_for_what_others_have_got,
     each_message_is_got_once,
     what_does_not_decode_is_gone_and_the_rest_comes,
@@ -99,6 +101,42 @@ fn a_task_is_given_back_by_a_panic(manager: &Manager) {
     });
     std::panic::catch_unwind(panics).unwrap_err();
     assert_eq!(queue.get_timeout(Duration::from_secs(20)), Ok(5));
+}
+
+fn an_early_return_gives_a_task_back_that_was_to(manager: &Manager) {
+    fn parse(queue: &Queue<String>) -> Result<u32, Box<dyn std::error::Error>> {
+        let task = queue.get_task()?.give_back_on_drop();
+        let number = task.parse()?;
+        task.done()?;
+        Ok(number)
+    }
+    let queue = manager.queue::<String>(1).unwrap();
+    queue.put("seven").unwrap();
+    for _ in 0..3 {
+        parse(&queue).unwrap_err();
+        assert_eq!(queue.len().unwrap(), 1);
+        assert!(!queue.join_timeout(MOMENT).unwrap(), "it is not done");
+    }
+    assert_eq!(queue.get_timeout(Duration::from_secs(20)), Ok("seven".to_owned()));
+    queue.task_done().unwrap();
+    queue.put("7").unwrap();
+    assert_eq!(parse(&queue).unwrap(), 7);
+    queue.join().unwrap();
+    assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+}
+
+fn a_task_that_gives_back_is_done_when_that_is_said(manager: &Manager) {
+    let queue = manager.queue(1).unwrap();
+    queue.put(1).unwrap();
+    queue.get_task().unwrap().give_back_on_drop().done().unwrap();
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    queue.try_put(2).unwrap();
+    assert_eq!(queue.get_task().unwrap().give_back_on_drop().into_inner().unwrap(), 2);
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    queue.try_put(3).unwrap();
+    assert_eq!(queue.get_task().unwrap().into_inner().unwrap(), 3);
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    assert!(matches!(queue.task_done(), Err(Error::NothingToBeDone { .. })), "tasks count for themselves");
 }
 
 fn join_waits_for_what_others_have_got(manager: &Manager) {
