@@ -18,6 +18,8 @@ on_each_engine!(
     a_closed_queue_is_drained,
     a_task_comes_back_when_it_is_given_back,
     a_task_is_given_back_by_a_panic,
+    a_task_is_tried_for_and_waited_for,
+    closing_is_seen,
     an_early_return_gives_a_task_back_that_was_to,
     a_task_that_gives_back_is_done_when_that_is_said,
     join_waits_for_what_others_have_got,
@@ -101,6 +103,31 @@ fn a_task_is_given_back_by_a_panic(manager: &Manager) {
     });
     std::panic::catch_unwind(panics).unwrap_err();
     assert_eq!(queue.get_timeout(Duration::from_secs(20)), Ok(5));
+}
+
+fn a_task_is_tried_for_and_waited_for(manager: &Manager) {
+    let queue = manager.queue(2).unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty));
+    assert_eq!(queue.get_task_timeout(MOMENT).map(drop), Err(TryGetError::Empty));
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let task = queue.try_get_task().unwrap();
+    assert_eq!(*task, 1);
+    assert_eq!(queue.get_task_timeout(Duration::from_secs(20)).unwrap().into_inner().unwrap(), 2);
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty), "the first has not come back");
+    queue.close().unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty), "the first may come back");
+    task.done().unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Closed));
+    assert_eq!(queue.get_task_timeout(MOMENT).map(drop), Err(TryGetError::Closed));
+}
+
+fn closing_is_seen(manager: &Manager) {
+    let queue = manager.queue::<u32>(1).unwrap();
+    let other = queue.clone();
+    assert!(!queue.is_closed().unwrap());
+    other.close().unwrap();
+    assert!(queue.is_closed().unwrap());
 }
 
 fn an_early_return_gives_a_task_back_that_was_to(manager: &Manager) {
@@ -263,9 +290,14 @@ fn tasks_of_the_dead(manager: &Manager) {
     let mut rest = [queue.get().unwrap(), queue.get().unwrap()];
     rest.sort_unstable();
     assert_eq!(rest, [1, 3], "what it had got is not delivered again");
+    assert_eq!(queue.redelivered().unwrap(), 1);
     queue.task_done().unwrap();
     queue.task_done().unwrap();
     queue.join().unwrap();
+    queue.put(4).unwrap();
+    queue.get_task().unwrap().give_back().unwrap();
+    assert_eq!(queue.get(), Ok(4));
+    assert_eq!(queue.redelivered().unwrap(), 1, "nobody has died with that one");
 }
 
 #[test]

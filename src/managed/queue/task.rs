@@ -1,8 +1,13 @@
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 #[cfg(feature = "redis")]
 use super::super::server;
-use crate::error::Result;
+use super::Queue;
+use crate::error::{GetError, Result, TryGetError};
 
 /// A message that is being worked on: derefs to it. Dropping it says that the work is done.
 ///
@@ -44,7 +49,7 @@ pub(super) enum Task<'a, T> {
 }
 
 impl<'a, T> QueueTask<'a, T> {
-    pub(super) fn of(task: Task<'a, T>) -> Self {
+    fn of(task: Task<'a, T>) -> Self {
         QueueTask { task }
     }
 }
@@ -155,6 +160,59 @@ impl<T> QueueTask<'_, T> {
             Task::Server(task, message) => Task::Server(task.give_back_on_drop(), message),
         };
         QueueTask { task }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Queue<T> {
+    /// Gets the next message as a task, which is done when it is dropped; waits while there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// See [`QueueTask`].
+    pub fn get_task(&self) -> Result<QueueTask<'_, T>, GetError> {
+        self.kept.task().map(QueueTask::of)
+    }
+
+    /// Gets the next message as a task if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Manager::start()?.queue(4)?;
+    /// queue.put("job".to_string())?;
+    /// let task = queue.try_get_task()?;
+    /// assert_eq!(*task, "job");
+    /// assert!(matches!(queue.try_get_task(), Err(crossproc::TryGetError::Empty)));
+    /// # drop(task);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_get_task(&self) -> Result<QueueTask<'_, T>, TryGetError> {
+        self.kept.try_task().map(QueueTask::of)
+    }
+
+    /// Gets the next message as a task; waits for `timeout` at most (monotonic).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = crossproc::Manager::start()?.queue::<u32>(1)?;
+    /// assert!(queue.get_task_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn get_task_timeout(&self, timeout: Duration) -> Result<QueueTask<'_, T>, TryGetError> {
+        self.kept.task_timeout(timeout).map(QueueTask::of)
     }
 }
 
