@@ -18,6 +18,10 @@ on_each_engine!(
     a_closed_queue_is_drained,
     a_task_comes_back_when_it_is_given_back,
     a_task_is_given_back_by_a_panic,
+    a_task_is_tried_for_and_waited_for,
+    closing_is_seen,
+    an_early_return_gives_a_task_back_that_was_to,
+    a_task_that_gives_back_is_done_when_that_is_said,
     join_waits_for_what_others_have_got,
     each_message_is_got_once,
     what_does_not_decode_is_gone_and_the_rest_comes,
@@ -99,6 +103,67 @@ fn a_task_is_given_back_by_a_panic(manager: &Manager) {
     });
     std::panic::catch_unwind(panics).unwrap_err();
     assert_eq!(queue.get_timeout(Duration::from_secs(20)), Ok(5));
+}
+
+fn a_task_is_tried_for_and_waited_for(manager: &Manager) {
+    let queue = manager.queue(2).unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty));
+    assert_eq!(queue.get_task_timeout(MOMENT).map(drop), Err(TryGetError::Empty));
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let task = queue.try_get_task().unwrap();
+    assert_eq!(*task, 1);
+    assert_eq!(queue.get_task_timeout(Duration::from_secs(20)).unwrap().into_inner().unwrap(), 2);
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty), "the first has not come back");
+    queue.close().unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Empty), "the first may come back");
+    task.done().unwrap();
+    assert_eq!(queue.try_get_task().map(drop), Err(TryGetError::Closed));
+    assert_eq!(queue.get_task_timeout(MOMENT).map(drop), Err(TryGetError::Closed));
+}
+
+fn closing_is_seen(manager: &Manager) {
+    let queue = manager.queue::<u32>(1).unwrap();
+    let other = queue.clone();
+    assert!(!queue.is_closed().unwrap());
+    other.close().unwrap();
+    assert!(queue.is_closed().unwrap());
+}
+
+fn an_early_return_gives_a_task_back_that_was_to(manager: &Manager) {
+    fn parse(queue: &Queue<String>) -> Result<u32, Box<dyn std::error::Error>> {
+        let task = queue.get_task()?.give_back_on_drop();
+        let number = task.parse()?;
+        task.done()?;
+        Ok(number)
+    }
+    let queue = manager.queue::<String>(1).unwrap();
+    queue.put("seven").unwrap();
+    for _ in 0..3 {
+        parse(&queue).unwrap_err();
+        assert_eq!(queue.len().unwrap(), 1);
+        assert!(!queue.join_timeout(MOMENT).unwrap(), "it is not done");
+    }
+    assert_eq!(queue.get_timeout(Duration::from_secs(20)), Ok("seven".to_owned()));
+    queue.task_done().unwrap();
+    queue.put("7").unwrap();
+    assert_eq!(parse(&queue).unwrap(), 7);
+    queue.join().unwrap();
+    assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+}
+
+fn a_task_that_gives_back_is_done_when_that_is_said(manager: &Manager) {
+    let queue = manager.queue(1).unwrap();
+    queue.put(1).unwrap();
+    queue.get_task().unwrap().give_back_on_drop().done().unwrap();
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    queue.try_put(2).unwrap();
+    assert_eq!(queue.get_task().unwrap().give_back_on_drop().into_inner().unwrap(), 2);
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    queue.try_put(3).unwrap();
+    assert_eq!(queue.get_task().unwrap().into_inner().unwrap(), 3);
+    assert!(queue.join_timeout(Duration::ZERO).unwrap());
+    assert!(matches!(queue.task_done(), Err(Error::NothingToBeDone { .. })), "tasks count for themselves");
 }
 
 fn join_waits_for_what_others_have_got(manager: &Manager) {
@@ -225,9 +290,14 @@ fn tasks_of_the_dead(manager: &Manager) {
     let mut rest = [queue.get().unwrap(), queue.get().unwrap()];
     rest.sort_unstable();
     assert_eq!(rest, [1, 3], "what it had got is not delivered again");
+    assert_eq!(queue.redelivered().unwrap(), 1);
     queue.task_done().unwrap();
     queue.task_done().unwrap();
     queue.join().unwrap();
+    queue.put(4).unwrap();
+    queue.get_task().unwrap().give_back().unwrap();
+    assert_eq!(queue.get(), Ok(4));
+    assert_eq!(queue.redelivered().unwrap(), 1, "nobody has died with that one");
 }
 
 #[test]

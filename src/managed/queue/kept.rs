@@ -152,13 +152,30 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
             Kept::Local(queue) => queue.get_task().map(Task::Local),
             #[cfg(feature = "redis")]
             Kept::Server(queue) => loop {
-                return match queue.get_task(Deadline::NEVER) {
-                    Ok(server::GetTask::Task(task, message)) => Ok(Task::Server(task, message)),
-                    Ok(server::GetTask::Empty) => continue,
-                    Ok(server::GetTask::Closed) => Err(GetError::Closed),
-                    Err(error) => Err(GetError::Failed(error)),
+                return match task_until(queue, Deadline::NEVER) {
+                    Ok(task) => Ok(task),
+                    Err(TryGetError::Empty) => continue,
+                    Err(TryGetError::Closed) => Err(GetError::Closed),
+                    Err(TryGetError::Disconnected) => Err(GetError::Disconnected),
+                    Err(TryGetError::Failed(error)) => Err(GetError::Failed(error)),
                 };
             },
+        }
+    }
+
+    pub(super) fn try_task(&self) -> Result<Task<'_, T>, TryGetError> {
+        match self {
+            Kept::Local(queue) => queue.try_get_task().map(Task::Local),
+            #[cfg(feature = "redis")]
+            Kept::Server(queue) => task_until(queue, Deadline::after(Duration::ZERO)),
+        }
+    }
+
+    pub(super) fn task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, TryGetError> {
+        match self {
+            Kept::Local(queue) => queue.get_task_timeout(timeout).map(Task::Local),
+            #[cfg(feature = "redis")]
+            Kept::Server(queue) => task_until(queue, Deadline::after(timeout)),
         }
     }
 }
@@ -185,6 +202,15 @@ fn get_until<T: DeserializeOwned>(queue: &server::Queue, deadline: Deadline) -> 
         server::Get::Closed => Err(TryGetError::Closed),
         // If it is in the queue again, to have it as well would be to get it twice.
         server::Get::Unsure(_, error) => Err(TryGetError::Failed(error)),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn task_until<T: DeserializeOwned>(queue: &server::Queue, deadline: Deadline) -> Result<Task<'_, T>, TryGetError> {
+    match queue.get_task(deadline)? {
+        server::GetTask::Task(task, message) => Ok(Task::Server(task, message)),
+        server::GetTask::Empty => Err(TryGetError::Empty),
+        server::GetTask::Closed => Err(TryGetError::Closed),
     }
 }
 
@@ -238,6 +264,22 @@ impl<T> Kept<T> {
             }
             #[cfg(feature = "redis")]
             Kept::Server(queue) => queue.close(),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> Result<bool> {
+        match self {
+            Kept::Local(queue) => Ok(queue.is_closed()),
+            #[cfg(feature = "redis")]
+            Kept::Server(queue) => queue.is_closed(),
+        }
+    }
+
+    pub(super) fn redelivered(&self) -> Result<u64> {
+        match self {
+            Kept::Local(queue) => Ok(queue.redelivered()),
+            #[cfg(feature = "redis")]
+            Kept::Server(queue) => queue.redelivered(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Queues: in shared memory, or at a server.
 
 mod kept;
+mod state;
 mod task;
 mod travel;
 
@@ -30,7 +31,8 @@ use crate::message::Sends;
 /// # Death
 ///
 /// What was put is there, whoever dies. A message that a killed process was just getting, or has as a [task](Self::get_task) that it
-/// was not done with, is delivered again; at a server, once the process has not been heard for as long as its lease.
+/// was not done with, is delivered again ([`redelivered`](Self::redelivered) counts them); at a server, once the process has not been
+/// heard for as long as its lease.
 ///
 /// # Errors
 ///
@@ -208,19 +210,6 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.kept.get_timeout(timeout)
     }
 
-    /// Gets the next message as a task, which is done when it is dropped; waits while there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get).
-    ///
-    /// # Examples
-    ///
-    /// See [`QueueTask`].
-    pub fn get_task(&self) -> Result<QueueTask<'_, T>, GetError> {
-        self.kept.task().map(QueueTask::of)
-    }
-
     /// All messages, until it is closed and drained.
     ///
     /// # Examples
@@ -274,57 +263,6 @@ impl<T> Queue<T> {
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool> {
         self.kept.join_timeout(timeout)
-    }
-
-    /// The number of messages. The answer may be stale when you read it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = crossproc::Manager::start()?.queue(2)?;
-    /// queue.put(1)?;
-    /// assert_eq!((queue.len()?, queue.capacity()), (1, 2));
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn len(&self) -> Result<usize> {
-        self.kept.len()
-    }
-
-    /// Whether there is no message. The answer may be stale when you read it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(crossproc::Manager::start()?.queue::<u8>(2)?.is_empty()?);
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.kept.len()? == 0)
-    }
-
-    /// How many messages there is room for.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
-    pub fn capacity(&self) -> usize {
-        self.kept.capacity()
-    }
-
-    /// Has it take no more messages. Those that are there can be got.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let queue = crossproc::Manager::start()?.queue(1)?;
-    /// queue.put(1)?;
-    /// queue.close()?;
-    /// assert!(queue.put(2).is_err());
-    /// assert!(queue.get() == Ok(1) && queue.get().is_err());
-    /// # Ok::<(), crossproc::Error>(())
-    /// ```
-    pub fn close(&self) -> Result<()> {
-        self.kept.close()
     }
 }
 

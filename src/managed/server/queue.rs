@@ -121,6 +121,14 @@ impl Queue {
         self.queue.close()
     }
 
+    pub(crate) fn is_closed(&self) -> Result<bool> {
+        self.queue.state().map(|state| state.is_closed)
+    }
+
+    pub(crate) fn redelivered(&self) -> Result<u64> {
+        self.queue.state().map(|state| state.redelivered)
+    }
+
     fn session(&self) -> &Arc<Session> {
         self.queue.hold().session()
     }

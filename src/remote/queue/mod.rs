@@ -40,8 +40,6 @@ pub(crate) struct State {
     pub(crate) redelivered: u64,
 }
 
-impl State {}
-
 impl Queue {
     /// A new queue of so many messages of a type.
     pub(crate) fn make(session: &Arc<Session>, of: &str, capacity: usize) -> Result<Self> {

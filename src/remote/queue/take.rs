@@ -42,7 +42,7 @@ pub(crate) enum GetTask<'a> {
     Closed,
 }
 
-/// A message that is being worked on. Its drop says that it is done, or, in a panic, gives it back.
+/// A message that is being worked on. Its drop says that it is done, or, in a panic and if that is asked for, gives it back.
 #[must_use = "dropping it says that the work is done"]
 pub(crate) struct Task<'a> {
     queue: &'a Queue,
@@ -51,6 +51,16 @@ pub(crate) struct Task<'a> {
     generation: u32,
     was_panicking: bool,
     is_open: bool,
+    /// What its drop does.
+    ending: Ending,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    /// Done, and the message is the caller's; if that is not heard, it is given back, as the caller does not get it.
+    TakenOut,
+    GivenBack,
 }
 
 /// Under which name a message was read.
@@ -122,7 +132,8 @@ impl Queue {
         Ok(match self.take(deadline)? {
             Some(Taken::Message(read, message)) => {
                 let (generation, was_panicking) = (fork::generation(), thread::panicking());
-                GetTask::Task(Task { queue: self, read, generation, was_panicking, is_open: true }, message)
+                let ending = Ending::Done;
+                GetTask::Task(Task { queue: self, read, generation, was_panicking, is_open: true, ending }, message)
             }
             Some(Taken::Closed) => GetTask::Closed,
             None => GetTask::Empty,
@@ -181,22 +192,39 @@ impl Task<'_> {
     /// else has the message, or will. After [`Unanswered`](Error::Unanswered) and [`Unreachable`](Error::Unreachable) it is said as soon
     /// as the server is reached, unless that is too late.
     pub(crate) fn done(mut self) -> Result<()> {
-        self.end(false)
+        self.end(Ending::Done)
+    }
+
+    /// Says that the work is done, for a caller who has the message only if this succeeds. Errors as with [`done`](Self::done), but
+    /// that the message is given back as soon as the server is reached, unless it was done.
+    pub(crate) fn take_out(mut self) -> Result<()> {
+        self.end(Ending::TakenOut)
     }
 
     /// Gives the message back, for somebody else to get before later ones. Errors as with [`done`](Self::done).
     pub(crate) fn give_back(mut self) -> Result<()> {
-        self.end(true)
+        self.end(Ending::GivenBack)
     }
 
-    fn end(&mut self, gives_back: bool) -> Result<()> {
+    /// The same task, whose drop gives the message back.
+    pub(crate) fn give_back_on_drop(mut self) -> Self {
+        self.ending = Ending::GivenBack;
+        self
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<()> {
         // A forked copy of the process that got it has nothing to say about it.
         if !std::mem::replace(&mut self.is_open, false) || self.generation != fork::generation() {
             return Ok(());
         }
-        let script = if gives_back { give_back() } else { done() };
+        let (script, otherwise) = match ending {
+            Ending::Done => (done(), done()),
+            Ending::TakenOut => (done(), give_back()),
+            Ending::GivenBack => (give_back(), give_back()),
+        };
         let token = &*self.read.token;
-        let told = self.queue.tell(&self.read.session, script, &[token], Later { script, arguments: vec![token] });
+        let otherwise = Later { script: otherwise, arguments: vec![token] };
+        let told = self.queue.tell(&self.read.session, script, &[token], otherwise);
         told.map_err(|failed| Session::failure(failed, Kind::Queue))
     }
 }
@@ -209,7 +237,8 @@ impl fmt::Debug for Task<'_> {
 
 impl Drop for Task<'_> {
     fn drop(&mut self) {
+        let panics = thread::panicking() && !self.was_panicking;
         // Whoever wants to know calls `done`.
-        let _ = self.end(thread::panicking() && !self.was_panicking);
+        let _ = self.end(if panics { Ending::GivenBack } else { self.ending });
     }
 }
