@@ -221,7 +221,7 @@ local function hold_all(session, token, values, most)
     for index = 1, held do
         hold(session, token .. '.' .. index, values[index])
     end
-    local left = 1000 -- a guess, more than anybody may hold in one step
+    local left = 5000 -- as many as anybody holds in one step (managed/server/held.rs)
     while left > 0 do
         held = held + 1
         local gone = let_go_behind(session, token .. '.' .. held, 0)
