@@ -30,6 +30,10 @@ pub(super) const VARIABLE: &str = "CROSSPROC_HOST";
 /// How long it waits after a failure. A guess.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// After so many refusals of a report by a server that answers to something else before and after each, what is told is that there is none.
+/// A guess.
+const MOST_REFUSALS: u32 = 3;
+
 /// A server takes no message of twice as many bytes, unless it is told to (`proto-max-bulk-len`), and closes the connection.
 const MOST_REPORT: usize = 256 << 20;
 
@@ -147,30 +151,39 @@ impl Host {
 
     fn execute(&self, tasks: &Tasks, claim: &Claim) {
         // One that nobody can have sent: whoever has sent something finds that nothing will come of it.
-        let report = match Chunk::decode(&claim.chunk) {
+        let mut calls = None;
+        let mut report = match Chunk::decode(&claim.chunk) {
             Err(error) => {
                 complain(&error);
                 Some(Vec::new())
             }
             Ok(chunk) => {
-                let (number, calls) = (chunk.number, chunk.ends.len());
-                self.outcomes(chunk).map(|outcomes| fitting(number, calls, wire::report(number, &outcomes)))
+                let (number, count) = (chunk.number, chunk.ends.len());
+                calls = Some((number, count));
+                self.outcomes(chunk).map(|outcomes| fitting(number, count, wire::report(number, &outcomes)))
             }
         };
         // Until the server knows it: as long as this process is heard, nobody else takes the chunk.
+        let mut refusals = 0;
         loop {
             let told = match &report {
                 Some(report) => tasks.done(claim, report),
                 None => tasks.give_back(claim),
             };
-            match told {
-                Ok(()) => return,
-                Err(Error::ServerFull { .. } | Error::Unreachable { .. } | Error::Unanswered { .. }) => {}
-                // Too long, perhaps.
-                Err(error) => complain(&error),
+            let Err(error) = told else { return };
+            if !matches!(error, Error::ServerFull { .. } | Error::Unreachable { .. } | Error::Unanswered { .. }) {
+                complain(&error);
             }
             if self.is_ending() {
                 return; // the end of the session gives it to others
+            }
+            // Is it this report that does not get through, as it is too long, or everything?
+            refusals = if tasks.withdraw(&[]).is_ok() { refusals + 1 } else { 0 };
+            if refusals >= MOST_REFUSALS
+                && report.is_some()
+                && let Some((number, count)) = calls.take()
+            {
+                report = Some(failed(number, count, TaskError::encode(&error)));
             }
             thread::sleep(PAUSE);
         }
@@ -199,6 +212,10 @@ fn fitting(number: u64, calls: usize, report: Vec<u8>) -> Vec<u8> {
         return report;
     }
     let reason = format!("{} bytes of results, and no more than {MOST_REPORT} get to another machine", report.len());
-    let failed = || Travelling::Failed(TaskError::Encode { reason: reason.clone() });
-    wire::report(number, &std::iter::repeat_with(failed).take(calls).collect::<Vec<_>>())
+    failed(number, calls, TaskError::Encode { reason })
+}
+
+/// What is sent of so many calls that all have failed.
+fn failed(number: u64, calls: usize, error: TaskError) -> Vec<u8> {
+    wire::report(number, &std::iter::repeat_n(error, calls).map(Travelling::Failed).collect::<Vec<_>>())
 }

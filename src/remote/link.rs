@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -14,14 +13,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::sys::clock::Deadline;
 use crate::sys::connect::connect as connect_unix;
-use crate::sys::{fork, poll};
+use crate::sys::fork;
+use crate::sys::poll::{self, Ready};
 
 /// A connection that is in step: every request has had its answer.
 pub(crate) struct Link {
     stream: Box<dyn Stream>,
     parser: Parser,
-    /// How long the socket waits for bytes; set when it changes.
-    waits: Option<Duration>,
     /// Which process has made it: a forked copy shares the socket, and must not use it.
     generation: u32,
     /// Which process the server is, and its number for this connection, where it tells.
@@ -45,60 +43,89 @@ pub(crate) struct Broken {
 }
 
 trait Stream: Read + Write + Send {
-    fn wait_for(&self, limit: Duration) -> io::Result<()>;
+    /// Until when what is read and written from now on is waited for.
+    fn wait_until(&mut self, deadline: Deadline);
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
-/// A socket whose calls go on after a signal.
-struct Patient<S>(S);
-
-macro_rules! impl_stream {
-    ($socket:ty) => {
-        impl Read for Patient<$socket> {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                loop {
-                    match self.0.read(buffer) {
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        done => return done,
-                    }
-                }
-            }
-        }
-
-        impl Write for Patient<$socket> {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                loop {
-                    match self.0.write(bytes) {
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        done => return done,
-                    }
-                }
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        impl Stream for Patient<$socket> {
-            fn wait_for(&self, limit: Duration) -> io::Result<()> {
-                self.0.set_read_timeout(Some(limit))?;
-                self.0.set_write_timeout(Some(limit))
-            }
-
-            fn descriptor(&self) -> BorrowedFd<'_> {
-                self.0.as_fd()
-            }
-        }
-    };
+/// A socket that does not block. Its calls wait for the other end until the deadline, whatever signals come, and however little comes at a
+/// time.
+struct Patient<S> {
+    socket: S,
+    deadline: Deadline,
+    /// The last read has filled all there was room for: the next one need not be waited for.
+    has_more: bool,
 }
 
-impl_stream!(TcpStream);
-impl_stream!(UnixStream);
+impl<S: AsFd> Patient<S> {
+    fn new(socket: S) -> Self {
+        Patient { socket, deadline: Deadline::NEVER, has_more: false }
+    }
+
+    fn wait(&self, what: Ready) -> io::Result<()> {
+        match poll::one(self.socket.as_fd(), what, self.deadline)? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// For who takes bytes that come without an end.
+    fn check_time(&self) -> io::Result<()> {
+        if self.deadline.has_passed() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl<S: Read + AsFd> Read for Patient<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.check_time()?;
+            // An answer takes its time: to try first would be one call more.
+            if !self.has_more {
+                self.wait(Ready::ToRead)?;
+            }
+            self.has_more = false;
+            match self.socket.read(buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+                done => {
+                    self.has_more = done.as_ref().is_ok_and(|&count| count == buffer.len());
+                    return done;
+                }
+            }
+        }
+    }
+}
+
+impl<S: Write + AsFd> Write for Patient<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.check_time()?;
+            // Mostly there is room: to wait first would be one call more.
+            match self.socket.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(Ready::ToWrite)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: Read + Write + AsFd + Send> Stream for Patient<S> {
+    fn wait_until(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
 
 impl Stream for StreamOwned<ClientConnection, Patient<TcpStream>> {
-    fn wait_for(&self, limit: Duration) -> io::Result<()> {
-        self.sock.wait_for(limit)
+    fn wait_until(&mut self, deadline: Deadline) {
+        self.sock.wait_until(deadline);
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
@@ -112,7 +139,7 @@ impl Link {
         let unsent = |error: io::Error| Broken { reason: error.to_string(), was_sent: false, is_refused: false };
         let stream = connect(info.addr(), deadline).map_err(unsent)?;
         let generation = fork::generation();
-        let mut link = Link { stream, parser: Parser::new(), waits: None, generation, seat: None };
+        let mut link = Link { stream, parser: Parser::new(), generation, seat: None };
         link.sign_in(info, deadline).map_err(|broken| Broken { was_sent: false, ..broken })?;
         Ok(link)
     }
@@ -131,17 +158,9 @@ impl Link {
         }
         // All three are for telling a server not to carry out what we have given up: whoever may not ask does without.
         let nobody = i64::MAX;
-        let kill = self.ask(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(nobody), deadline)?;
-        let client = self.ask(redis::cmd("CLIENT").arg("ID"), deadline)?;
-        let server = self.ask(redis::cmd("INFO").arg("server"), deadline)?;
-        for answer in [&kill, &client, &server] {
-            // A busy server says more later.
-            if let Value::ServerError(error) = answer
-                && matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN")
-            {
-                return Err(Broken { reason: error.code().to_owned(), was_sent: false, is_refused: false });
-            }
-        }
+        let kill = self.ask_ready(redis::cmd("CLIENT").arg("KILL").arg("ID").arg(nobody), deadline)?;
+        let client = self.ask_ready(redis::cmd("CLIENT").arg("ID"), deadline)?;
+        let server = self.ask_ready(redis::cmd("INFO").arg("server"), deadline)?;
         if let (Value::Int(_), Value::Int(client), Value::BulkString(text)) = (kill, client, server) {
             let text = String::from_utf8_lossy(&text);
             let server = text.lines().find_map(|line| line.strip_prefix("run_id:"));
@@ -150,9 +169,26 @@ impl Link {
         Ok(())
     }
 
+    /// As [`ask`](Self::ask), of a server that may have no time or room for us just now: it is to be tried again.
+    fn ask_ready(&mut self, request: &Cmd, deadline: Deadline) -> Result<Value, Broken> {
+        let later = |reason: &str| Broken { reason: reason.to_owned(), was_sent: false, is_refused: false };
+        match self.ask(request, deadline)? {
+            Value::ServerError(error) if matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN") => {
+                Err(later(error.code()))
+            }
+            // It has closed the connection, and may take another one as soon as somebody else's ends.
+            Value::ServerError(error)
+                if error.details().is_some_and(|details| details.starts_with("max number of clients")) =>
+            {
+                Err(later("it has as many clients as it may have"))
+            }
+            answer => Ok(answer),
+        }
+    }
+
     /// As [`ask`](Self::ask), of which nothing but success will do.
     fn demand(&mut self, request: &Cmd, deadline: Deadline) -> Result<(), Broken> {
-        match self.ask(request, deadline)? {
+        match self.ask_ready(request, deadline)? {
             // The server's text may repeat what it was told.
             Value::ServerError(error) => {
                 let is_refused = matches!(error.code(), "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR");
@@ -196,16 +232,10 @@ impl Link {
     }
 
     fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {
-        let left = deadline.remaining().unwrap_or(Duration::from_secs(3600));
-        if left.is_zero() {
+        if deadline.has_passed() {
             return Err(Broken { reason: "it does not answer in time".to_owned(), was_sent, is_refused: false });
         }
-        // Setting it costs two calls of the kernel, so that what is near enough stays: up to twice as long as asked for.
-        if !self.waits.is_some_and(|waits| waits >= left && waits <= left * 2) {
-            let limit = left + left / 2;
-            self.stream.wait_for(limit).map_err(|error| broken(&error, was_sent))?;
-            self.waits = Some(limit);
-        }
+        self.stream.wait_until(deadline);
         Ok(())
     }
 
@@ -235,15 +265,18 @@ fn broken(error: &io::Error, was_sent: bool) -> Broken {
 
 fn connect(address: &ConnectionAddr, deadline: Deadline) -> io::Result<Box<dyn Stream>> {
     match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Box::new(Patient(connect_tcp(host, *port, deadline)?))),
+        ConnectionAddr::Tcp(host, port) => Ok(Box::new(Patient::new(connect_tcp(host, *port, deadline)?))),
         ConnectionAddr::TcpTls { host, port, .. } => {
-            let socket = Patient(connect_tcp(host, *port, deadline)?);
-            socket.wait_for(left(deadline)?)?;
+            let socket = Patient::new(connect_tcp(host, *port, deadline)?);
             let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
             let connection = ClientConnection::new(trust()?, name).map_err(io::Error::other)?;
             Ok(Box::new(StreamOwned::new(connection, socket)))
         }
-        ConnectionAddr::Unix(path) => Ok(Box::new(Patient(connect_unix(path, deadline)?))),
+        ConnectionAddr::Unix(path) => {
+            let socket = connect_unix(path, deadline)?;
+            socket.set_nonblocking(true)?;
+            Ok(Box::new(Patient::new(socket)))
+        }
         other => Err(io::Error::other(format!("{other} is of a kind that is not supported"))),
     }
 }
@@ -262,6 +295,7 @@ fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStrea
             Ok(socket) => {
                 // A request is one write, whose answer is waited for.
                 socket.set_nodelay(true)?;
+                socket.set_nonblocking(true)?;
                 return Ok(socket);
             }
             Err(error) => last = error,

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use super::clock::Deadline;
 
-/// A connection to the stream socket at a path. What was left of the time stays its write timeout: the caller sets its own.
+/// A connection to the stream socket at a path. What was left of the time stays its write timeout.
 pub(crate) fn connect(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
     let (address, length) = address(path)?;
     // SAFETY: no memory is involved.

@@ -128,6 +128,19 @@ fn what_cannot_be_handed_over_is_said_to_be_so() {
     assert_eq!(pool.apply(square, (2,)), Ok(4));
 }
 
+/// A result that the server does not take is said to be so, and the host goes on.
+#[test]
+fn what_the_server_does_not_take_is_said_to_be_so() {
+    let _watchdog = common::watchdog();
+    let place = Place::new();
+    place.server.ask("CONFIG SET proto-max-bulk-len 1048576");
+    let _host = place.host(1);
+    let pool = place.pool().start().unwrap();
+    let refused = pool.apply(|length: usize| vec![7_u8; length], (3 << 20,));
+    assert!(matches!(refused, Err(TaskError::Encode { .. })), "{:?}", refused.map(|bytes| bytes.len()));
+    assert_eq!(pool.apply(square, (2,)), Ok(4));
+}
+
 fn note(dict: Dict<u32, u32>, n: u32) -> Result<Dict<u32, u32>, Error> {
     dict.insert(n, n * n)?;
     Ok(dict)

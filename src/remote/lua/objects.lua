@@ -1,7 +1,7 @@
 -- What every script begins with. Keys, behind the prefix:
 --
 --   clock       hash: `at`, the sessions' time in milliseconds; `seen`, the server's clock when it was last moved on; `leap`, by how
---               much it moves at most: half the least lease
+--               much it moves at most: half the least lease; `buried`, how far a table in the grave is emptied (session/grave.lua)
 --   sessions    sorted set: each session, and when it ends unless it is renewed
 --   leases      sorted set: each session that is not known to have ended, and its lease
 --   s:SESSION   hash: what it holds, by tokens of its own: objects. s:SESSION+: the same of handles on their way, after its end
@@ -175,35 +175,7 @@ local function hold_object(session, token, object)
     end
 end
 
--- Has a session hold what a value refers to: TOKEN.1, TOKEN.2 ..
-local function hold(session, token, value)
-    if not value then
-        return
-    end
-    local found = references(value)
-    if #found > 0 then
-        require_session(session)
-    end
-    for index, object in ipairs(found) do
-        hold_object(session, token .. '.' .. index, object)
-    end
-end
-
--- Has a session hold what several values refer to, under TOKEN.1, TOKEN.2 .. each; or how many objects that would be, if they are more than
--- may be held in one step.
-local function hold_all(session, token, values, most)
-    local count = 0
-    for _, value in ipairs(values) do
-        count = count + (string.byte(value, 1) or 0)
-    end
-    if count > most then
-        return count
-    end
-    for index, value in ipairs(values) do
-        hold(session, token .. '.' .. index, value)
-    end
-end
-
+-- What it was, if there was any.
 local function let_go(session, token)
     local holds = P .. 's:' .. session
     local object = call('HGET', holds, token)
@@ -211,6 +183,51 @@ local function let_go(session, token)
         call('HDEL', holds, token)
         release_object(object)
     end
+    return object
+end
+
+-- Lets go of TOKEN.(COUNT + 1), TOKEN.(COUNT + 2) .. as far as they are held: the same was asked before, and found a value that refers to
+-- more; nobody has heard the answer. How many these were.
+local function let_go_behind(session, token, count)
+    local index = count
+    while index < 255 and let_go(session, token .. '.' .. index + 1) do
+        index = index + 1
+    end
+    return index - count
+end
+
+-- Has a session hold what a value refers to: TOKEN.1, TOKEN.2 .., and no more under this token.
+local function hold(session, token, value)
+    local found = value and references(value) or {}
+    if #found > 0 then
+        require_session(session)
+    end
+    for index, object in ipairs(found) do
+        hold_object(session, token .. '.' .. index, object)
+    end
+    let_go_behind(session, token, #found)
+end
+
+-- Has a session hold what several values refer to, under TOKEN.1, TOKEN.2 .. each; or how many objects that would be, if they are more than
+-- may be held in one step. What was held for values behind them goes, up to one that refers to nothing.
+local function hold_all(session, token, values, most)
+    local count, held = 0, #values
+    for _, value in ipairs(values) do
+        count = count + (string.byte(value, 1) or 0)
+    end
+    if count > most then
+        held = 0
+    end
+    for index = 1, held do
+        hold(session, token .. '.' .. index, values[index])
+    end
+    local left = 5000 -- as many as anybody holds in one step (managed/server/held.rs)
+    while left > 0 do
+        held = held + 1
+        local gone = let_go_behind(session, token .. '.' .. held, 0)
+        left = gone > 0 and left - gone or 0
+    end
+    return count > most and count or nil
 end
 
 -- What the name of a session ends with that has ended, and whose handles on their way may still arrive; and for how long.

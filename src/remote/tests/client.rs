@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use redis::{Parser, Value};
 
-use super::{Server, until};
+use super::{Server, until, watchdog};
 use crate::error::Error;
 use crate::remote::address::Address;
 use crate::remote::client::{Client, Effect, Failed};
@@ -37,7 +37,9 @@ struct Shared {
 
 impl Parrot {
     fn new(answers: &[&'static str]) -> Self {
-        let socket = std::env::temp_dir().join(format!("crossproc-parrot-{}", std::process::id()));
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let socket = std::env::temp_dir().join(format!("crossproc-parrot-{}-{number}", std::process::id()));
         let listener = UnixListener::bind(&socket).unwrap();
         let answers = Mutex::new(answers.iter().copied().collect());
         let shared = Arc::new(Shared { answers, asked: Mutex::default(), is_over: AtomicBool::new(false) });
@@ -166,4 +168,48 @@ fn a_stopped_server_is_waited_for_no_longer_than_told() {
     assert!(matches!(told, Err(Failed::Other(Error::Unreachable { .. }))));
     server.go_on();
     drop(waiting);
+}
+
+/// Each byte comes in time, and the answer does not.
+#[test]
+fn a_server_that_drips_is_waited_for_no_longer_than_told() {
+    let _watchdog = watchdog();
+    let socket = std::env::temp_dir().join(format!("crossproc-drip-{}", std::process::id()));
+    let listener = UnixListener::bind(&socket).unwrap();
+    let address = Address::parse(&format!("unix://{}?timeout_ms=300", socket.display())).unwrap();
+    thread::scope(|scope| {
+        let asking = scope.spawn(move || {
+            let client = Client::new(address).unwrap();
+            client.run(lua!("anything", "semaphore/numbers.lua"), Effect::Once, |_| {})
+        });
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"$1000000\r\n").unwrap();
+        // Until it hangs up.
+        while client.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let told = asking.join().unwrap();
+        assert!(matches!(told, Err(Failed::Other(Error::Unreachable { .. }))));
+    });
+    std::fs::remove_file(&socket).unwrap();
+}
+
+#[test]
+fn a_server_that_has_no_room_for_more_clients_is_asked_again() {
+    let parrot = Parrot::new(&["-ERR max number of clients reached\r\n", "+OK\r\n", ":7\r\n"]);
+    let address = Address::parse(&format!("unix://{}?pass=secret", parrot.socket.display())).unwrap();
+    let client = Client::new(address).unwrap();
+    let told = client.run(lua!("anything", "semaphore/numbers.lua"), Effect::Nothing, |_| {});
+    assert!(matches!(told, Ok(Value::Int(7))));
+    drop(client);
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_asked_once() {
+    let parrot = Parrot::new(&["-ERR invalid password\r\n", "+OK\r\n", ":7\r\n"]);
+    let address = Address::parse(&format!("unix://{}?pass=secret", parrot.socket.display())).unwrap();
+    let client = Client::new(address).unwrap();
+    let told = client.run(lua!("anything", "semaphore/numbers.lua"), Effect::Nothing, |_| {});
+    assert!(matches!(told, Err(Failed::Other(Error::Refused { .. }))));
+    drop(client);
 }

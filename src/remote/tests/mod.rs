@@ -14,6 +14,7 @@ mod proxy;
 mod semaphore;
 mod queue;
 mod queue_ends;
+mod repeated;
 #[path = "../../../tests/common/redis.rs"]
 mod server;
 mod session;

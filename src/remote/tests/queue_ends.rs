@@ -300,3 +300,21 @@ fn an_unanswered_get_hands_the_message_over_with_the_doubt() {
         assert_eq!(one.state().unwrap().places, 0);
     }
 }
+
+/// It has got a message, was not heard, and what it got is not waited for: it does not go on as if it still were.
+#[test]
+fn who_is_not_waited_for_is_told_so() {
+    let server = Server::start();
+    let (one, other) = two(&server, 8);
+    let session = other.hold().session();
+    put(&one, "a");
+    assert_eq!(get(&other, now()), "a");
+    let name = session.name().unwrap();
+    end(&server, session);
+    assert_eq!(one.join(now()), Ok(true));
+    let renew = lua!(frees "renewing a session", "session/grave.lua", "session/renew.lua");
+    let renewed = session.run_as(&name, renew, Effect::Nothing, |request| {
+        request.arg(10_001);
+    });
+    assert!(matches!(renewed, Err(Failed::Lost)));
+}

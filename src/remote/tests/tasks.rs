@@ -146,3 +146,21 @@ fn a_full_server_still_takes_outcomes() {
     host.done(&claimed, b"A").unwrap();
     assert_eq!(fetch(&inbox, &tasks, 0, &[]).unwrap().outcomes, chunks(&["A"]));
 }
+
+#[test]
+fn long_outcomes_come_some_at_a_time() {
+    let server = Server::start();
+    let (two, tasks, inbox, host) = two(&server);
+    let entries = tasks.push(&inbox, "x", &chunks(&["a"; 4])).unwrap();
+    let long = vec![7; 3 << 20];
+    for entry in 0..4 {
+        let outcome = if entry == 2 { &[8][..] } else { &long };
+        host.done(&claim(&host, &two.other.token()), outcome).unwrap();
+    }
+    let lengths = |taken| {
+        let fetched = fetch(&inbox, &tasks, taken, &entries).unwrap();
+        fetched.outcomes.iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(0), [long.len(), long.len()]);
+    assert_eq!(lengths(2), [1, long.len()]);
+}

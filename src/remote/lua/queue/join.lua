@@ -12,6 +12,7 @@ local function is_all_done()
         if is_alive(session, at) then
             return false
         end
+        condemn(session) -- its messages are not to be done any more: it is told, should it come back
         call('HDEL', gots, session)
     end
     return call('HLEN', gots) == 0
