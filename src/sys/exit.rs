@@ -33,6 +33,12 @@ pub(crate) fn die_with_parent(parent: u32) {
     }
 }
 
+/// Takes [`die_with_parent`] back.
+pub(crate) fn outlive_parent() {
+    // SAFETY: sets an attribute of this process; no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+}
+
 /// SIGKILL to this process, here and now.
 #[cfg(crash_points)]
 pub(crate) fn kill_self() -> ! {

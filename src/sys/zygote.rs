@@ -21,6 +21,7 @@ use std::ptr::{self, NonNull};
 use super::exec;
 use super::exit;
 use super::heritage::Heritage;
+use super::pidfd;
 use super::spawn::{self, Started};
 
 /// Makes copies of this process, which has one thread only.
@@ -101,15 +102,21 @@ impl Cloner {
 }
 
 /// Makes this copy of `parent` one that keeps nothing of it in use: no descriptor but `socket`, no directory. No signal
-/// but SIGKILL ends it, and that one comes when `parent` ends.
-pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<OwnedFd> {
+/// but SIGKILL ends it, and that one comes when `parent` ends, if `parent` may send it then: hence a pidfd of it, too.
+pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<(OwnedFd, OwnedFd)> {
     spawn::block_signals();
     exit::die_with_parent(parent);
     // SAFETY: the path is a C string.
     unsafe { libc::chdir(c"/".as_ptr()) };
     // Where there is no such file, the streams are closed, and stay so in children whose parent has none.
     let null = File::options().read(true).write(true).open("/dev/null").ok().map(IntoRawFd::into_raw_fd);
-    exec::keep_only([null; 3], socket.into_raw_fd())
+    let socket = exec::keep_only([null; 3], socket.into_raw_fd())?;
+    let process = pidfd::open(parent)?;
+    // Otherwise it ended before, and the number may be another's.
+    match std::os::unix::process::parent_id() == parent {
+        true => Ok((socket, process)),
+        false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+    }
 }
 
 /// shutdown(2) of the receiving half: those at the other end see that nobody receives any more. What they had sent before can still be
@@ -117,6 +124,12 @@ pub(crate) fn settle(socket: OwnedFd, parent: u32) -> io::Result<OwnedFd> {
 pub(crate) fn stop_receiving(socket: BorrowedFd<'_>) {
     // SAFETY: no memory is involved.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RD) };
+}
+
+/// shutdown(2) of both halves: those at the other end see that nobody is at this one any more, even if copies of this process have it open.
+pub(crate) fn shut_down(socket: BorrowedFd<'_>) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
 /// Has this process, which blocks all signals, never receive those that it was sent until now.

@@ -62,6 +62,10 @@ const TESTS: &[(&str, fn())] = tests! {
         it_forgets_the_signals_of_its_wait
         it_ends_with_its_zygote
         it_ends_with_its_parent
+        a_stopped_one_ends_with_its_parent
+        it_ends_with_a_parent_of_other_privileges
+        a_start_continues_whoever_was_stopped
+        a_start_without_a_descriptor_to_spare_loses_nobody
         threads_that_start_at_once_have_each_their_child;
     credentials:
         whoever_changes_what_only_exec_passes_on_gets_exec;

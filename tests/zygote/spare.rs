@@ -1,5 +1,6 @@
 //! The child that the zygote has forked before anybody wants it.
 
+use std::fs::File;
 use std::io::BufRead;
 use std::sync::Barrier;
 use std::thread;
@@ -54,6 +55,48 @@ pub(crate) fn it_forgets_the_signals_of_its_wait() {
     }
 }
 
+pub(crate) fn a_start_continues_whoever_was_stopped() {
+    start();
+    for _ in 0..4 {
+        let stopped = spare();
+        signal(stopped, libc::SIGSTOP);
+        assert_eq!(start(), stopped);
+        spare();
+        signal(own_zygote(), libc::SIGSTOP);
+        start();
+        start();
+    }
+    signal(own_zygote(), libc::SIGSTOP); // the exit of this program does, too
+}
+
+/// Descriptors run out at each step of a start; the zygote is there for the next one.
+pub(crate) fn a_start_without_a_descriptor_to_spare_loses_nobody() {
+    start();
+    let mut refused = 0;
+    for free in 0..16 {
+        let waiting = spare();
+        let mut taken = fill();
+        taken.truncate(taken.len() - free);
+        let process = from_zygote().spawn(std::process::id, ());
+        drop(taken);
+        match process {
+            Ok(process) => assert_eq!(process.join(), Ok(waiting)),
+            Err(_) => refused += 1,
+        }
+        start();
+    }
+    assert!((1..16).contains(&refused), "{refused}");
+    nobody_is_left_behind();
+}
+
+/// Opens files until no more can be.
+fn fill() -> Vec<File> {
+    let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+    // SAFETY: the kernel reads a limit.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) }, 0);
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
 pub(crate) fn it_ends_with_its_zygote() {
     start();
     let end = end_of(spare());
@@ -63,14 +106,31 @@ pub(crate) fn it_ends_with_its_zygote() {
 
 /// Also if a copy of the parent has all the descriptors that the parent has.
 pub(crate) fn it_ends_with_its_parent() {
-    let mut parent = start_parent("spare");
+    ends_with_its_parent("spare", false);
+}
+
+pub(crate) fn a_stopped_one_ends_with_its_parent() {
+    ends_with_its_parent("spare", true);
+}
+
+/// Whose end then signals nobody who has the privileges that it had.
+pub(crate) fn it_ends_with_a_parent_of_other_privileges() {
+    ends_with_its_parent("other user", false);
+}
+
+fn ends_with_its_parent(role: &str, is_stopped: bool) {
+    let mut parent = start_parent(role);
     let [spare, copied] = [(); 2].map(|()| {
         let mut line = String::new();
         parent.lines.read_line(&mut line).unwrap();
         line.trim().to_string()
     });
     assert_eq!(copied, "copied");
-    let end = end_of(spare.parse().unwrap());
+    let spare = spare.parse().unwrap();
+    let end = end_of(spare);
+    if is_stopped {
+        signal(spare, libc::SIGSTOP);
+    }
     parent.process.kill().unwrap();
     wait_for(&end);
     wait_for(&parent.zygote);

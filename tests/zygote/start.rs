@@ -64,9 +64,9 @@ pub(crate) fn children_are_copies_with_descriptors_of_their_own() {
     let (number, open) = executed().spawn(look, ()).unwrap().join().unwrap();
     assert!(number != exec_number() && open == [0, 1, 2, 3]);
     assert!(!exec_is_the_default());
-    // Once it is done with the next child.
+    // Its streams, its socket and its parent, once it is done with the next child.
     let of_the_zygote = || std::fs::read_dir(format!("/proc/{}/fd", own_zygote())).unwrap().count();
-    while of_the_zygote() != 4 {
+    while of_the_zygote() != 5 {
         thread::yield_now();
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn spare() -> u32 {
     loop {
         let spares = spares();
         let open = fs::read_dir(format!("/proc/{}/fd", own_zygote())).unwrap().count();
-        if let ([spare], 4) = (&spares[..], open) {
+        if let ([spare], 5) = (&spares[..], open) {
             return *spare;
         }
         thread::yield_now();

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::super::message;
+use super::line::{self, Child};
 use super::{PREPARE, Prepare, READY, START, Start, Zygote, own};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
 use crate::sys::spawn::Started;
-use crate::sys::{poll, socket, zygote};
+use crate::sys::{socket, zygote};
 
 /// Starts a child of the zygote, with these bytes as its environment. Its answer will come to the socket, into which `send`
 /// puts what it is to do; once more into another, if the first child turns out to have been killed.
@@ -37,29 +38,35 @@ pub(in super::super) fn start(
     let start = Start { streams: streams.map(|stream| stream.is_some()) };
     let descriptors: Vec<_> = [directory.as_fd()].into_iter().chain(streams.into_iter().flatten()).collect();
 
-    let tell = |control: BorrowedFd<'_>| {
+    let tell = |child: &Child| {
+        let control = child.control.as_fd();
         message::send(START, control, &start, &[], &descriptors)?;
         send(control)?;
         known.prepare(control, environment)?;
-        wait_until_ready(control)
+        wait_until_ready(child)
     };
+    let mut fresh = 0;
     loop {
         let (child, is_spare) = known.next_child()?;
-        match tell(child.control.as_fd()) {
+        match tell(&child) {
             Ok(()) => {
                 known.ask_ahead();
                 return Ok((child.started, child.control));
             }
             Err(error) => {
                 child.end();
+                fresh += u32::from(!is_spare);
                 // Somebody has ended it while it waited.
-                if !(is_spare && message::nobody_listens(&error)) {
+                if !message::nobody_listens(&error) || fresh == MOST_FRESH {
                     return Err(error);
                 }
             }
         }
     }
 }
+
+/// How many children that were forked for one start may end before it, a guess. Then there is a reason for it.
+const MOST_FRESH: u32 = 3;
 
 pub(super) fn failed(error: io::Error) -> Error {
     Error::os("start a process from the zygote", error)
@@ -95,8 +102,9 @@ impl Zygote {
 }
 
 /// Waits until the child says that it will do what it has been told.
-fn wait_until_ready(control: BorrowedFd<'_>) -> Result<()> {
-    poll::readable(&[control], Deadline::NEVER)?;
+fn wait_until_ready(child: &Child) -> Result<()> {
+    let control = child.control.as_fd();
+    line::wait_for(&[control], child.started.pidfd.as_fd(), Deadline::NEVER)?;
     match socket::receive(control) {
         Ok(Some((word, _))) if word == READY => Ok(()),
         _ => Err(failed(io::Error::from_raw_os_error(libc::EPIPE))),

@@ -3,7 +3,7 @@
 //! ```text
 //! parent                                  zygote                        child
 //!   ASK, the child's socket    --------->   clone (CLONE_PARENT)  ----->  waits
-//!   <-------------- its number, its pidfd
+//!   <----------------------- its number
 //!   START, descriptors, REQUEST  (into its socket)  ------------------>  forgets signals
 //!   <----------------------------------------------------------- READY   takes its places
 //!   PREPARE, once it is known what to give it  ----------------------->  prepares itself, runs the function
@@ -16,11 +16,11 @@
 //!
 //! | | invariant | so |
 //! |---|---|---|
-//! | Z1 | The child runs nothing before PREPARE, which is sent only when the parent has its pidfd. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
+//! | Z1 | The child runs nothing before PREPARE, which is sent only when the parent has a pidfd of it. | A child of which the parent does not know, because the zygote was killed between clone and answer, sees the zygote's end, and ends. The start can be made once more, by exec. |
 //! | Z2 | The zygote has one thread, and what the process had in the first line of `main`: no handle, no segment, no child. | A copy of it holds nothing of anybody's. |
 //! | Z3 | It draws no random number (`RandomState` is one). | No two children have the same. |
 //! | Z4 | The child's parent is the zygote's: the kernel sees a child of the main thread of the calling process. | `getppid`, waiting, and the parent-death signal are as after an exec. |
-//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. It says READY when it has START. Before it ends for want of a message it shuts its socket and looks once more: a start whose messages were all sent, and that has its READY, goes on. | It is never left behind. A spare that somebody has killed, or that is about to end, costs another clone, and no start. |
+//! | Z5 | A child ends with the zygote, which ends with the parent, until it has been sent all. The kernel ends it with the parent, too, even if it is stopped, until it says READY, which it does when it has START. Before it ends for want of a message it shuts its socket and looks once more: a start whose messages were all sent, and that has its READY, goes on. | It is never left behind. A spare that somebody has killed, or that is about to end, costs another clone, and no start; one that somebody has stopped goes on. So with a child that was forked for the start, unless several end one after the other. |
 //! | Z6 | What signals a spare was sent, it has forgotten when it says READY. | A signal to all of a group concerns those that were started before. |
 
 mod ask;
@@ -67,6 +67,8 @@ struct Line {
     /// It is not sent with the answer: as long as a Unix socket lies in another, the kernel looks for garbage whenever anybody
     /// closes one.
     asked: Option<OwnedFd>,
+    /// The number of that child, if the zygote has said it, and this process had no descriptor to spare for it.
+    forked: Option<u32>,
 }
 
 static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
@@ -97,7 +99,8 @@ struct Prepare {
     environment: bool,
 }
 
-/// The head of the zygote's answer: the child's number, with whose pidfd it comes, or an error number.
+/// The head of the zygote's answer: the child's number, or an error number. No pidfd: a descriptor for which the parent has no room
+/// at this moment would be lost.
 type Answer = Result<u32, i32>;
 
 /// What [`init_with_zygote`](crate::init_with_zygote) does about children.
@@ -136,7 +139,7 @@ fn make() {
         Err(_) => {}
         Ok(Side::Original(started)) => {
             let zygote = Zygote {
-                line: Mutex::new(Line { socket: here, asked: None }),
+                line: Mutex::new(Line { socket: here, asked: None, forked: None }),
                 pidfd: started.pidfd,
                 generation,
                 heritage,

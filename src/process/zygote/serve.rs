@@ -17,20 +17,20 @@ use crate::sys::{exit, heritage, pidfd, poll, socket};
 
 /// What a zygote does until its parent ends. It has one thread, and draws no random number (Z2, Z3).
 pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
-    let Ok(socket) = zygote::settle(socket, parent) else { exit::now(1) };
+    let Ok((socket, parent_end)) = zygote::settle(socket, parent) else { exit::now(1) };
     let own = std::process::id();
     warm_up();
     loop {
         // Whatever goes wrong here, the parent sees that there is no zygote any more, and goes on without.
-        let Some(control) = next_request(socket.as_fd()) else { exit::now(0) };
+        let Some(control) = next_request(socket.as_fd(), parent_end.as_fd()) else { exit::now(0) };
         let sent = match cloner.sibling() {
             Ok(Side::Copy) => {
-                std::mem::forget(socket); // closed with all others
+                std::mem::forget((socket, parent_end)); // closed with all others
                 wait_for_a_start(control, own, parent)
             }
             Ok(Side::Original(child)) => {
                 let started: Answer = Ok(child.pid);
-                message::send(CHILD, socket.as_fd(), &started, &[], &[child.pidfd.as_fd()])
+                message::send(CHILD, socket.as_fd(), &started, &[], &[])
             }
             Err(error) => {
                 let failed: Answer = Err(error.raw_os_error().unwrap_or(libc::EAGAIN));
@@ -43,9 +43,12 @@ pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
     }
 }
 
-/// A child's end of its socket.
-fn next_request(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
-    poll::readable(&[socket], Deadline::NEVER).ok()?;
+/// A child's end of its socket. A parent that has other privileges ends without a signal to its zygote, and copies of it may have
+/// the socket open.
+fn next_request(socket: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Option<OwnedFd> {
+    if poll::readable(&[socket, parent], Deadline::NEVER).ok()?.contains(&1) {
+        return None;
+    }
     socket::receive(socket).ok().flatten()?.1.pop()
 }
 
@@ -53,12 +56,14 @@ fn next_request(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
 fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
     let Ok(control) = zygote::keep_only(control) else { exit::now(1) };
     // A zygote that has ended keeps its number until the parent has collected it, which ends its spare first.
-    let zygote = pidfd::open(zygote);
-    let (Ok(zygote), true) = (zygote, std::os::unix::process::parent_id() == parent) else { exit::now(1) };
+    let Ok(zygote) = pidfd::open(zygote) else { exit::now(1) };
+    // Somebody may stop it, and then it does not see the end of the zygote.
+    exit::die_with_parent(parent);
     let child = Child::new(control);
     let control = child.control();
     let start = next::<Start>(START, control, zygote.as_fd()).unwrap_or_else(|_| exit::now(1));
     zygote::forget_signals();
+    exit::outlive_parent();
     if socket::send(control, &[IoSlice::new(READY)], &[]).is_err() {
         exit::now(0);
     }
