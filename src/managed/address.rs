@@ -12,6 +12,10 @@ impl Manager {
     /// for all processes of a prefix); `timeout_ms`, for how long the server is tried and waited for (default: 5,000). A password is
     /// never printed.
     ///
+    /// After a restart of the server whatever was locked or acquired before counts as lost. Only a user who may ask `INFO`, `CLIENT ID` and
+    /// `CLIENT KILL` notices one: others may keep, by an older snapshot, locks that they have released, and are not told of those that
+    /// it has forgotten.
+    ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open); [`InvalidAddress`](crate::Error::InvalidAddress); [`Unreachable`](crate::Error::Unreachable) if no

@@ -12,7 +12,25 @@ use super::lua::Lua;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 
-/// Asks in the name of the session that has something; `None` if that has ended. After an error somebody goes on asking.
+/// Asks in the name of the session that has something; `None` if that has ended. After an error nobody goes on asking.
+pub(super) fn ask(
+    session: &Arc<Session>,
+    name: &Arc<str>,
+    kind: Kind,
+    script: &'static Lua,
+    arguments: &[String],
+) -> Result<Option<Value>> {
+    let asked = session.run_as(name, script, Effect::Repeatable, |request| {
+        request.arg(arguments);
+    });
+    match asked {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Failed::Lost | Failed::Gone) => Ok(None),
+        Err(failed @ Failed::Other(_)) => Err(Session::failure(failed, kind)),
+    }
+}
+
+/// The same; after an error the session's thread goes on asking, since it is away, or busy, loading, without a disk.
 pub(super) fn give_back(
     session: &Arc<Session>,
     name: &Arc<str>,
@@ -20,18 +38,7 @@ pub(super) fn give_back(
     script: &'static Lua,
     arguments: Vec<String>,
 ) -> Result<Option<Value>> {
-    let asked = session.run_as(name, script, Effect::Repeatable, |request| {
-        request.arg(&arguments);
-    });
-    match asked {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Failed::Lost | Failed::Gone) => Ok(None),
-        // It is away; or busy, loading, without a disk: it may be asked again.
-        Err(failed @ Failed::Other(_)) => {
-            session.run_later(name, script, arguments);
-            Err(Session::failure(failed, kind))
-        }
-    }
+    ask(session, name, kind, script, &arguments).inspect_err(|_| session.run_later(name, script, arguments))
 }
 
 /// What was asked for and not answered: if it was carried out, or still will be, it is undone.

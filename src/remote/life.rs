@@ -1,7 +1,7 @@
 //! A session in one process: its name, what is held in it, and the thread that renews it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,16 @@ pub(super) struct Life {
     pub(super) generation: u32,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
-    /// Who has it makes the next session, for all.
-    joining: Mutex<()>,
+    joining: Mutex<Joining>,
+    joined: Condvar,
+}
+
+/// One makes the next session, for all who want it meanwhile.
+struct Joining {
+    is_on: bool,
+    /// How often somebody has come to an end with it, and to which.
+    rounds: u64,
+    last: Result<()>,
 }
 
 pub(super) struct State {
@@ -30,6 +38,10 @@ pub(super) struct State {
     pub(super) holds: HashMap<String, String>,
     /// What is to be told to the server.
     pub(super) work: Work,
+    /// Somebody waits for what has failed to be told.
+    pub(super) is_urgent: bool,
+    /// What errands that are not done yet are about, and some that are.
+    pub(super) owed: Vec<Weak<[String]>>,
     pub(super) stage: Stage,
 }
 
@@ -55,22 +67,50 @@ impl Life {
             name: random::hexadecimal().into(),
             holds: HashMap::new(),
             work: Work::default(),
+            is_urgent: false,
+            owed: Vec::new(),
             stage: Stage::Unborn,
         };
         Arc::new(Life {
             generation: fork::generation(),
             state: Mutex::new(state),
             changed: Condvar::new(),
-            joining: Mutex::new(()),
+            joining: Mutex::new(Joining { is_on: false, rounds: 0, last: Ok(()) }),
+            joined: Condvar::new(),
         })
     }
 
     /// Begins the first session, unless somebody has.
     pub(super) fn begin(self: &Arc<Self>, client: &Arc<Client>) -> Result<()> {
-        let _joining = lock(&self.joining);
-        if lock(&self.state).stage != Stage::Unborn {
-            return Ok(());
+        self.once_for_all(client, || {
+            if lock(&self.state).stage == Stage::Unborn { self.begin_alone(client) } else { Ok(()) }
+        })
+    }
+
+    /// Has one thread join: who comes meanwhile has its outcome, and waits for that no longer than for a server. Else as many as ask a silent
+    /// server would each wait for all before.
+    fn once_for_all(&self, client: &Client, join: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut joining = lock(&self.joining);
+        if joining.is_on {
+            let (rounds, limit) = (joining.rounds, client.address.patience);
+            let waited = self.joined.wait_timeout_while(joining, limit, |joining| joining.rounds == rounds);
+            let (joining, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if joining.rounds != rounds {
+                return joining.last.clone();
+            }
+            let reason = "another thread waits for its answer".to_owned();
+            return Err(Error::Unreachable { address: client.address.to_string(), reason });
         }
+        joining.is_on = true;
+        drop(joining);
+        let result = join();
+        let mut joining = lock(&self.joining);
+        *joining = Joining { is_on: false, rounds: joining.rounds + 1, last: result.clone() };
+        self.joined.notify_all();
+        result
+    }
+
+    fn begin_alone(self: &Arc<Self>, client: &Arc<Client>) -> Result<()> {
         let (name, holds) = self.present();
         Self::join(client, &name, &holds)?;
         let server = client.server();
@@ -106,7 +146,10 @@ impl Life {
 
     /// Goes on as a new session, unless somebody has seen to it since the name was asked for.
     pub(super) fn rejoin(&self, client: &Client, lost: &str) -> Result<()> {
-        let _joining = lock(&self.joining);
+        self.once_for_all(client, || self.rejoin_alone(client, lost))
+    }
+
+    fn rejoin_alone(&self, client: &Client, lost: &str) -> Result<()> {
         let (present, holds) = self.present();
         if &*present != lost {
             return Ok(());
@@ -114,6 +157,11 @@ impl Life {
         let name: Arc<str> = random::hexadecimal().into();
         Self::join(client, &name, &holds)?;
         let mut state = lock(&self.state);
+        // What was taken meanwhile is the one's that has ended.
+        let joined: HashSet<&String> = holds.iter().map(|(token, _)| token).collect();
+        let taken = state.holds.iter().filter(|(token, _)| !joined.contains(token));
+        let taken: Vec<_> = taken.map(|(token, object)| (token.clone(), object.clone())).collect();
+        state.work.missed.extend(taken);
         // What was dropped meanwhile has been given up in the name of the one that has ended.
         let dropped: Vec<_> = holds.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
         state.work.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
@@ -159,19 +207,17 @@ impl Life {
         let (mut failed, mut retry_at) = (Work::default(), renewed_at);
         loop {
             let wake_at = if failed.is_empty() { renewed_at + pause } else { retry_at.min(renewed_at + pause) };
-            let (mut work, is_ending) = self.next(wake_at);
+            let (mut work, is_ending, is_urgent) = self.next(wake_at);
             if renewed_at.elapsed() >= pause {
                 renewed_at = Instant::now();
                 self.renew(client);
                 let present = client.server();
-                if present.is_some() {
-                    if server.is_some() && server != present {
-                        self.begin_anew(client);
-                    }
+                let is_same = server.is_none() || server == present;
+                if present.is_some() && (is_same || self.begin_anew(client)) {
                     server = present;
                 }
             }
-            if is_ending || Instant::now() >= retry_at {
+            if is_ending || is_urgent || Instant::now() >= retry_at {
                 work.precede(std::mem::take(&mut failed));
             }
             let had_failed = !failed.is_empty();
@@ -196,13 +242,15 @@ impl Life {
         }
     }
 
-    /// What there is to do, when there is something, or at this time; and whether nobody uses the session any more.
-    fn next(&self, wake_at: Instant) -> (Work, bool) {
-        let idle = |state: &mut State| state.stage == Stage::Running && state.work.is_empty();
+    /// What there is to do, when there is something, or at this time; whether nobody uses the session any more, and whether somebody waits for
+    /// what has failed.
+    fn next(&self, wake_at: Instant) -> (Work, bool, bool) {
+        let idle = |state: &mut State| state.stage == Stage::Running && state.work.is_empty() && !state.is_urgent;
         let limit = wake_at.saturating_duration_since(Instant::now());
         let waited = self.changed.wait_timeout_while(lock(&self.state), limit, idle);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut state.work), state.stage == Stage::Ending)
+        let is_urgent = std::mem::take(&mut state.is_urgent);
+        (std::mem::take(&mut state.work), state.stage == Stage::Ending, is_urgent)
     }
 
     fn name(&self) -> Arc<str> {
@@ -210,12 +258,22 @@ impl Life {
     }
 
     /// Another process is the server, which may remember an older state: locks that were released since, handles that were dropped. What this
-    /// session had by that state is given up, and what this process has is held anew.
-    fn begin_anew(&self, client: &Client) {
+    /// session had by that state is given up, and what this process has is held anew. False: that is still to be done.
+    fn begin_anew(&self, client: &Client) -> bool {
         let name = self.name();
-        if self.rejoin(client, &name).is_ok() {
-            end_session(client, &name);
+        if self.rejoin(client, &name).is_err() {
+            return false;
         }
+        let missed = std::mem::take(&mut lock(&self.state).work.missed);
+        let (mut work, mut failed) = (Work { missed, ..Work::default() }, Work::default());
+        self.catch_up(client, &mut work, &mut failed);
+        if failed.is_empty() {
+            end_session(client, &name);
+        } else {
+            // The old one has what is missed until its lease ends.
+            lock(&self.state).work.missed.extend(failed.missed);
+        }
+        true
     }
 
     /// Renews the lease, and then removes what others have left, for an eighth of the time to the next renewal (a guess).

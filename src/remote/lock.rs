@@ -41,6 +41,8 @@ pub(crate) enum Locked {
 /// One level of a lock that this thread has, until it is given to [`Lock::release`]. It is not given back by itself.
 pub(crate) struct Turn {
     session: Arc<str>,
+    /// The process of the server that has granted it, if it tells.
+    server: Option<String>,
     token: String,
     thread: u32,
     generation: u32,
@@ -142,9 +144,14 @@ impl Lock {
         };
         match (word(0), word(1).and_then(|fence| fence.parse().ok()), parts.get(2)) {
             (Some("held"), ..) => Ok(None),
+            // Until the server has heard that this thread has given it back.
+            (Some("mine"), ..) if self.hold.session().owes(&[self.hold.object().to_owned(), format!("{thread:x}")]) => {
+                Ok(None)
+            }
             (Some("mine"), ..) => Ok(Some(Locked::AlreadyHeld)),
             (Some("locked"), Some(fence), Some(Value::Int(dirty))) => Ok(Some(Locked::Ours(Turn {
                 session: answer.session,
+                server: self.hold.session().server(),
                 token: token.to_owned(),
                 thread,
                 generation: fork::generation(),
@@ -168,18 +175,32 @@ impl Lock {
 
     /// Says that what a dead owner left is put right, so that the next one is not told. False if the lock was lost.
     pub(crate) fn repair(&self, turn: &mut Turn) -> Result<bool> {
-        let is_done = self.ask(turn, lua!(frees "repairing", "object/parts.lua", "lock/repair.lua"))?;
+        let script = lua!(frees "repairing", "object/parts.lua", "lock/repair.lua");
+        let arguments = self.arguments(turn)?;
+        // Not later: who is told that it has failed leaves it to the next owner, who is to be told.
+        let answer = giving::ask(self.hold.session(), &turn.session, self.kind, script, &arguments)?;
+        let is_done = self.is_done(turn, answer);
         turn.owner_died &= !is_done;
         Ok(is_done)
     }
 
     fn ask(&self, turn: &Turn, script: &'static Lua) -> Result<bool> {
+        let arguments = self.arguments(turn)?;
+        let answer = giving::give_back(self.hold.session(), &turn.session, self.kind, script, arguments)?;
+        Ok(self.is_done(turn, answer))
+    }
+
+    fn arguments(&self, turn: &Turn) -> Result<Vec<String>> {
         if !turn.is_ours() {
             return Err(Error::ForkedCopy { object: self.kind });
         }
         let mut arguments = vec![self.hold.object().to_owned()];
         arguments.extend(turn.arguments());
-        let answer = giving::give_back(self.hold.session(), &turn.session, self.kind, script, arguments)?;
-        Ok(answer == Some(Value::Int(1)))
+        Ok(arguments)
+    }
+
+    /// Another process of the server cannot tell a level that it has never known from one that was given back.
+    fn is_done(&self, turn: &Turn, answer: Option<Value>) -> bool {
+        answer == Some(Value::Int(1)) && !self.hold.session().has_moved(turn.server.as_ref())
     }
 }

@@ -29,6 +29,8 @@ pub(crate) const MOST: usize = 1 << 30;
 /// A permit of this process, until it is given to [`Semaphore::give_back`] or [`Semaphore::forget`]. It does not go back by itself.
 pub(crate) struct Permit {
     session: Arc<str>,
+    /// The process of the server that has granted it, if it tells.
+    server: Option<String>,
     token: String,
     generation: u32,
 }
@@ -80,7 +82,12 @@ impl Semaphore {
             let answer = session.run_named(self.kind, script, Effect::Repeatable, |request| {
                 request.arg(self.hold.object()).arg(&token).arg(waiter);
             })?;
-            let permit = || Permit { session: answer.session, token: token.clone(), generation: fork::generation() };
+            let permit = || Permit {
+                session: answer.session,
+                server: session.server(),
+                token: token.clone(),
+                generation: fork::generation(),
+            };
             Ok((answer.value == Value::Int(1)).then(permit))
         });
         acquired.inspect_err(|failure| giving::undo(session, failure, Self::end(), self.arguments(&token, "not")))
@@ -94,7 +101,8 @@ impl Semaphore {
         self.end_as(permit, "free")
     }
 
-    /// Has nobody own a permit, so that it goes back by [`release`](Self::release) only. False if it was lost.
+    /// Has nobody own a permit, so that it goes back by [`release`](Self::release) only. False if it was lost. After an error it
+    /// is [given back](Self::give_back) later, if it was not forgotten.
     pub(crate) fn forget(&self, permit: &Permit) -> Result<bool> {
         self.end_as(permit, "forgotten")
     }
@@ -111,9 +119,12 @@ impl Semaphore {
         if !permit.is_ours() {
             return Err(Error::ForkedCopy { object: self.kind });
         }
-        let arguments = self.arguments(&permit.token, how);
-        let answer = giving::give_back(self.hold.session(), &permit.session, self.kind, Self::end(), arguments)?;
-        Ok(answer == Some(Value::Int(1)))
+        let (session, arguments) = (self.hold.session(), self.arguments(&permit.token, how));
+        let answer = giving::ask(session, &permit.session, self.kind, Self::end(), &arguments).inspect_err(|_| {
+            session.run_later(&permit.session, Self::end(), self.arguments(&permit.token, "free"));
+        })?;
+        // Another process of the server cannot tell a permit that it has never known from one that was given back.
+        Ok(answer == Some(Value::Int(1)) && !session.has_moved(permit.server.as_ref()))
     }
 
     /// Makes so many permits free that nobody owns, or none if there is no room for all: [`TooManyPermits`](Error::TooManyPermits).

@@ -171,7 +171,7 @@ impl Session {
         {
             let script = lua!(frees "giving holds up", "session/disown.lua");
             let arguments = vec![token.to_owned(), "0".to_owned()];
-            self.do_later(Errand { script, session, arguments, is_in_parts: true });
+            self.do_later(script, session, arguments, true);
         }
         answer
     }
@@ -179,13 +179,46 @@ impl Session {
     /// Has a script run in the name of a session, if that has not ended, as soon as the server can be reached; behind whatever this
     /// process has asked for in vain.
     pub(crate) fn run_later(&self, name: &Arc<str>, script: &'static Lua, arguments: Vec<String>) {
-        self.do_later(Errand { script, session: Arc::clone(name), arguments, is_in_parts: false });
+        self.do_later(script, Arc::clone(name), arguments, false);
     }
 
-    fn do_later(&self, errand: Errand) {
+    fn do_later(&self, script: &'static Lua, session: Arc<str>, arguments: Vec<String>, is_in_parts: bool) {
+        let about: Arc<[String]> = arguments.iter().take(2).cloned().collect();
         let life = self.life();
-        lock(&life.state).work.errands.push_back(errand);
+        let mut state = lock(&life.state);
+        // Not each time: there may be many.
+        if state.owed.len().is_power_of_two() {
+            state.owed.retain(|owed| owed.strong_count() > 0);
+        }
+        state.owed.push(Arc::downgrade(&about));
+        state.work.errands.push_back(Errand { script, session, arguments, _about: about, is_in_parts });
+        drop(state);
         life.changed.notify_all();
+    }
+
+    /// Whether something with these first arguments is still to be told to the server: then that is tried now.
+    pub(crate) fn owes(&self, about: &[String]) -> bool {
+        let life = self.life();
+        let mut state = lock(&life.state);
+        state.owed.retain(|owed| owed.strong_count() > 0);
+        let owes = state.owed.iter().any(|owed| owed.upgrade().is_some_and(|owed| *owed == *about));
+        state.is_urgent |= owes;
+        drop(state);
+        if owes {
+            life.changed.notify_all();
+        }
+        owes
+    }
+
+    /// Which process the server is that this thread has asked last, if it tells.
+    pub(crate) fn server(&self) -> Option<String> {
+        self.client.server()
+    }
+
+    /// Whether what was got of one process of the server was asked of another one last: it may know an older state, in which what others have
+    /// got since is ours.
+    pub(crate) fn has_moved(&self, server: Option<&String>) -> bool {
+        server.is_some_and(|server| self.server().is_some_and(|now| now != *server))
     }
 
     /// The answer to a command that changes nothing that matters, and for which the server may take so long.

@@ -15,6 +15,8 @@ pub(super) struct Errand {
     pub(super) script: &'static Lua,
     pub(super) session: Arc<str>,
     pub(super) arguments: Vec<String>,
+    /// The first of them, for who asks what is not done yet: it is there as long as this is.
+    pub(super) _about: Arc<[String]>,
     /// Whether the server does it a part at a time, and answers from where it is to go on: the last argument, `0` in the beginning and in
     /// the end.
     pub(super) is_in_parts: bool,

@@ -258,7 +258,8 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     ///
-    /// None on this machine; at a server those of [`release`](Self::release).
+    /// None on this machine; at a server those of [`release`](Self::release), and then the permit goes back as soon as the server is reached, if
+    /// it has not been forgotten.
     ///
     /// # Examples
     ///

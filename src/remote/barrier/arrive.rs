@@ -36,7 +36,10 @@ impl Barrier {
             Ok(None) => {
                 // One that could not arrive yet breaks the generation that it would be of.
                 let arrived = known.as_ref().filter(|(_, arrival)| arrival.state == State::Wait);
-                self.break_as(BrokenBy::Timeout, arrived.map(|(_, arrival)| arrival.turn))?
+                match arrived {
+                    Some((_, arrival)) => self.break_as(BrokenBy::Timeout, arrival.turn)?,
+                    None => self.break_present(BrokenBy::Timeout)?,
+                }
             }
             Err(failure) => {
                 self.give_up(&failure, known, &token);

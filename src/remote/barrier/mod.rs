@@ -125,12 +125,12 @@ impl Barrier {
 
     /// How many wait. Stale at once.
     pub(crate) fn n_waiting(&self) -> Result<usize> {
-        facts(&self.hold).map(|(_, count, _)| count)
+        facts(&self.hold).map(|(_, count, ..)| count)
     }
 
     /// Whether it is broken. A death is not found before somebody has waited.
     pub(crate) fn is_broken(&self) -> Result<bool> {
-        facts(&self.hold).map(|(_, _, is_broken)| is_broken)
+        facts(&self.hold).map(|(_, _, is_broken, _)| is_broken)
     }
 
     /// Whom the script has not woken, as it wakes some. Without an answer they find it out themselves, within a second.
@@ -170,26 +170,46 @@ impl Barrier {
     /// The action has panicked: the barrier is broken, unless it is already, or the action is a forked copy's.
     pub(in crate::remote) fn fail(&self, duty: Duty) -> Result<()> {
         if duty.generation == fork::generation() {
-            self.break_as(BrokenBy::Panic, Some(duty.turn))?;
+            self.break_as(BrokenBy::Panic, duty.turn)?;
         }
         Ok(())
     }
 
     /// Breaks it for all who wait and come, until it is [reset](Self::reset). One that is broken stays as it is.
     pub(crate) fn abort(&self) -> Result<()> {
-        self.break_as(BrokenBy::Abort, None).map(drop)
+        self.break_present(BrokenBy::Abort).map(drop)
     }
 
     fn breaking() -> &'static Lua {
         lua!(frees "breaking a barrier", "line/line.lua", "object/parts.lua", "barrier/barrier.lua", "barrier/break.lua")
     }
 
-    /// What has become of the generation.
-    fn break_as(&self, by: BrokenBy, turn: Option<u64>) -> Result<State> {
+    /// Breaks the generation that is there now: one that comes after an error is left alone.
+    fn break_present(&self, by: BrokenBy) -> Result<State> {
         let session = self.hold.session();
-        let mut arguments = vec![self.hold.object().to_owned(), word(by).to_owned()];
-        arguments.extend(turn.map(|turn| turn.to_string()));
-        let done = giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?;
+        loop {
+            let (.., turn) = facts(&self.hold)?;
+            let arguments = self.break_arguments(by, turn);
+            let done = giving::ask(session, &session.name()?, Kind::Barrier, Self::breaking(), &arguments)?;
+            match self.broken(done)? {
+                // It has ended meanwhile.
+                State::Passed | State::Broken(BrokenBy::Reset) => {}
+                state => return Ok(state),
+            }
+        }
+    }
+
+    fn break_arguments(&self, by: BrokenBy, turn: u64) -> Vec<String> {
+        vec![self.hold.object().to_owned(), word(by).to_owned(), turn.to_string()]
+    }
+
+    /// What has become of the generation, which is broken later if the server is away.
+    fn break_as(&self, by: BrokenBy, turn: u64) -> Result<State> {
+        let (session, arguments) = (self.hold.session(), self.break_arguments(by, turn));
+        self.broken(giving::give_back(session, &session.name()?, Kind::Barrier, Self::breaking(), arguments)?)
+    }
+
+    fn broken(&self, done: Option<Value>) -> Result<State> {
         let done = done.ok_or(Error::Gone { object: Kind::Barrier })?;
         self.wake_rest();
         self.state(&done)
@@ -222,8 +242,8 @@ impl Drop for Barrier {
     }
 }
 
-/// Parties, how many wait, and whether it is broken.
-fn facts(hold: &Hold) -> Result<(usize, usize, bool)> {
+/// Parties, how many wait, whether it is broken, and which generation it is.
+fn facts(hold: &Hold) -> Result<(usize, usize, bool, u64)> {
     let script = lua!(frees "looking at a barrier", "barrier/facts.lua");
     let answer = hold.session().run(Kind::Barrier, script, Effect::Nothing, |request| {
         request.arg(hold.object());
