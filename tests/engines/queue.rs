@@ -396,12 +396,14 @@ mod at_a_server {
         let _watchdog = watchdog();
         let mut server = Server::start();
         let manager = Manager::connect(&server.url()).unwrap();
-        let queue = manager.queue(1).unwrap();
+        let queue = manager.queue(2).unwrap();
         queue.put(1).unwrap();
-        let task = queue.get_task().unwrap();
+        queue.put(2).unwrap();
+        let (task, other) = (queue.get_task().unwrap(), queue.get_task().unwrap());
         server.kill();
         server.start_again();
         assert!(task.done().is_err());
+        assert!(other.into_inner().is_err(), "this process does not have it");
         assert!(matches!(queue.try_get(), Err(TryGetError::Failed(Error::Gone { .. }))));
         assert!(matches!(queue.put(2), Err(PutError::Failed { message: 2, error: Error::Gone { .. } })));
     }
