@@ -241,7 +241,7 @@ fn another_kind_is_refused_and_names_are_at_a_server(manager: &Manager) {
             for refused in [manager.at("x").lock().map(drop), manager.at("x").barrier(2).map(drop)] {
                 let refused = refused.unwrap_err();
                 assert!(
-                    matches!(refused, Error::Unsupported { .. }) && refused.to_string().contains("memory"),
+                    matches!(refused, Error::Unsupported { .. }) && refused.to_string().contains("a name of its own"),
                     "{refused}"
                 );
             }

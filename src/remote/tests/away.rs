@@ -87,7 +87,7 @@ fn who_connects_to_a_silent_server_waits_once() {
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                assert!(matches!(Session::at(&address), Err(Error::Unreachable { .. } | Error::Unanswered { .. })))
+                assert!(matches!(Session::at(&address), Err(Error::Unreachable { .. } | Error::Unanswered { .. })));
             });
         }
     });
