@@ -10,7 +10,7 @@
 //!     die and leave a message.
 
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed},
     fence,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Consumer {
     pub(super) swept: AtomicU64,
     /// Whether it found nothing when it last looked.
     found_nothing: AtomicBool,
+    /// Whose message was being written when it last swept because of that.
+    writer: AtomicU32,
 }
 
 impl Clone for Consumer {
@@ -54,6 +56,7 @@ impl Clone for Consumer {
             base: copy(&self.base),
             swept: copy(&self.swept),
             found_nothing: AtomicBool::new(false),
+            writer: AtomicU32::new(0),
         }
     }
 }
@@ -71,6 +74,7 @@ impl Consumer {
             base: word(base),
             swept: AtomicU64::new(0),
             found_nothing: AtomicBool::new(false),
+            writer: AtomicU32::new(0),
         }
     }
 
@@ -158,15 +162,21 @@ impl Consumer {
         None
     }
 
-    /// Whether a poll may give up at once: nothing is there, and nothing is to be mended. While a message is being written that is so until
-    /// the clock's next tick; then the caller sweeps, which asks the kernel whether the writer is dead.
+    /// Whether a poll may give up at once: nothing is there, and nothing is to be mended. While a message is being written the
+    /// caller is to sweep once for each writer and tick of the clock, which asks the kernel whether the writer is dead.
     #[inline]
     pub(crate) fn is_idle(&self, slots: &impl Slots) -> bool {
         let at = self.cursor(slots.capacity());
         let word = slots.word(at.index()).load();
         let is_awaited = match word.phase() {
             Phase::Free => true,
-            Phase::Writing => self.swept.load(Relaxed) == clock::coarse_milliseconds(),
+            Phase::Writing if self.writer.load(Relaxed) == word.owner() => {
+                self.swept.load(Relaxed) == clock::coarse_milliseconds()
+            }
+            Phase::Writing => {
+                self.writer.store(word.owner(), Relaxed);
+                false
+            }
             _ => false,
         };
         is_awaited && at == self.base(slots.capacity()) && word.ahead_of(at.lap()) == 0 && !slots.control().is_closed()
