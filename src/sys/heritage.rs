@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_ulong};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem;
@@ -25,9 +25,10 @@ pub(crate) struct Heritage {
 }
 
 /// What only a fork or an exec by the thread itself passes on: credentials and capabilities, seccomp, the security
-/// module's label, session, namespaces, root, scheduling class. To be compared, nothing else.
+/// module's label, session, namespaces, root, scheduling class, and what else can be asked for. To be compared, nothing else.
 ///
-/// Landlock and control groups are missing: the one cannot be seen, and the other is not the process's doing.
+/// Landlock, keyrings and control groups are missing: the first cannot be seen, a filter may forbid the question for the
+/// second, and the last is not the process's doing.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Fixed(Vec<u8>);
 
@@ -95,8 +96,7 @@ impl Heritage {
         // An error where no security module has one.
         fixed.extend(read(c"/proc/thread-self/attr/current", &mut [0; 4 << 10]).unwrap_or_default());
         namespaces(&mut fixed)?;
-        // SAFETY: asks for an attribute of this thread.
-        fixed.extend(unsafe { libc::sched_getscheduler(0) }.to_le_bytes());
+        settings(&mut fixed);
         let attributes = Attributes {
             umask: umask.ok_or_else(missing)? as u32,
             ignored: ignored.ok_or_else(missing)?,
@@ -131,6 +131,28 @@ fn namespaces(to: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// Appends settings of this thread and process that a file of their own, or a call, says. An error, where there is none, is a state to
+/// compare, too.
+fn settings(to: &mut Vec<u8>) {
+    const OF_A_PROCESS: c_int = 1; // IOPRIO_WHO_PROCESS, which is a thread
+    const QUESTION: c_ulong = 0xffff_ffff; // which changes nothing
+    to.extend(read(c"/proc/self/oom_score_adj", &mut [0; 16]).unwrap_or_default());
+    let mut realtime = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel writes a parameter; the others ask for a number, and no memory is involved.
+    let numbers = unsafe {
+        libc::sched_getparam(0, &raw mut realtime);
+        [
+            libc::sched_getscheduler(0),
+            libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0),
+            libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0),
+            libc::prctl(libc::PR_GET_THP_DISABLE, 0, 0, 0, 0),
+            libc::syscall(libc::SYS_ioprio_get, OF_A_PROCESS, 0) as c_int,
+            libc::personality(QUESTION),
+        ]
+    };
+    to.extend(numbers.into_iter().chain([realtime.sched_priority]).flat_map(c_int::to_le_bytes));
+}
+
 /// The processors that this thread may use, a bit each.
 fn affinity() -> Vec<u64> {
     let mut set = [0_u64; 128]; // 8192, the most that a kernel is built for
@@ -153,6 +175,12 @@ fn limit(resource: c_int, new: Option<(u64, u64)>) -> io::Result<(u64, u64)> {
 }
 
 impl Attributes {
+    /// Whether a process that has `other` can be given these without a privilege: its hard limits can only go down, and its nice value
+    /// only up.
+    pub(crate) fn can_replace(&self, other: &Attributes) -> bool {
+        self.nice >= other.nice && self.limits.iter().zip(&other.limits).all(|(ours, theirs)| ours.1 <= theirs.1)
+    }
+
     /// Gives them to this process, which has one thread.
     pub(crate) fn apply(&self) -> io::Result<()> {
         // SAFETY: sets an attribute of this process, as do all below.

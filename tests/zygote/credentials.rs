@@ -72,6 +72,53 @@ fn batch() -> bool {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const none) == 0 }
 }
 
+fn slack() -> bool {
+    // SAFETY: changes an attribute of this thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 77_777, 0, 0, 0) == 0 }
+}
+
+fn secure() -> bool {
+    const NO_AMBIENT_RAISE: i32 = 1 << 6;
+    // SAFETY: changes an attribute of this thread.
+    unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NO_AMBIENT_RAISE, 0, 0, 0) == 0 }
+}
+
+fn wait_for_disks() -> bool {
+    const OF_A_THREAD: i32 = 1;
+    const BEST_EFFORT_7: i32 = 2 << 13 | 7;
+    // SAFETY: changes an attribute of this thread.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, OF_A_THREAD, 0, BEST_EFFORT_7) == 0 }
+}
+
+fn look_older() -> bool {
+    // SAFETY: changes an attribute of this thread.
+    unsafe { libc::personality(libc::UNAME26 as _) != -1 }
+}
+
+fn hurry() -> bool {
+    // SAFETY: changes an attribute of this thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -1) == 0 }
+}
+
+/// Of the whole process: undone after it was seen.
+fn concerns_all(what: &str, change: impl FnOnce() -> bool, undo: impl FnOnce() -> bool) {
+    if !change() {
+        return println!("{what}: not allowed here");
+    }
+    let executed = exec_is_the_default();
+    assert!(undo() && executed && !exec_is_the_default(), "{what}");
+}
+
+fn raised_limit(resource: libc::__rlimit_resource_t, by: u64) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes a limit, and reads one.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource, &raw mut limit), 0);
+        limit.rlim_max = limit.rlim_max.wrapping_add(by);
+        libc::setrlimit(resource, &raw const limit) == 0
+    }
+}
+
 fn new_root() -> bool {
     // A directory tree of this thread's own, which begins elsewhere: but where /proc is still found.
     // SAFETY: the thread stops sharing its directories with the others.
@@ -87,7 +134,17 @@ pub(crate) fn whoever_changes_what_only_exec_passes_on_gets_exec() {
     is_seen("seccomp", filter, "Seccomp:");
     is_seen("namespaces", unshare_names, "Umask");
     is_seen("scheduling class", batch, "Umask");
+    is_seen("timer slack", slack, "Umask");
+    is_seen("securebits", secure, "Umask");
+    is_seen("I/O priority", wait_for_disks, "Umask");
+    is_seen("personality", look_older, "Umask");
+    is_seen("nice value", hurry, "Umask");
     is_seen("user", set_user, "Uid");
+    let limit = libc::RLIMIT_MSGQUEUE;
+    concerns_all("hard limit", || raised_limit(limit, 1), || raised_limit(limit, 1_u64.wrapping_neg()));
+    let mortal = "/proc/self/oom_score_adj";
+    let before = fs::read_to_string(mortal).unwrap();
+    concerns_all("oom_score_adj", || fs::write(mortal, "999").is_ok(), || fs::write(mortal, before).is_ok());
     // There, nothing can be executed, but neither does a child come from the zygote.
     let moved = thread::spawn(|| new_root().then(|| from_zygote().spawn(|| (), ()).map(drop))).join().unwrap();
     assert!(matches!(moved, None | Some(Err(_))), "{moved:?}");

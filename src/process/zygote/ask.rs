@@ -80,10 +80,10 @@ impl Zygote {
     /// What the calling thread has, if the zygote's children have it, too, or can be given it.
     fn heritage_of_this_thread(&self) -> Result<Heritage> {
         let here = Heritage::of_this_thread().map_err(failed)?;
-        let differs = here.fixed != self.heritage.fixed;
-        self.did_differ.store(differs, Ordering::Relaxed);
-        if differs {
-            let what = "starting a process from a zygote that has other privileges or namespaces";
+        let can_be_given = here.fixed == self.heritage.fixed && here.attributes.can_replace(&self.heritage.attributes);
+        self.did_differ.store(!can_be_given, Ordering::Relaxed);
+        if !can_be_given {
+            let what = "starting a process from a zygote that has other privileges, namespaces or settings";
             return Err(Error::Unsupported { what: what.into() });
         }
         Ok(here)

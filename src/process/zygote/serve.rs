@@ -55,8 +55,9 @@ fn next_request(socket: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Option<OwnedF
 /// What a spare does: nothing, until it is started, or its zygote ends (Z5).
 fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
     let Ok(control) = zygote::keep_only(control) else { exit::now(1) };
-    // A zygote that has ended keeps its number until the parent has collected it, which ends its spare first.
-    let Ok(zygote) = pidfd::open(zygote) else { exit::now(1) };
+    // A zygote that has ended keeps its number until the parent has collected it, which ends its spare first; but for one of
+    // which it does not know, whose socket it has shut.
+    let Ok(zygote) = pidfd::open(zygote) else { exit::now(0) };
     // Somebody may stop it, and then it does not see the end of the zygote.
     exit::die_with_parent(parent);
     let child = Child::new(control);
