@@ -134,23 +134,23 @@ fn namespaces(to: &mut Vec<u8>) -> io::Result<()> {
 /// Appends settings of this thread and process that a file of their own, or a call, says. An error, where there is none, is a state to
 /// compare, too.
 fn settings(to: &mut Vec<u8>) {
-    const OF_A_PROCESS: c_int = 1; // IOPRIO_WHO_PROCESS, which is a thread
+    const OF_A_THREAD: c_int = 1; // IOPRIO_WHO_PROCESS
     const QUESTION: c_ulong = 0xffff_ffff; // which changes nothing
     to.extend(read(c"/proc/self/oom_score_adj", &mut [0; 16]).unwrap_or_default());
     let mut realtime = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the kernel writes a parameter; the others ask for a number, and no memory is involved.
-    let numbers = unsafe {
-        libc::sched_getparam(0, &raw mut realtime);
-        [
-            libc::sched_getscheduler(0),
-            libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0),
-            libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0),
-            libc::prctl(libc::PR_GET_THP_DISABLE, 0, 0, 0, 0),
-            libc::syscall(libc::SYS_ioprio_get, OF_A_PROCESS, 0) as c_int,
-            libc::personality(QUESTION),
-        ]
-    };
-    to.extend(numbers.into_iter().chain([realtime.sched_priority]).flat_map(c_int::to_le_bytes));
+    // SAFETY: the kernel writes a parameter.
+    unsafe { libc::sched_getparam(0, &raw mut realtime) };
+    to.extend(realtime.sched_priority.to_le_bytes());
+    // SAFETY: asks for an attribute of this thread, as do all below.
+    to.extend(unsafe { libc::sched_getscheduler(0) }.to_le_bytes());
+    for attribute in [libc::PR_GET_TIMERSLACK, libc::PR_GET_SECUREBITS, libc::PR_GET_THP_DISABLE] {
+        // SAFETY: no memory is involved.
+        to.extend(unsafe { libc::prctl(attribute, 0, 0, 0, 0) }.to_le_bytes());
+    }
+    // SAFETY: no memory is involved.
+    to.extend(unsafe { libc::syscall(libc::SYS_ioprio_get, OF_A_THREAD, 0) }.to_le_bytes());
+    // SAFETY: no memory is involved.
+    to.extend(unsafe { libc::personality(QUESTION) }.to_le_bytes());
 }
 
 /// The processors that this thread may use, a bit each.

@@ -109,14 +109,13 @@ fn concerns_all(what: &str, change: impl FnOnce() -> bool, undo: impl FnOnce() -
     assert!(undo() && executed && !exec_is_the_default(), "{what}");
 }
 
-fn raised_limit(resource: libc::__rlimit_resource_t, by: u64) -> bool {
+fn change_limit(resource: libc::__rlimit_resource_t, by: u64) -> bool {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel writes a limit, and reads one.
-    unsafe {
-        assert_eq!(libc::getrlimit(resource, &raw mut limit), 0);
-        limit.rlim_max = limit.rlim_max.wrapping_add(by);
-        libc::setrlimit(resource, &raw const limit) == 0
-    }
+    // SAFETY: the kernel writes a limit.
+    assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
+    limit.rlim_max = limit.rlim_max.wrapping_add(by);
+    // SAFETY: the kernel reads a limit.
+    unsafe { libc::setrlimit(resource, &raw const limit) == 0 }
 }
 
 fn new_root() -> bool {
@@ -141,7 +140,7 @@ pub(crate) fn whoever_changes_what_only_exec_passes_on_gets_exec() {
     is_seen("nice value", hurry, "Umask");
     is_seen("user", set_user, "Uid");
     let limit = libc::RLIMIT_MSGQUEUE;
-    concerns_all("hard limit", || raised_limit(limit, 1), || raised_limit(limit, 1_u64.wrapping_neg()));
+    concerns_all("hard limit", || change_limit(limit, 1), || change_limit(limit, 1_u64.wrapping_neg()));
     let mortal = "/proc/self/oom_score_adj";
     let before = fs::read_to_string(mortal).unwrap();
     concerns_all("oom_score_adj", || fs::write(mortal, "999").is_ok(), || fs::write(mortal, before).is_ok());
