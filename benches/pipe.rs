@@ -19,7 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use common::{Plan, Samples, Table, Target, alternate, pin};
-use crossproc::{Connection, PipeBuilder, Process, Receiver, Sender, pipe};
+use crossproc::{Connection, PipeBuilder, Process, Receiver, Sender, channel, pipe};
 
 fn main() {
     crossproc::init();
@@ -31,6 +31,7 @@ fn main() {
     stream(plan, &table, 1 << 10, 400_000, &[Target::AtLeast(8.0)]);
     stream(plan, &table, 64 << 10, 20_000, &[Target::AtLeast(27.0)]);
     stream(plan, &table, 1 << 20, 1_000, &[Target::AtLeast(17.0)]);
+    stream_in_pieces(plan, &table, 16 << 20, 100);
     round_trip(plan, &table, 8, Wait::Spin, &[Target::AtMost(480.0)]);
     round_trip(plan, &table, 8, Wait::Default, &[Target::AtMost(600.0)]);
     round_trip(plan, &table, 1 << 10, Wait::Default, &[Target::AtMost(1_300.0)]);
@@ -87,6 +88,29 @@ fn stream(plan: Plan, table: &Table, size: usize, count: usize, targets: &[Targe
     let (name, unit) = (format!("stream of {}", in_words(size)), if is_large(size) { "GiB/s" } else { "M/s" });
     table.row(&name, unit, &ours, ("OS pipe, 1 MiB", &os_pipe), targets);
     table.row(&name, unit, &ours, ("Unix stream socket", &socket), &[]);
+}
+
+/// Messages that are longer than the ring, into a buffer, through what `channel` gives.
+fn stream_in_pieces(plan: Plan, table: &Table, size: usize, count: usize) {
+    let _pinned = pin(0);
+    let count = plan.of(count, 10);
+    let ours = || {
+        let receive = |mut receiver: Receiver<()>, size: usize, count: usize| {
+            let mut buffer = vec![0; size];
+            receive_all(count, |number| {
+                assert_eq!(receiver.recv_bytes_into(&mut buffer), Ok(size));
+                check(number, &buffer, size);
+            })
+        };
+        let (mut sender, receiver) = channel::<()>().unwrap();
+        let process = Process::spawn(receive, (receiver, size, count)).unwrap();
+        send_all(size, count, process, |message| sender.send_bytes(message).unwrap())
+    };
+    let [ours, os_pipe, socket] =
+        alternate(plan.turns(), [&mut || ours(), &mut || pipe_stream(size, count), &mut || socket_stream(size, count)]);
+    let name = format!("stream of {}, in pieces", in_words(size));
+    table.row(&name, "GiB/s", &ours, ("OS pipe, 1 MiB", &os_pipe), &[]);
+    table.row(&name, "GiB/s", &ours, ("Unix stream socket", &socket), &[Target::RatioAtLeast(1.0)]);
 }
 
 fn in_words(size: usize) -> String {

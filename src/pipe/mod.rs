@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `sender`, `receiver`, `connection`, `builder` | what the program sees, with the types of the messages |
 //! | `receive_bytes`, `messages`, `stream` | what else a receiver and a sender can be: of bytes, an iterator, `Read` and `Write` |
-//! | `inlet`, `outlet`, `receiving` | the two ends of a direction, without them: bytes to records and back |
+//! | `inlet`, `outlet`, `receiving`, `collecting` | the two ends of a direction, without them: bytes to records and back |
 //! | `readable` | whether there is something to be received, for who polls |
 //! | `end` | what the two have in common: ownership, closing, the way to another process |
 //! | `body` | what lies in shared memory |
 
 mod body;
 mod builder;
+mod collecting;
 mod connection;
 mod end;
 mod inlet;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::body::payload;
+use super::collecting::{Pour, trim};
 use super::end::{End, EndWire, Side, corrupted};
 use super::inlet::{Allowance, check_position};
 use super::readable::Readable;
@@ -18,9 +18,6 @@ use crate::segment::Wait;
 use crate::segment::handle::{Incoming, Outgoing};
 use crate::sys::{clock, spin};
 use crate::watch::Watched;
-
-/// How much memory an end keeps for messages to come. A guess: more than most messages have, and little beside the ring.
-pub(super) const KEPT: usize = 1 << 20;
 
 pub(super) struct Outlet {
     pub(super) end: End,
@@ -63,7 +60,7 @@ pub(super) struct OutletWire {
 /// Where the next message is.
 pub(super) enum Next {
     InRing(Record),
-    /// In `collected`, all of it.
+    /// In `collected`, all of it; or in the caller's buffer, if all of it has been poured there.
     Collected,
 }
 
@@ -151,12 +148,23 @@ impl Outlet {
 
     #[cold]
     fn next_slow(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
-        let next = self.seek(wait);
+        self.next_poured(wait, &mut Pour { buffer: &mut [], poured: None })
+    }
+
+    /// As [`next`](Self::next); a message that comes in pieces goes into the caller's buffer. What is there of one that has not come in
+    /// time is collected.
+    pub(super) fn next_poured(&mut self, wait: Wait, pour: &mut Pour<'_>) -> Result<Next, TryRecvError> {
+        let mut next = self.seek(wait, pour);
+        if next.is_err()
+            && let Err(error) = self.spill(pour)
+        {
+            next = Err(error);
+        }
         self.found_nothing = matches!(next, Err(TryRecvError::Empty));
         next
     }
 
-    fn seek(&mut self, wait: Wait) -> Result<Next, TryRecvError> {
+    fn seek(&mut self, wait: Wait, pour: &mut Pour<'_>) -> Result<Next, TryRecvError> {
         self.end.check_ours().map_err(TryRecvError::Failed)?;
         if let Progress::Whole { .. } = self.progress {
             return Ok(Next::Collected);
@@ -171,16 +179,19 @@ impl Outlet {
             match (record.kind, self.progress) {
                 (record::Kind::Whole, _) => {
                     self.forget();
+                    trim(&mut self.collected, 0);
+                    pour.poured = None;
                     return Ok(Next::InRing(record));
                 }
                 (record::Kind::First, _) => {
                     self.forget();
-                    self.collect(record)?;
+                    pour.poured = Some(0);
+                    self.pour(record, pour)?;
                     self.progress = Progress::Part;
                 }
-                (record::Kind::More, Progress::Part) => self.collect(record)?,
+                (record::Kind::More, Progress::Part) => self.pour(record, pour)?,
                 (record::Kind::Last, Progress::Part) => {
-                    self.collect(record)?;
+                    self.pour(record, pour)?;
                     self.progress = Progress::Whole { read: 0 };
                     return Ok(Next::Collected);
                 }
@@ -197,8 +208,9 @@ impl Outlet {
 
     fn wait_for_record(&mut self, wait: Wait) -> Result<Record, TryRecvError> {
         let (ring, liveness) = (self.end.ring(), self.end.liveness());
+        let bytes = if self.progress == Progress::Part { ring.most_in_piece() } else { 0 };
         let waited = match wait {
-            Wait::Until(deadline) => ring.wait_for_record(&self.consumer, liveness, deadline, &self.pace),
+            Wait::Until(deadline) => ring.wait_for_record(&self.consumer, bytes, liveness, deadline, &self.pace),
             Wait::No if ring.track.sender.is_closed() || self.readable.has_ended() || self.asking.is_due() => {
                 ring.look_for_record(&self.consumer, liveness).unwrap_or(Err(Ended::TimedOut))
             }
@@ -212,37 +224,6 @@ impl Outlet {
             Ended::TimedOut => TryRecvError::Empty,
             Ended::Corrupted(found) => failed(found),
         })
-    }
-
-    /// Takes a record out of the ring, to the end of a buffer.
-    pub(super) fn append(&mut self, record: Record, buffer: &mut Vec<u8>) -> Result<(), TryRecvError> {
-        let ring = self.end.ring();
-        payload(ring, record.start, record.bytes).append_to(buffer).map_err(TryRecvError::Failed)?;
-        self.consumer.release(ring, record);
-        Ok(())
-    }
-
-    /// Takes a record out of the ring into `collected`.
-    pub(super) fn collect(&mut self, record: Record) -> Result<(), TryRecvError> {
-        let mut collected = mem::take(&mut self.collected);
-        let appended = self.append(record, &mut collected);
-        self.collected = collected;
-        appended
-    }
-
-    /// Drops what has been collected: it has been received, or its sender gave it up.
-    pub(super) fn forget(&mut self) {
-        self.progress = Progress::Nothing;
-        self.collected.clear();
-        self.collected.shrink_to(KEPT);
-    }
-
-    /// What has been collected and not read.
-    pub(super) fn rest(&self) -> &[u8] {
-        match self.progress {
-            Progress::Whole { read } => self.collected.get(read as usize..).unwrap_or_default(),
-            _ => &[],
-        }
     }
 
     /// Whether this end knows that nobody will send any more.

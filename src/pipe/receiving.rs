@@ -3,11 +3,11 @@
 use std::mem;
 use std::ops::Deref;
 
-use super::body::{lend, payload};
+use super::body::lend;
+use super::collecting::{Pour, trim};
 use super::inlet::FOR_EVER;
-use super::outlet::{KEPT, Lap, Next, Outlet, Progress};
+use super::outlet::{Lap, Next, Outlet, Progress};
 use crate::error::{BufferTooShort, Error, Result, TryRecvError, TryRecvIntoError};
-use crate::ring::bytes::Record;
 use crate::segment::Wait;
 
 /// A call in progress. What it does last, also where a message's own code panics, is to say what is left.
@@ -67,9 +67,8 @@ impl Outlet {
                 let copy = &mut scratch[..record.bytes];
                 self.take(record, copy);
                 let result = body(copy);
-                if record.bytes <= KEPT {
-                    self.scratch = scratch;
-                }
+                trim(&mut scratch, record.bytes);
+                self.scratch = scratch;
                 Ok(result)
             }
             Next::Collected => {
@@ -110,11 +109,17 @@ impl Outlet {
 
     #[cold]
     fn copy_into_slow(&mut self, buffer: &mut [u8], wait: Wait) -> Result<usize, TryRecvIntoError> {
-        let next = self.next(wait).map_err(|error| match error {
+        let mut pour = Pour { buffer, poured: None };
+        let next = self.next_poured(wait, &mut pour).map_err(|error| match error {
             TryRecvError::Empty => TryRecvIntoError::Empty,
             TryRecvError::EndOfFile => TryRecvIntoError::EndOfFile,
             TryRecvError::Failed(error) => TryRecvIntoError::Failed(error),
         })?;
+        if let Some(message) = pour.poured {
+            self.forget();
+            return Ok(message);
+        }
+        let Pour { buffer, .. } = pour;
         let message = match next {
             Next::InRing(record) => record.bytes,
             Next::Collected => self.rest().len(),
@@ -165,14 +170,6 @@ impl Outlet {
             }
             lap.check(self)?;
         }
-    }
-
-    /// Takes a record out of the ring, into a buffer as long as its payload.
-    #[inline]
-    fn take(&mut self, record: Record, buffer: &mut [u8]) {
-        let ring = self.end.ring();
-        payload(ring, record.start, record.bytes).read_over(buffer);
-        self.consumer.release(ring, record);
     }
 
     /// Takes what has been collected, and how much of it has been read.

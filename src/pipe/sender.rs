@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::collecting::trim;
 use super::inlet::{FOR_EVER, Inlet, InletWire, Refusal};
 use super::stream::Writer;
 use crate::error::{Error, SendError, TrySendError};
@@ -89,9 +90,6 @@ pub struct Sender<T> {
     message: PhantomData<fn(T)>,
 }
 
-/// How much memory a sender keeps for messages to come, as much as a receiver.
-const KEPT: usize = 1 << 20;
-
 /// What is sent, for errors.
 pub(super) const WHAT: &str = "a message";
 
@@ -167,7 +165,12 @@ impl<T> Sender<T> {
     #[inline]
     fn encode_and_send(&mut self, message: &impl Serialize, wait: Wait) -> Result<(), Refusal> {
         match codec::encode_into(WHAT, message, &mut self.encoded) {
-            Ok(Some(encoded)) => self.inlet.send(encoded, wait),
+            Ok(Some(encoded)) => {
+                let used = encoded.len();
+                let sent = self.inlet.send(encoded, wait);
+                trim(&mut self.encoded, used);
+                sent
+            }
             Ok(None) => self.encode_larger_and_send(message, wait),
             Err(error) => Err(cannot_encode(error)),
         }
@@ -186,10 +189,8 @@ impl<T> Sender<T> {
         })
         .map_err(cannot_encode)?;
         let sent = self.inlet.send(&encoded, wait);
-        if encoded.len() <= KEPT {
-            encoded.resize(encoded.capacity(), 0);
-            self.encoded = encoded;
-        }
+        encoded.resize(encoded.capacity(), 0);
+        self.encoded = encoded;
         sent
     }
 

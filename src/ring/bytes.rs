@@ -76,6 +76,11 @@ impl Ring<'_> {
         self.capacity() / 2 - HEADER
     }
 
+    /// The most bytes of a piece of a message: a quarter, so that the consumer has something to do while the next one is written.
+    pub(crate) fn most_in_piece(self) -> u64 {
+        self.capacity() / 4 - HEADER
+    }
+
     /// The most bytes that a message may have to fit into an empty ring, in one record or in pieces.
     pub(crate) fn most_at_once(self) -> u64 {
         self.most().max(self.capacity() - PIECES_NEED)
@@ -184,8 +189,7 @@ impl Producer {
     /// How much payload the next piece of a message has, of which so many bytes are left: no more than lies before the end
     /// of the ring, so that nothing is skipped but a last word.
     pub(crate) fn piece(&self, ring: Ring<'_>, bytes: u64) -> u64 {
-        // A quarter, so that the consumer has something to do while the next one is written.
-        let most = ring.capacity() / 4 - HEADER;
+        let most = ring.most_in_piece();
         match ring.rest(self.position) - HEADER {
             0 => bytes.min(most),
             rest => bytes.min(most).min(rest),

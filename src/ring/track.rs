@@ -95,17 +95,18 @@ impl Ring<'_> {
         }
     }
 
-    /// Waits for the next record.
+    /// Waits for the next record, of which `bytes` may be expected.
     pub(crate) fn wait_for_record(
         self,
         consumer: &Consumer,
+        bytes: u64,
         liveness: &Liveness,
         deadline: Deadline,
         pace: &Pace,
     ) -> Result<Record, Ended> {
         let glance = || consumer.peek(self).map_err(Ended::Corrupted).transpose();
         let look = || self.look_for_record(consumer, liveness);
-        let spin = |glance: &mut dyn FnMut() -> _| pace.until(consumer.records(), glance);
+        let spin = |glance: &mut dyn FnMut() -> _| pace.until_copied(consumer.records(), bytes, glance);
         self.track.items.wait(spin, deadline, glance, look).unwrap_or(Err(Ended::TimedOut))
     }
 
@@ -127,7 +128,7 @@ impl Ring<'_> {
         // Each look at `head` takes its cache line away from a busy consumer. So at first for more room than is needed: for
         // all that a spin can hope for.
         let much = bytes.max((self.capacity() / 8).min(WORTH_A_LOOK));
-        if let Some(result) = pace.until(producer.records(), || room(much)).or_else(|| room(bytes)) {
+        if let Some(result) = pace.until_copied(producer.records(), bytes, || room(much)).or_else(|| room(bytes)) {
             return result;
         }
         let look = || room(bytes).or_else(|| self.track.receiver.is_gone(liveness).then_some(Err(Ended::Gone)));
@@ -135,7 +136,7 @@ impl Ring<'_> {
         self.track.wanted.store(until, Relaxed); // (W2)
         self.track
             .space
-            .wait(|glance| pace.until(producer.records(), glance), deadline, || room(bytes), look)
+            .wait(|glance| pace.until_copied(producer.records(), bytes, glance), deadline, || room(bytes), look)
             .unwrap_or(Err(Ended::TimedOut))
     }
 }

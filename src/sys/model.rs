@@ -261,7 +261,12 @@ pub(crate) mod spin {
 
     #[expect(clippy::unused_self, reason = "the twin of a method")]
     impl Pace {
-        pub(crate) fn until<R>(&self, _position: u64, mut done: impl FnMut() -> Option<R>) -> Option<R> {
+        pub(crate) fn until_copied<R>(
+            &self,
+            _position: u64,
+            _bytes: u64,
+            mut done: impl FnMut() -> Option<R>,
+        ) -> Option<R> {
             done()
         }
     }

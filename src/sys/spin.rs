@@ -181,6 +181,12 @@ const MOST_DISTANCE: u32 = 256;
 /// So many messages between two waits say that staying back pays.
 const WORTH_A_DISTANCE: u32 = 8;
 
+/// How many bytes the other side copies in a pause, a guess: 5 GB/s.
+const BYTES_A_PAUSE: u64 = 128;
+
+/// The most pauses to wait for what the other side copies, a guess: after some ten microseconds it does something else.
+const MOST_COPYING: u64 = 1024;
+
 /// No message is to wait for more pauses than this for each that comes meanwhile: a slower stream gains less than its messages
 /// would lose. A guess.
 const PAUSES_A_MESSAGE: u32 = 8;
@@ -192,7 +198,12 @@ impl Pace {
 
     /// Calls `done` until it gives something, or spinning no longer promises to pay. `position`: a number that grows
     /// with each message.
-    pub(crate) fn until<R>(&self, position: u64, mut done: impl FnMut() -> Option<R>) -> Option<R> {
+    pub(crate) fn until<R>(&self, position: u64, done: impl FnMut() -> Option<R>) -> Option<R> {
+        self.until_copied(position, 0, done)
+    }
+
+    /// The same for what is there when the other side has copied so many bytes.
+    pub(crate) fn until_copied<R>(&self, position: u64, bytes: u64, mut done: impl FnMut() -> Option<R>) -> Option<R> {
         // Relaxed, throughout: hints for nobody but ourselves.
         if processors() == 1 {
             return done();
@@ -204,7 +215,8 @@ impl Pace {
             distance = if is_worth_it { (2 * distance).min(MOST_DISTANCE) } else { distance / 2 };
             self.distance.store(distance, Ordering::Relaxed);
         }
-        let budget = if self.credit.is_worth_it() { MOST } else { CUT_SHORT };
+        let copying = (bytes / BYTES_A_PAUSE).min(MOST_COPYING) as u32;
+        let budget = if self.credit.is_worth_it() { MOST + copying } else { CUT_SHORT };
         if budget == CUT_SHORT {
             distance = 0; // nobody is getting ahead meanwhile
         }

@@ -100,7 +100,7 @@ impl Stream {
         let found = if quick { consumer.peek_message(self.ring()) } else { None };
         let record = match found {
             Some(record) => record,
-            None => match self.ring().wait_for_record(consumer, &Liveness, Deadline::Never, &Pace) {
+            None => match self.ring().wait_for_record(consumer, 0, &Liveness, Deadline::Never, &Pace) {
                 Ok(record) => record,
                 Err(Ended::Gone) => return None,
                 other => panic!("{other:?}"),
