@@ -82,11 +82,14 @@ enum Command {
     /// goes on with it; `crossproc rm NAME` removes it, and so does `crossproc gc` once nobody is attached. `crossproc inspect NAME` says how much
     /// memory it uses.
     ///
-    /// Exits with 2 if the name is taken, belongs to something else or is none, and with 1 if something else fails.
+    /// Exits with 2 if the name is taken, belongs to something else or is none, or if another one serves it, and with 1 if something else fails.
     Serve {
         /// As in `app/state`.
         name: String,
         /// If there is a manager of this name, goes on with that one, and removes its name in the end.
+        ///
+        /// Not with one that another `crossproc serve` has at this moment. A program that has made the manager itself removes the name at its
+        /// own end all the same, unless it has made it to persist.
         #[arg(long)]
         existing: bool,
     },

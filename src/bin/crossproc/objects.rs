@@ -148,7 +148,7 @@ fn type_of(found: &Inspection) -> String {
     if found.element.size == 0 { String::new() } else { found.element.name.clone() }
 }
 
-fn list_of(peers: &[Peer]) -> String {
+pub(crate) fn list_of(peers: &[Peer]) -> String {
     let one = |peer: &Peer| match &peer.name {
         Some(name) => format!("{} ({name})", peer.pid),
         None => peer.pid.to_string(),
