@@ -95,6 +95,8 @@ enum Command {
     },
     /// Lists the shared objects that have names.
     ///
+    /// BYTES is the memory that one takes; `inspect` says also what a manager may grow to.
+    ///
     /// Exits with 1 if one of them is no shared object, or damaged. Those of others, which may not be looked at, are named as well.
     Ls {
         /// One JSON object for each line.
