@@ -53,7 +53,10 @@ enum Command {
     },
     /// Runs a program as a host: it does the tasks of pools at a Redis or Valkey server whose programs are the very same executable.
     ///
-    /// The program calls crossproc::init() in the first line of its main, and gets no further. On SIGTERM and SIGINT it finishes what it
+    /// The program calls crossproc::init() in the first line of its main, and gets no further. It says on standard error what it does: for which
+    /// executable, where, with how many workers. If nothing comes, compare that with the pool: the server, the prefix, and the build, which is
+    /// another one each time that a program is compiled. Tasks of other builds that nobody does are named there as well. A program that says
+    /// nothing of this does not call it, or is built without crossproc's feature redis. On SIGTERM and SIGINT it finishes what it
     /// has in hands and ends; a second one ends it at once, and others get that.
     ///
     /// Whoever can write at the server under the address's prefix can have every function of the program run here, with arguments of his
