@@ -468,6 +468,14 @@ impl From<AttachError> for Error {
 }
 
 impl Error {
+    /// The same of what was found by a name.
+    pub(crate) fn at(self, name: &str) -> Self {
+        match self {
+            Error::Attach(error) => Error::Attach(error.at(name)),
+            other => other,
+        }
+    }
+
     /// The last OS error of this thread, as the failure of `attempt` ("map a segment").
     pub(crate) fn last_os(attempt: impl Into<Cow<'static, str>>) -> Self {
         Error::os(attempt, OsError::last())

@@ -3,7 +3,7 @@
 use super::builder::PoolBuilder;
 use super::handle::Pool;
 use super::unserved;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_password};
 use crate::remote::address::Address;
 use crate::remote::session::Session;
 use crate::sys::program;
@@ -66,10 +66,15 @@ impl PoolBuilder {
             ("task_timeout", self.time_limit.is_some()),
         ];
         let refused = said.into_iter().find(|(_, is_said)| *is_said).map(|(what, _)| what).or(self.of_workers);
-        match refused {
-            Some(what) => Err(Error::Unsupported { what: format!("`{what}` in a pool with an engine").into() }),
-            None => Address::parse(url).map(Some),
+        if let Some(what) = refused {
+            return Err(Error::Unsupported { what: format!("`{what}` in a pool with an engine").into() });
         }
+        if !url.contains("://") {
+            // It is not shown: there may be a password in it.
+            let reason = "a pool's engine is a server by its URL, as in redis://localhost:6379/0; the name of a manager of this machine is none";
+            return Err(Error::InvalidAddress { address: without_password(url), reason: reason.into() });
+        }
+        Address::parse(url).map(Some)
     }
 }
 
