@@ -30,8 +30,10 @@ pub struct Inspection {
     /// How many it was made for: elements, items of a [`ShareableList`](crate::ShareableList), messages, permits, parties, or bytes of an
     /// [`Arena`](crate::Arena); 0 where there is nothing to count.
     pub length: u64,
-    /// Bytes of its file.
+    /// Bytes of memory that it takes.
     pub bytes: u64,
+    /// Bytes that it may grow to, of a [`Manager`](crate::Manager); of all others as many as it takes.
+    pub reserved: u64,
     /// The permission bits of its file.
     pub mode: u32,
     /// The user whose file it is.
@@ -103,7 +105,8 @@ pub fn inspect(name: impl Into<Name>) -> Result<Inspection> {
         kind: image.object.kind,
         element: image.object.element,
         length,
-        bytes: image.size,
+        bytes: image.backed,
+        reserved: image.size,
         mode: image.file.mode,
         user: image.file.owner,
         creator: image.origin.creator,

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -98,8 +98,8 @@ fn a_manager_says_how_much_it_uses_and_who_changes_it() {
     let said = crossproc(&["ls"]);
     let words = line(&said, &name).unwrap_or_else(|| panic!("{}{}", said.output, said.errors));
     assert_eq!([words[1], words[3], words[4]], ["Manager", &me, &me]);
-    // What it may grow to.
-    assert!(words[2].parse::<u64>().unwrap() >= 16 << 30, "{}", said.output);
+    let taken = words[2].parse::<u64>().unwrap();
+    assert!((100_000..10_000_000).contains(&taken), "{}", said.output);
 
     let fact = |what: &str| {
         let said = crossproc(&["inspect", &name]);
@@ -108,6 +108,14 @@ fn a_manager_says_how_much_it_uses_and_who_changes_it() {
     };
     assert_eq!((&*fact("kind"), &*fact("lock")), ("Manager", "free"));
     assert!((100_000..10_000_000).contains(&fact("bytes used").parse::<u64>().unwrap()));
+    // What it takes and what it may grow to: the kernel says the same.
+    let file = fs::metadata(format!("/dev/shm/crossproc-{}", name.replace('/', "%"))).unwrap();
+    assert_eq!(fact("bytes "), taken.to_string());
+    assert_eq!((fact("reserved"), taken), (file.len().to_string(), 512 * file.blocks()));
+    assert!(file.len() >= 16 << 30);
+    let said = crossproc(&["inspect", "--json", &name]);
+    let both = [format!(r#""bytes":{taken},"#), format!(r#""reserved":{},"#, file.len())];
+    assert!(both.iter().all(|fact| said.output.contains(fact)), "{}", said.output);
     // The names and the dictionary.
     assert_eq!(fact("objects so far"), "2");
 

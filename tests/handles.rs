@@ -129,7 +129,7 @@ fn a_wrong_type_at_the_other_end_is_an_error_that_names_both() {
     let here = Process::spawn(make, ()).unwrap().join().map(drop).unwrap_err();
     for error in [there, here] {
         let ProcessError::Failed { source, .. } = error else { panic!("{error:?}") };
-        let Error::Attach(AttachError::WrongType { found, expected }) = *source else { panic!("{source:?}") };
+        let Error::Attach(AttachError::WrongType { found, expected, .. }) = *source else { panic!("{source:?}") };
         assert_eq!((found.name.as_str(), expected.name.as_str()), ("u32", "i32"));
     }
 }

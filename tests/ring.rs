@@ -311,7 +311,7 @@ fn more_messages_than_there_is_memory_for_are_no_space() {
 fn another_kind_or_type_is_refused_with_both_sides() {
     let ring = Ring::<u32>::new(4).unwrap();
     let fd = || ring.memory_fd().try_clone_to_owned().unwrap();
-    let Err(Error::Attach(AttachError::WrongType { found, expected })) = Ring::<i32>::from_fd(fd()) else {
+    let Err(Error::Attach(AttachError::WrongType { found, expected, .. })) = Ring::<i32>::from_fd(fd()) else {
         panic!("a ring of u32 is none of i32")
     };
     assert_eq!((found.name.as_str(), expected.name.as_str()), ("u32", "i32"));

@@ -151,11 +151,64 @@ fn a_name_that_is_taken_is_refused_with_code_2() {
     assert_eq!(serving.end_by(libc::SIGTERM), DONE);
 
     let _lock = Lock::create(other.as_str()).unwrap();
-    let (code, errors) = refused(&["--existing", other.as_str()]);
-    assert!(code == Some(2) && errors.contains("Lock"), "{code:?} {errors}");
+    for arguments in [&["--existing", other.as_str()][..], &[other.as_str()]] {
+        let (code, errors) = refused(arguments);
+        assert!(code == Some(2) && errors.contains("Lock"), "{code:?} {errors}");
+    }
     assert!(other.exists());
     let (code, errors) = refused(&["redis://localhost"]);
     assert!(code == Some(2) && errors.contains("redis://localhost"), "{code:?} {errors}");
+}
+
+/// One that goes on is as good as one that has made it.
+#[test]
+fn a_name_that_is_served_is_refused_with_who_serves_it() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    let arguments = ["--existing", name.as_str()];
+    for begun in [&arguments[1..], &arguments] {
+        let mut serving = Serving::start(begun);
+        for tried in [&arguments[1..], &arguments] {
+            let (code, errors) = refused(tried);
+            let who = format!("process {} serves it", serving.pid());
+            assert!(code == Some(2) && errors.contains(&who), "{tried:?}: {code:?} {errors}");
+        }
+        counts(&Manager::connect(name.as_str()).unwrap()).insert("all", 7).unwrap();
+        // Not any more: the kernel sees to it.
+        serving.0.kill().unwrap();
+        serving.0.wait().unwrap();
+    }
+    let last = Serving::start(&arguments);
+    assert_eq!(counts(&Manager::connect(name.as_str()).unwrap()).get("all"), Ok(Some(7)));
+    assert_eq!(last.end_by(libc::SIGTERM), DONE);
+    assert!(!name.exists());
+}
+
+/// Whichever it is, its end removes the name, and nobody else's does.
+#[test]
+fn of_many_that_come_at_once_one_serves() {
+    let _watchdog = watchdog();
+    let name = TestName::new();
+    for _ in 0..5 {
+        let start = |n: usize| {
+            let arguments: &[&str] = if n == 0 { &[name.as_str()] } else { &["--existing", name.as_str()] };
+            command(arguments).stdout(Stdio::piped()).spawn().map(Serving).unwrap()
+        };
+        let mut serving = Vec::new();
+        for mut process in (0..6).map(start).collect::<Vec<_>>() {
+            let mut line = String::new();
+            BufReader::new(process.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            if line.is_empty() {
+                assert_eq!(process.0.wait().unwrap().code(), Some(2));
+                assert!(name.exists());
+            } else {
+                serving.push(process);
+            }
+        }
+        assert_eq!(serving.len(), 1);
+        assert_eq!(serving.remove(0).end_by(libc::SIGTERM), DONE);
+        assert!(!name.exists());
+    }
 }
 
 #[test]
@@ -170,7 +223,10 @@ fn what_a_killed_one_has_left_can_be_gone_on_with_or_collected() {
     killed.0.wait().unwrap();
     assert!(name.exists() && is_abandoned());
 
-    assert_eq!(refused(&[name.as_str()]).0, Some(2));
+    // It says what can be done.
+    let (code, errors) = refused(&[name.as_str()]);
+    let remedies = [format!("crossproc serve --existing {name}", name = name.as_str()), "crossproc gc".to_owned()];
+    assert!(code == Some(2) && remedies.iter().all(|remedy| errors.contains(remedy)), "{code:?} {errors}");
     let next = Serving::start(&["--existing", name.as_str()]);
     assert!(!is_abandoned());
     assert_eq!(counts(&Manager::connect(name.as_str()).unwrap()).get("all"), Ok(Some(7)));

@@ -214,8 +214,13 @@ pub enum AttachError {
     },
 
     /// An object of another element type.
-    #[error("type {found}, expected {expected}")]
+    #[error("{}type {found}, expected {expected}", match .name {
+        Some(name) => format!("{name:?} has "),
+        None => String::new(),
+    })]
     WrongType {
+        /// The name by which it was found, if it was.
+        name: Option<Box<str>>,
         /// The type found.
         found: TypeStamp,
         /// The type asked for.
@@ -241,6 +246,16 @@ pub enum AttachError {
         /// The segment's size.
         segment: u64,
     },
+}
+
+impl AttachError {
+    /// The same of what was found by a name.
+    pub(crate) fn at(mut self, found_by: &str) -> Self {
+        if let AttachError::WrongType { name, .. } = &mut self {
+            *name = Some(found_by.into());
+        }
+        self
+    }
 }
 
 /// What identifies an element type across programs: its name without paths, size and alignment.

@@ -151,8 +151,9 @@ pub enum Error {
     #[error("cannot attach: {0}")]
     Attach(AttachError),
 
-    /// An owner of a lock died while it held it, and the guard that said so was dropped without repair.
-    #[error("an owner of {object} died while holding it, and nobody has repaired it since")]
+    /// An owner of a lock died while it held it, and the guard that said so was dropped without repair. Or, of what is at a server: this process
+    /// has had it and lost it, as it was not heard for as long as its lease, and so somebody else may have it.
+    #[error("{}", lock::owner_died(*.object))]
     OwnerDied {
         /// The kind of object.
         object: Kind,
@@ -338,8 +339,12 @@ pub enum Error {
         found: u64,
     },
 
-    /// What a handle refers to has been dropped by all who held it.
-    #[error("what this handle of {object} refers to is no more")]
+    /// What a handle refers to has been dropped by all who held it. At a server it may also be that the server has lost it, or that this process
+    /// was not heard for as long as its lease, which let it go.
+    #[error(
+        "what this handle of {object} refers to is no more: all who held it have dropped it (or, at a server, it was restarted without \
+         what it had kept, or this process was not heard there for as long as its lease)"
+    )]
     Gone {
         /// The kind of object.
         object: Kind,
@@ -468,6 +473,14 @@ impl From<AttachError> for Error {
 }
 
 impl Error {
+    /// The same of what was found by a name.
+    pub(crate) fn at(self, name: &str) -> Self {
+        match self {
+            Error::Attach(error) => Error::Attach(error.at(name)),
+            other => other,
+        }
+    }
+
     /// The last OS error of this thread, as the failure of `attempt` ("map a segment").
     pub(crate) fn last_os(attempt: impl Into<Cow<'static, str>>) -> Self {
         Error::os(attempt, OsError::last())

@@ -5,6 +5,9 @@ use super::{Error, Exit};
 
 /// Why a task of a [`Pool`](crate::Pool) has no result. Each task has one outcome: its result or one of these.
 ///
+/// Tasks have numbers, from 0 on: of a map (`map`, `imap` and their kind) that of the item, in each map anew; of
+/// [`apply`](crate::Pool::apply) and [`apply_async`](crate::Pool::apply_async) how many such tasks the pool has been given before.
+///
 /// # Examples
 ///
 /// ```
@@ -19,7 +22,7 @@ use super::{Error, Exit};
 /// crossproc::init();
 /// let pool = Pool::new(1)?;
 /// assert!(matches!(pool.apply(divide, (1, 0)), Err(TaskError::Panicked { message, .. }) if message.contains("zero")));
-/// assert!(matches!(pool.apply(divide, (1, 9)), Err(TaskError::WorkerDied { .. })));
+/// assert!(matches!(pool.apply(divide, (1, 9)), Err(TaskError::WorkerDied { task: 1, .. })));
 /// assert_eq!(pool.apply(divide, (6, 2)), Ok(3));
 /// # Ok(())
 /// # }
@@ -38,7 +41,7 @@ pub enum TaskError {
         backtrace: Option<String>,
         /// The worker's process id.
         pid: u32,
-        /// Which item of a `map`, or 0.
+        /// Its number; see [`TaskError`].
         task: u64,
     },
 
@@ -49,14 +52,14 @@ pub enum TaskError {
         pid: u32,
         /// How the worker ended.
         exit: Exit,
-        /// Which item of a `map`, or 0.
+        /// Its number; see [`TaskError`].
         task: u64,
     },
 
     /// It ran longer than the pool allows, and its worker was killed.
     #[error("task {task} has run out of time")]
     TimedOut {
-        /// Which item of a `map`, or 0.
+        /// Its number; see [`TaskError`].
         task: u64,
     },
 
@@ -64,7 +67,7 @@ pub enum TaskError {
     /// retries, the last one was lost, too.
     #[error("the server has lost task {task}, which may have been run")]
     Lost {
-        /// Which item of a `map`, or 0.
+        /// Its number; see [`TaskError`].
         task: u64,
     },
 

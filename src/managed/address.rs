@@ -7,10 +7,23 @@ impl Manager {
     /// The manager at an address: one of this machine by its name, or one at a Redis or Valkey server (7.0 or later) by its URL.
     ///
     /// With the feature `redis`: `redis://user:password@host:port/database`, `rediss://` for the same over TLS, or
-    /// `unix:///path/of/socket?db=0&user=..&pass=..`. What follows a question mark may be: `prefix`, under which the keys are there
-    /// (default: `crossproc`); `lease_ms`, for how many milliseconds a process that is not heard counts as alive (default: 10,000; the same
-    /// for all processes of a prefix); `timeout_ms`, for how long the server is tried and waited for (default: 5,000). A password is
-    /// never printed.
+    /// `unix:///path/of/socket?db=0&user=..&pass=..`. What follows a question mark may be:
+    ///
+    /// | option | default | what it says |
+    /// |---|---|---|
+    /// | `prefix` | `crossproc` | under which the keys are there: processes meet that have the same one, in the same database |
+    /// | `lease_ms` | 10,000 | for how many milliseconds this process counts as alive when it is not heard |
+    /// | `timeout_ms` | 5,000 | for how many milliseconds a request is tried, and its answer waited for |
+    ///
+    /// `timeout_ms` is for one request, with as many connections as it takes. Who waits for something, a lock, a permit, a message, makes one
+    /// request after the other, and waits as long as it takes: the `_timeout` forms bound that. They may take longer than they are told by
+    /// `timeout_ms`, if the server does not answer.
+    ///
+    /// Each process has its own lease, and what it held when it died comes back after that one. The leases of a prefix should be the same
+    /// even so: as long as a process with a short one is dying, time passes more slowly for those with longer ones, so that a server's pause
+    /// is nobody's death. A lease should be longer than `timeout_ms`: else who finds the server again may have lost what it held.
+    ///
+    /// A password is never printed.
     ///
     /// After a restart of the server whatever was locked or acquired before counts as lost. Only a user who may ask `INFO`, `CLIENT ID` and
     /// `CLIENT KILL` notices one: others may keep, by an older snapshot, locks that they have released, and are not told of those that

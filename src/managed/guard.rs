@@ -23,12 +23,20 @@ where
     /// is given. If it returns an error, or panics, nothing has happened.
     ///
     /// `work` runs without the lock: what it changes is noted, and done at its end, if everything that it has looked at is still so. If
-    /// not, it runs again, as often as somebody else has been faster; so it should do nothing but that, and may not expect that what it
-    /// looks at in a run that will not count is all of one instant.
+    /// not, it runs again; so it should do nothing but that, and may not expect that what it looks at in a run that will not count is all of
+    /// one instant.
+    ///
+    /// # Contention
+    ///
+    /// It runs again as often as somebody else has been faster, without a limit. So of all who are at it somebody always comes to an end, but one
+    /// whose `work` takes long may have to let many others go first. What it looks at counts, and nothing else: others may change other
+    /// entries, unless it has asked for [`keys`](DictGuard::keys). Where many want the same entries, a [`Lock`](super::Lock) around it
+    /// costs less than the repetitions.
     ///
     /// # Errors
     ///
-    /// [`TooManyChanges`](crate::Error::TooManyChanges) if it changes more than fits into one step: some thousand entries.
+    /// [`TooManyChanges`](crate::Error::TooManyChanges) if it changes more than fits into one step, however often it ran: some thousand entries; at
+    /// a server 100,000.
     ///
     /// # Examples
     ///

@@ -110,7 +110,8 @@ impl Place<'_> {
     /// let manager = crossproc::Manager::start()?;
     /// manager.at("log").list()?.push(1)?;
     /// assert_eq!(manager.at("log").list::<i32>()?.to_vec()?, [1]);
-    /// assert!(manager.at("log").list::<u8>().is_err());
+    /// let refused = manager.at("log").list::<u8>().unwrap_err();
+    /// assert!(refused.to_string().starts_with("cannot attach: \"log\" has type List<i32>"));
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn list<T: Serialize + DeserializeOwned>(self) -> Result<List<T>> {
@@ -162,7 +163,7 @@ impl Place<'_> {
 
     /// The object of this name, which is an `H`, or a new one; `start`: its first item.
     fn find<H>(self, shape: Shape, start: Option<&Stored>) -> Result<Arc<Held>> {
-        self.manager.engine.find(self.name, shape, &type_stamp::<H>(), start)
+        self.manager.engine.find(self.name, shape, &type_stamp::<H>(), start).map_err(|error| error.at(self.name))
     }
 }
 

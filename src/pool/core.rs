@@ -88,6 +88,8 @@ pub(super) struct Core {
     staff: usize,
     /// Threads that have taken ends out of the books and not yet done what these set going.
     following: AtomicUsize,
+    /// How many tasks of a single call there have been.
+    singles: AtomicU64,
     generation: u32,
 }
 
@@ -116,6 +118,7 @@ impl Core {
             posted: Condvar::new(),
             staff,
             following: AtomicUsize::new(0),
+            singles: AtomicU64::new(0),
             generation: fork::generation(),
             options,
         }))
@@ -123,6 +126,12 @@ impl Core {
 
     pub(super) fn hub(&self) -> MutexGuard<'_, Hub> {
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the next task of a single call. Those of a map begin at 0 in each.
+    pub(super) fn next_single(&self) -> u64 {
+        // Relaxed: that it is a number of its own is all there is to it.
+        self.singles.fetch_add(1, Relaxed)
     }
 
     /// Whether this process is a forked copy of the pool's.

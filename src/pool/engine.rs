@@ -1,8 +1,12 @@
 //! A pool whose tasks are done at a server, instead of by workers of this process.
 
 use super::builder::PoolBuilder;
-use crate::error::{Error, Result};
+use super::handle::Pool;
+use super::unserved;
+use crate::error::{Error, Result, without_password};
 use crate::remote::address::Address;
+use crate::remote::session::Session;
+use crate::sys::program;
 
 impl PoolBuilder {
     /// Has hosts do the work, wherever they run, instead of workers of this process: chunks go to a Redis or Valkey server, and whoever
@@ -10,7 +14,11 @@ impl PoolBuilder {
     /// which [`init`](crate::init) never returns. The address is as for [`Manager::connect`](crate::Manager::connect). Only with the feature
     /// `redis`.
     ///
-    /// Tasks wait until there is a host, however long that takes. Each has one outcome. What a host had in hands that is killed or not
+    /// Tasks wait until there is a host, however long that takes: [`Pool::hosts`] says how many there are. The very same executable means the
+    /// same build, as the linker's build id says: a program that was compiled again is another one. A host says on standard error which build it
+    /// is of, and of which other builds it finds tasks that nobody does.
+    ///
+    /// Each task has one outcome. What a host had in hands that is killed or not
     /// heard for as long as its lease (`lease_ms`) is given to another one: such tasks may be run twice. If a worker of a host dies, that is
     /// [`WorkerDied`](crate::TaskError::WorkerDied), and [`retries`](Self::retries) count as ever. What a server loses, which is
     /// restarted without what it had in memory, is [`Lost`](crate::TaskError::Lost) unless there are retries left. If the server cannot be
@@ -58,9 +66,42 @@ impl PoolBuilder {
             ("task_timeout", self.time_limit.is_some()),
         ];
         let refused = said.into_iter().find(|(_, is_said)| *is_said).map(|(what, _)| what).or(self.of_workers);
-        match refused {
-            Some(what) => Err(Error::Unsupported { what: format!("`{what}` in a pool with an engine").into() }),
-            None => Address::parse(url).map(Some),
+        if let Some(what) = refused {
+            return Err(Error::Unsupported { what: format!("`{what}` in a pool with an engine").into() });
         }
+        if !url.contains("://") {
+            // It is not shown: there may be a password in it.
+            let reason = "a pool's engine is a server by its URL, as in redis://localhost:6379/0; the name of a manager of this machine is none";
+            return Err(Error::InvalidAddress { address: without_password(url), reason: reason.into() });
+        }
+        Address::parse(url).map(Some)
+    }
+}
+
+impl Pool {
+    /// How many hosts do this pool's tasks, or wait for some: processes at its [engine](PoolBuilder::engine) that run this very executable. 0 of
+    /// a pool that has workers of its own. Only with the feature `redis`.
+    ///
+    /// One that has been killed, or is not heard, counts until its lease has ended. The answer may be stale when you read it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](Error::Unreachable), [`Refused`](Error::Refused) by a server at which this user may not look.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::Pool;
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// assert_eq!(Pool::new(1)?.hosts()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hosts(&self) -> Result<usize> {
+        let Some(address) = &self.core.options.engine else { return Ok(0) };
+        let session = Session::at(address)?;
+        unserved::hosts(&session, &program::build_name()?).map(|hosts| hosts.len())
     }
 }

@@ -96,6 +96,12 @@ where
         }
     }
 
+    /// Numbers the calls from this one on, instead of from 0.
+    pub(super) fn numbered_from(mut self, number: u64) -> Self {
+        self.next = number;
+        self
+    }
+
     /// How many items the next chunk has.
     fn chunk_size(&self) -> u64 {
         match self.size {

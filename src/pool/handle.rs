@@ -196,7 +196,8 @@ impl Pool {
         if let Some(bound) = self.core.options.bound {
             self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
-        let mut feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
+        let feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
+        let mut feeder = feeder.numbered_from(self.core.next_single());
         feeder.feed();
         Task::new(&self.core, feeder.close(), open_one)
     }

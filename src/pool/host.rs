@@ -1,7 +1,10 @@
 //! A process that does the work of pools at a server: as many threads as it has workers, each with one chunk in hands.
 
+use std::env;
+use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -15,6 +18,7 @@ use super::handle::Pool;
 use super::job::{Arrival, Job};
 use super::results::{Outcomes, Travelling};
 use super::unit::Unit;
+use super::unserved::Unserved;
 use super::wire::{self, Chunk};
 use crate::error::{Error, Result, TaskError};
 use crate::remote::address::Address;
@@ -43,6 +47,7 @@ struct Host {
     build: String,
     /// Those of the server as it is now.
     tasks: Mutex<Arc<Tasks>>,
+    unserved: Unserved,
     is_ending: AtomicBool,
     /// Raised by who finds that this process cannot work.
     alarm: &'static EventFd,
@@ -59,8 +64,13 @@ pub(super) fn serve(order: &str) -> ! {
     })
 }
 
+/// Where nobody listens, there is nobody to tell.
+fn say(what: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "crossproc: host {}: {what}", process::id());
+}
+
 fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "crossproc: host {}: {error:?}", process::id());
+    say(format_args!("{error:?}"));
 }
 
 fn run(order: &str) -> Result<()> {
@@ -74,7 +84,9 @@ fn run(order: &str) -> Result<()> {
     let builder = PoolBuilder::new().name("Host").env_remove(VARIABLE);
     let pool = if workers > 0 { builder.workers(workers) } else { builder }.start()?;
     let core = Arc::clone(&pool.core);
-    let host = Host { core, session, build, tasks, is_ending: AtomicBool::new(false), alarm: ending::watch()? };
+    let (unserved, is_ending) = (Unserved::new(&build), AtomicBool::new(false));
+    let host = Host { core, session, build, tasks, unserved, is_ending, alarm: ending::watch()? };
+    host.announce();
     host.work(&pool)
 }
 
@@ -96,6 +108,33 @@ impl Host {
             Err(TaskError::BrokenPool { source, .. }) => Err(*source),
             _ => Ok(()),
         }
+    }
+
+    /// All that has to be the same for a pool whose tasks do not come here.
+    fn announce(&self) {
+        let program = env::current_exe().unwrap_or_else(|_| PathBuf::from("this program"));
+        let count = match self.core.options.workers {
+            1 => "1 worker".to_owned(),
+            count => format!("{count} workers"),
+        };
+        let (program, build, place) = (program.display(), &self.build, self.place());
+        say(format_args!("{count} for tasks of {program} (build {build}) at {place}"));
+    }
+
+    /// Without the password.
+    fn place(&self) -> String {
+        let address = self.session.address();
+        format!("{address}, prefix {}", address.prefix)
+    }
+
+    /// Says if there are tasks that wait for another host than this one.
+    fn look_for_unserved(&self) {
+        self.unserved.look(&self.session, |build| {
+            let (place, own) = (self.place(), &self.build);
+            say(format_args!(
+                "tasks of another executable (build {build}) wait at {place}, and nobody does them; this host does those of build {own} alone"
+            ));
+        });
     }
 
     fn end(&self) {
@@ -120,7 +159,13 @@ impl Host {
             // Until the server has answered: a chunk may have been read under the token.
             let claimed = loop {
                 let tasks = self.tasks();
-                match tasks.claim(&token, || self.is_ending()) {
+                let is_over = || {
+                    if !self.is_ending() {
+                        self.look_for_unserved();
+                    }
+                    self.is_ending()
+                };
+                match tasks.claim(&token, is_over) {
                     Ok(claimed) => break claimed.map(|claim| (tasks, claim)),
                     Err(_) if self.is_ending() => break None,
                     Err(Error::Gone { .. }) if self.reopen(&tasks).is_ok() => {}

@@ -15,6 +15,7 @@
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 //! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
 //! | `host`, `init` | a process that serves such pools |
+//! | `unserved` | whether there is one |
 //! | `wire` | what the two say to each other |
 
 #[cfg(feature = "cli")]
@@ -58,6 +59,8 @@ mod task;
 mod then;
 mod try_task_error;
 mod unit;
+#[cfg(feature = "redis")]
+mod unserved;
 mod whole;
 #[cfg(feature = "redis")]
 mod wire;

@@ -3,7 +3,9 @@
 //! What is read was true of no one moment: others are at work meanwhile.
 
 use std::alloc::Layout;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use serde::Serialize;
 
@@ -16,6 +18,7 @@ use super::place::Body;
 use crate::error::{AttachError, Error, Result};
 use crate::sys::facts::FileFacts;
 use crate::sys::liveness::Liveness;
+use crate::sys::memory::MemoryFile;
 use crate::word::peers;
 
 /// A segment that has a name, and its first object.
@@ -24,6 +27,8 @@ pub(crate) struct Image {
     pub(crate) file: FileFacts,
     /// Bytes of the file.
     pub(crate) size: u64,
+    /// Bytes of memory behind them.
+    pub(crate) backed: u64,
     pub(crate) origin: Origin,
     pub(crate) object: Found,
     /// Who is attached.
@@ -52,7 +57,7 @@ pub struct Peer {
 impl Image {
     pub(crate) fn open(name: &Name) -> Result<Self> {
         let (file, facts) = find_to_read(name)?;
-        let size = file.size()?;
+        let (size, backed) = (file.size()?, backed(&file)?);
         let (solid, peers) = header::check(&file.first_bytes::<FIRST>()?, size)?;
         let word = |offset: u64| file.word_at(offset);
         let origin = Origin::read(word)?;
@@ -63,7 +68,7 @@ impl Image {
         }
         let liveness = Liveness::of(file)?;
         let (places, peers) = (peers, attached(&liveness, peers)?);
-        Ok(Image { file: facts, size, origin, object, peers, places, solid, first_object: offset, liveness })
+        Ok(Image { file: facts, size, backed, origin, object, peers, places, solid, first_object: offset, liveness })
     }
 
     /// The eight bytes at an offset in the file, as a number; zeros where it ends.
@@ -122,6 +127,12 @@ impl Image {
         let geometry = Geometry::of(Layout::new::<B>(), tail);
         geometry.filter(|geometry| geometry.bytes <= self.object.bytes).ok_or_else(|| self.wrong_length())
     }
+}
+
+/// stat(2), `st_blocks`: of a file in memory those that there are, be they swapped out, and not those up to its end.
+fn backed(file: &MemoryFile) -> Result<u64> {
+    let facts = file.as_fd().try_clone_to_owned().and_then(|descriptor| File::from(descriptor).metadata());
+    facts.map(|facts| facts.blocks().saturating_mul(512)).map_err(|error| Error::os("look at a memory file", error))
 }
 
 fn attached(liveness: &Liveness, places: u32) -> Result<Vec<Peer>> {

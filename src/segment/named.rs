@@ -37,7 +37,7 @@ pub(crate) fn create<H: Named>(name: Name, make: impl FnOnce(Home<'_>) -> Result
 pub(crate) fn open<H: Named>(name: &Name) -> Result<H> {
     let segment = Segment::open(name)?;
     let offset = segment.first_object();
-    H::attached(segment, offset)
+    H::attached(segment, offset).map_err(|error| error.at(name.as_str()))
 }
 
 /// The object of a name, or a new one if there is none. `check`: whether one that is there is what would have been made.

@@ -143,7 +143,7 @@ impl ObjectHeader {
         }
         let found = self.element();
         if (found.hash, found.size, found.align) != (element.hash, element.size, element.align) {
-            return Err(AttachError::WrongType { found, expected: element.clone() });
+            return Err(AttachError::WrongType { name: None, found, expected: element.clone() });
         }
         Ok((self.length.load(Relaxed), self.bytes.load(Relaxed)))
     }

@@ -88,7 +88,7 @@ fn a_wrong_handle_says_what_it_is(manager: &Manager) {
         ("Dict<u8, u8>", refusal(Process::spawn(ListAsDict, (&list,)))),
     ];
     for (name, refusal) in types {
-        let AttachError::WrongType { found, expected } = refusal else { panic!("{refusal}") };
+        let AttachError::WrongType { found, expected, .. } = refusal else { panic!("{refusal}") };
         assert!(expected.name == name && found.hash != expected.hash, "{found} as {expected}");
     }
     let refused = refusal(Process::spawn(QueueAsQueue, (&queue,)));

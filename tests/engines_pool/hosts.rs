@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use super::{Host, Place, common, has_begun, own_host, wait_for, wait_until};
 
@@ -46,6 +48,82 @@ fn another_build_does_not_serve() {
     wait_until(|| place.chunks() == 1);
     let own = place.host(1);
     assert_eq!(task.get(), Ok(own.pid()));
+}
+
+/// A host that runs the command line, of another build than this program; and what it says.
+fn talking_host(place: &Place) -> (Host, impl Iterator<Item = String>) {
+    let url = format!("{}&user=default&pass=hidden", place.url());
+    let mut command = Host::command(&url, OsStr::new(env!("CARGO_BIN_EXE_crossproc")), 2);
+    let mut host = Host(command.stderr(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(host.0.stderr.take().unwrap()).lines();
+    (host, lines.map(Result::unwrap))
+}
+
+/// The builds that pools and hosts have named at the server.
+fn builds(place: &Place) -> Vec<String> {
+    let of = |key: String| key.trim_end_matches(":d").rsplit('-').next().unwrap().to_owned();
+    place.keys("o:tasks-*:d").into_iter().map(of).collect()
+}
+
+/// Otherwise the pool and the host would wait for each other, and nobody would know why.
+#[test]
+fn a_host_says_what_it_does_and_what_nobody_does() {
+    let _watchdog = common::watchdog();
+    let place = Place::new();
+    let pool = place.pool().start().unwrap();
+    let task = pool.apply_async(own_host, ());
+    wait_until(|| place.chunks() == 1);
+    assert_eq!(pool.hosts(), Ok(0));
+    let own = builds(&place).remove(0);
+
+    let (mut other, mut lines) = talking_host(&place);
+    let first = lines.next().unwrap();
+    let program = fs::canonicalize(env!("CARGO_BIN_EXE_crossproc")).unwrap().display().to_string();
+    for said in [&program, "2 workers", &place.server.url(), "prefix crossproc"] {
+        assert!(first.contains(said), "{said:?} in {first:?}");
+    }
+    assert!(!first.contains("hidden") && !first.contains(&own), "{first}");
+    let its = builds(&place).into_iter().find(|build| *build != own).unwrap();
+    assert!(first.contains(&its), "{its} in {first:?}");
+    // It waits until that is said.
+    let second = lines.next().unwrap();
+    assert!([&own, &its, "nobody"].iter().all(|said| second.contains(*said)), "{second}");
+    assert!(!second.contains("hidden"), "{second}");
+
+    let host = place.host(1);
+    assert_eq!(task.get(), Ok(host.pid()));
+    wait_until(|| pool.hosts() == Ok(1));
+    other.kill();
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn a_host_says_nothing_of_tasks_that_another_one_does() {
+    let _watchdog = common::watchdog();
+    let place = Place::new();
+    let (pool, host, file) = (place.pool().start().unwrap(), place.host(1), place.file("a"));
+    let task = pool.apply_async(wait_for, (file.clone(),));
+    wait_until(|| has_begun(&file));
+    // Behind that one.
+    let next = pool.apply_async(own_host, ());
+    wait_until(|| place.chunks() == 2);
+    assert_eq!(pool.hosts(), Ok(1));
+
+    let looks = || {
+        let facts = place.server.ask("INFO commandstats");
+        let calls = facts.lines().find_map(|line| line.strip_prefix("cmdstat_scan:calls="));
+        calls.and_then(|calls| calls.split(',').next()?.parse::<u32>().ok()).unwrap_or(0)
+    };
+    // The one that is busy does not look.
+    let before = looks();
+    let (mut other, mut lines) = talking_host(&place);
+    assert!(lines.next().unwrap().contains("2 workers"));
+    // It would say at the second.
+    wait_until(|| looks() >= before + 3);
+    other.kill();
+    assert_eq!(lines.next(), None);
+    fs::write(&file, "").unwrap();
+    assert_eq!([task.get(), next.get()], [Ok(host.pid()), Ok(host.pid())]);
 }
 
 #[test]

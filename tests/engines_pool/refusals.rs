@@ -33,7 +33,10 @@ fn what_only_own_workers_could_do_is_refused_by_its_name() {
         }
     }
     assert!(matches!(place.pool().workers(0).start(), Err(Error::Workers { asked: 0, .. })));
-    assert!(matches!(PoolBuilder::new().engine("nowhere").start(), Err(Error::InvalidAddress { .. })));
+    let refused = PoolBuilder::new().engine("user:hidden@nowhere").start().unwrap_err();
+    assert!(matches!(refused, Error::InvalidAddress { .. }));
+    let text = refused.to_string();
+    assert!(text.contains("as in redis://") && !text.contains("hidden"), "{text}");
 }
 
 #[test]

@@ -123,6 +123,8 @@ fn another_kind_type_or_shape_is_an_error() {
     let refused = Lock::open(name.as_str()).unwrap_err();
     assert_eq!(attach_error(refused), AttachError::WrongKind { found: Ok(Kind::Ring), expected: Kind::Lock });
     let refused = Ring::<i64>::open(name.as_str()).unwrap_err();
+    let said = format!("cannot attach: {:?} has type u64 (8 bytes, alignment 8), expected i64 ", name.as_str());
+    assert!(refused.to_string().starts_with(&said), "{refused}");
     assert!(matches!(attach_error(refused), AttachError::WrongType { .. }));
     let refused = Ring::<u64>::open_or_create(name.as_str(), 5).unwrap_err();
     assert_eq!(refused.to_string(), "cannot attach: a Ring with capacity 4, expected 5");

@@ -168,5 +168,10 @@ fn an_error_says_what_happened_where() {
     let said = format!("task 0 panicked at tests/pool/calls.rs:{LINE}:");
     assert!(error.to_string().starts_with(&said) && error.to_string().ends_with(&format!("in process {pid}: not 7")));
     let error = pool.apply(|| -> u32 { std::process::exit(3) }, ()).unwrap_err();
-    assert_eq!(error.to_string(), format!("process {pid} exited with code 3 before it had done task 0"));
+    assert_eq!(error.to_string(), format!("process {pid} exited with code 3 before it had done task 1"));
+    let error = pool.map(|n: u64| assert!(n < 2), 0..3).unwrap_err();
+    assert!(error.to_string().starts_with("task 2 panicked at tests/pool/calls.rs:"), "{error}");
+    // Maps have numbers of their own.
+    let error = pool.apply(fail_by_itself, (7,)).unwrap_err();
+    assert!(error.to_string().starts_with("task 2 panicked at "), "{error}");
 }

@@ -210,9 +210,9 @@ impl Form {
             Form::Apply => {
                 let tasks: Vec<_> = input.map(|item| pool.apply_async(end, (item,))).collect();
                 for (item, task) in items.iter().zip(tasks) {
-                    // A task of its own: the first and only one of its kind.
+                    // Nothing else has been asked of this pool by a call of its own.
                     let outcome = task.get();
-                    assert!(item.ending.fits(0, &renumbered(&outcome, item.number)), "{item:?}: {outcome:?}");
+                    assert!(item.ending.fits(item.number, &outcome), "{item:?}: {outcome:?}");
                 }
             }
             Form::Map => check_all(items, mapping.map(end, input)),
@@ -234,15 +234,6 @@ impl Form {
                 assert!(outcomes.is_empty(), "{outcomes:?}");
             }
         }
-    }
-}
-
-/// The outcome of a single task as that of a map of one item.
-fn renumbered(outcome: &Result<Answer, TaskError>, number: u64) -> Result<Answer, TaskError> {
-    match outcome {
-        Ok(answer) if answer.number == number => Ok(Answer { number: 0, ending: answer.ending }),
-        Ok(answer) => Ok(Answer { number: u64::MAX, ending: answer.ending }),
-        Err(error) => Err(error.clone()),
     }
 }
 

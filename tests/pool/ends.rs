@@ -102,7 +102,7 @@ fn join_waits_for_what_dies_meanwhile() {
     for (n, task) in (0..).zip(tasks) {
         let outcome = task.get();
         let is_right = if n % 10 == 3 {
-            matches!(outcome, Err(TaskError::WorkerDied { task: 0, .. }))
+            matches!(outcome, Err(TaskError::WorkerDied { task, .. }) if task == n)
         } else {
             outcome == Ok(n * n)
         };

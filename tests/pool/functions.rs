@@ -42,7 +42,7 @@ fn a_number_that_nobody_handed_out_is_a_tasks_end() {
         let busy = pool.apply_async(|stage: Stage| stage.wait_for(1), (&stage,));
         let marker: Vec<u8> = (0..40).map(|n| n ^ number).collect();
         let task = pool.apply_async(length, (&marker,));
-        let mut order = vec![1, 0, 1, 1, 0, 41, 40]; // the first is the second function that the pool was given
+        let mut order = vec![1, 1, 1, 1, 0, 41, 40]; // the second function, and the second task, that the pool was given
         order.extend(&marker);
         let places = find_shared(&order);
         assert_eq!(places.len(), 1, "orders look different from what this test takes them for");

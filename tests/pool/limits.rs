@@ -46,7 +46,7 @@ fn who_waits_does_not_run_out_of_time() {
     let pool = Pool::builder().workers(1).task_timeout(limit).start().unwrap();
     let hanging = [0; 2].map(|_| pool.apply_async(park, ()));
     let patient = pool.apply_async(square, (3,));
-    assert_eq!(hanging.map(|task| task.get()), [0, 0].map(|task| Err(TaskError::TimedOut { task })));
+    assert_eq!(hanging.map(|task| task.get()), [0, 1].map(|task| Err(TaskError::TimedOut { task })));
     assert_eq!(patient.get(), Ok(9));
 }
 

@@ -115,7 +115,7 @@ fn a_message_takes_no_more_memory_than_twice_its_length() {
 fn another_kind_or_type_is_refused_with_both_sides() {
     let queue = Queue::<u32>::new(4).unwrap();
     let fd = || queue.memory_fd().try_clone_to_owned().unwrap();
-    let Err(Error::Attach(AttachError::WrongType { found, expected })) = Queue::<String>::from_fd(fd()) else {
+    let Err(Error::Attach(AttachError::WrongType { found, expected, .. })) = Queue::<String>::from_fd(fd()) else {
         panic!("a queue of u32 is none of String")
     };
     assert_eq!((found.name.as_str(), expected.name.as_str()), ("u32", "String"));

@@ -53,7 +53,10 @@ enum Command {
     },
     /// Runs a program as a host: it does the tasks of pools at a Redis or Valkey server whose programs are the very same executable.
     ///
-    /// The program calls crossproc::init() in the first line of its main, and gets no further. On SIGTERM and SIGINT it finishes what it
+    /// The program calls crossproc::init() in the first line of its main, and gets no further. It says on standard error what it does: for which
+    /// executable, where, with how many workers. If nothing comes, compare that with the pool: the server, the prefix, and the build, which is
+    /// another one each time that a program is compiled. Tasks of other builds that nobody does are named there as well. A program that says
+    /// nothing of this does not call it, or is built without crossproc's feature redis. On SIGTERM and SIGINT it finishes what it
     /// has in hands and ends; a second one ends it at once, and others get that.
     ///
     /// Whoever can write at the server under the address's prefix can have every function of the program run here, with arguments of his
@@ -82,15 +85,20 @@ enum Command {
     /// goes on with it; `crossproc rm NAME` removes it, and so does `crossproc gc` once nobody is attached. `crossproc inspect NAME` says how much
     /// memory it uses.
     ///
-    /// Exits with 2 if the name is taken, belongs to something else or is none, and with 1 if something else fails.
+    /// Exits with 2 if the name is taken, belongs to something else or is none, or if another one serves it, and with 1 if something else fails.
     Serve {
         /// As in `app/state`.
         name: String,
         /// If there is a manager of this name, goes on with that one, and removes its name in the end.
+        ///
+        /// Not with one that another `crossproc serve` has at this moment. A program that has made the manager itself removes the name at its
+        /// own end all the same, unless it has made it to persist.
         #[arg(long)]
         existing: bool,
     },
     /// Lists the shared objects that have names.
+    ///
+    /// BYTES is the memory that one takes; `inspect` says also what a manager may grow to.
     ///
     /// Exits with 1 if one of them is no shared object, or damaged. Those of others, which may not be looked at, are named as well.
     Ls {

@@ -89,6 +89,7 @@ pub(crate) fn inspect(name: &str, as_json: bool) -> io::Result<ExitCode> {
             ("type", type_of(&found)),
             ("length", found.length.to_string()),
             ("bytes", found.bytes.to_string()),
+            ("reserved", found.reserved.to_string()),
             ("user", found.user.to_string()),
             ("mode", format!("{:04o}", found.mode)),
             ("creator", format!("process {}", found.creator)),
@@ -148,7 +149,7 @@ fn type_of(found: &Inspection) -> String {
     if found.element.size == 0 { String::new() } else { found.element.name.clone() }
 }
 
-fn list_of(peers: &[Peer]) -> String {
+pub(crate) fn list_of(peers: &[Peer]) -> String {
     let one = |peer: &Peer| match &peer.name {
         Some(name) => format!("{} ({name})", peer.pid),
         None => peer.pid.to_string(),
@@ -177,6 +178,7 @@ fn as_value(found: &Inspection) -> Value {
         "type": { "name": found.element.name, "size": found.element.size, "align": found.element.align },
         "length": found.length,
         "bytes": found.bytes,
+        "reserved": found.reserved,
         "user": found.user,
         "mode": format!("{:04o}", found.mode),
         "creator": found.creator,

@@ -21,7 +21,7 @@ impl Engine {
                 let (name, hash, object): Known = codec::plain(&content.bytes)?;
                 if hash != expected.hash {
                     let found = TypeStamp { name, hash, ..expected.clone() };
-                    return Err(AttachError::WrongType { found, expected: expected.clone() }.into());
+                    return Err(AttachError::WrongType { name: None, found, expected: expected.clone() }.into());
                 }
                 transaction.check(object, shape)?;
                 return transaction.hold(object, me);

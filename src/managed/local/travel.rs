@@ -103,5 +103,5 @@ fn check(held: Held, shape: Shape, expected: &TypeStamp) -> Result<Held> {
     }
     // Objects keep a hash only: the name says it; size and alignment are the expected ones, for want of others.
     let found = TypeStamp { name: format!("of hash {hash:#x}"), hash, ..expected.clone() };
-    Err(AttachError::WrongType { found, expected: expected.clone() }.into())
+    Err(AttachError::WrongType { name: None, found, expected: expected.clone() }.into())
 }

@@ -110,7 +110,8 @@ impl Place<'_> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn queue<T: Serialize + DeserializeOwned>(self, capacity: usize) -> Result<Queue<T>> {
-        Kept::find(&self.manager.engine, self.name, capacity).map(|kept| Queue { kept })
+        let found = Kept::find(&self.manager.engine, self.name, capacity);
+        found.map(|kept| Queue { kept }).map_err(|error| error.at(self.name))
     }
 }
 

@@ -39,7 +39,12 @@ impl<T> Queue<T> {
         self.kept.capacity()
     }
 
-    /// Has it take no more messages. Those that are there can be got.
+    /// Refuses every put from now on, also those that wait: they have their messages back ([`Closed`](crate::PutError::Closed)). What has been put
+    /// can still be got, and then gets end with [`Closed`](crate::GetError::Closed), and [`iter`](Self::iter) with them: once nobody has a message
+    /// in hand that may come back, as a [`QueueTask`](super::QueueTask) or a `get` half done. Until then they wait.
+    ///
+    /// It stays closed, whoever dies; to close it again changes nothing. At a server its name leads to the closed queue until that is
+    /// [removed](crate::Manager::remove).
     ///
     /// # Examples
     ///

@@ -71,7 +71,7 @@ impl<'a> Expected<'a> {
             return Ok(());
         }
         let found = stamp_of(if of.is_empty() { kind } else { of }, self.stamp);
-        Err(AttachError::WrongType { found, expected: self.stamp.clone() }.into())
+        Err(AttachError::WrongType { name: None, found, expected: self.stamp.clone() }.into())
     }
 }
 

@@ -80,7 +80,7 @@ impl Place<'_> {
                 )
                 .into(),
             }),
-            Engine::Server(server) => server.find_waited(self.name, fields),
+            Engine::Server(server) => server.find_waited(self.name, fields).map_err(|error| error.at(self.name)),
         }
     }
 }
