@@ -5,7 +5,8 @@
 //! | stream | sender in this process on core 0, receiver in another one on core 1 | ours: a spin, then asleep; the rivals: asleep in the kernel |
 //! | round trip | the same two, one message there and one back | the same; "polling": `try_recv` in a loop at both ends |
 //!
-//! The kernel's pipe has a capacity of 1 MiB. Its readers know how long a message is. Our receivers copy messages of up to
+//! Our channels hold four messages, and 1 MiB at least; but for "in pieces", where they are as `channel` makes them. The kernel's pipe has a
+//! capacity of 1 MiB. Its readers know how long a message is. Our receivers copy messages of up to
 //! 1 KiB into a buffer and borrow larger ones where they lie; every message is checked at its first and last word.
 
 #![allow(clippy::needless_pass_by_value, reason = "what a process is given is its own")]
@@ -31,7 +32,7 @@ fn main() {
     stream(plan, &table, 1 << 10, 400_000, &[Target::AtLeast(8.0)]);
     stream(plan, &table, 64 << 10, 20_000, &[Target::AtLeast(27.0)]);
     stream(plan, &table, 1 << 20, 1_000, &[Target::AtLeast(17.0)]);
-    stream_in_pieces(plan, &table, 16 << 20, 100);
+    stream_in_pieces(plan, &table, 16 << 20, 40);
     round_trip(plan, &table, 8, Wait::Spin, &[Target::AtMost(480.0)]);
     round_trip(plan, &table, 8, Wait::Default, &[Target::AtMost(600.0)]);
     round_trip(plan, &table, 1 << 10, Wait::Default, &[Target::AtMost(1_300.0)]);

@@ -5,8 +5,8 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::piping::bytes;
 use common::locking::wait_for_state;
+use common::piping::bytes;
 use common::watchdog;
 use crossproc::{PipeBuilder, Process, Receiver, RecvIntoError, Sender, TryRecvIntoError, TrySendError, channel};
 

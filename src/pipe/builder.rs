@@ -51,7 +51,8 @@ impl<'a> PipeBuilder<'a> {
     /// The capacity of each direction: bytes, at least 64, rounded up to a power of two.
     ///
     /// Messages of more than half of it pass in pieces, and are never there as a whole for
-    /// [`recv_ref`](Receiver::recv_ref) to lend.
+    /// [`recv_ref`](Receiver::recv_ref) to lend: for four times the length of most messages, both ends work at once, and nothing is
+    /// copied twice.
     ///
     /// # Examples
     ///

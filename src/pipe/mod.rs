@@ -72,6 +72,11 @@ pub fn channel<T>() -> Result<(Sender<T>, Receiver<T>)> {
 /// A two-way stream: two [`Connection`]s, of which each receives what the other one sends. The first sends `S` and receives
 /// `R`.
 ///
+/// A send waits while there is no room for its message. Two processes that send each other more than a direction holds
+/// ([`capacity`](PipeBuilder::capacity)), and only then receive, wait for each other for ever: [`split`](Connection::split) the
+/// connection, and send from a thread of its own. So in an event loop, which is told when there is something to receive, not when there is
+/// room.
+///
 /// # Errors
 ///
 /// [`NoSpace`](crate::Error::NoSpace) without shared memory, [`Os`](crate::Error::Os) without a descriptor.

@@ -130,7 +130,8 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// As [`send`](Self::send), and [`Full`](TrySendError::Full) without room; [`Failed`](TrySendError::Failed) with
-    /// [`TooLarge`](Error::TooLarge) for one that would not even fit into an empty channel.
+    /// [`TooLarge`](Error::TooLarge) for one that would not even fit into an empty channel, and which only [`send`](Self::send) and
+    /// [`send_timeout`](Self::send_timeout) can send, while the receiver receives.
     ///
     /// # Examples
     ///
