@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -34,6 +35,14 @@ fn results_come_back() {
     assert_eq!(Process::spawn(u64::pow, (2, 10)).unwrap().join(), Ok(1024));
     let nothing: Option<u8> = None;
     assert_eq!(Process::spawn(|it: Option<u8>| it, (nothing,)).unwrap().join(), Ok(None));
+}
+
+#[test]
+fn a_child_has_the_name_of_its_program() {
+    let _watchdog = watchdog();
+    let name = || fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(Process::spawn(name, ()).unwrap().join(), Ok(name()));
+    assert!(name().starts_with("process"));
 }
 
 #[test]

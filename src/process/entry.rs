@@ -21,6 +21,7 @@ use crate::fault::crash_point;
 use crate::sys::barrier;
 use crate::sys::exit;
 use crate::sys::fork;
+use crate::sys::program;
 use crate::sys::socket::{self, Inherited};
 use crate::sys::spawn::{self, CONTROL};
 
@@ -70,6 +71,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) -> bool {
     });
     // Not inside `call_once`: the child's function may call `init` again.
     if let Some(control) = control {
+        program::show_name();
         prepare_child();
         run(control, |control| serve(request(control)?));
     }

@@ -10,8 +10,9 @@
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::{fs, slice};
+use std::{env, fs, slice};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,15 @@ pub(crate) fn this() -> Result<&'static Program> {
     }
     let program = look()?;
     Ok(fork::fill(&THIS, program))
+}
+
+/// Has `ps` and `top` show this process by the name by which it was started, and not by that of the link that was executed.
+pub(crate) fn show_name() {
+    let started_as = env::args_os().next().map(PathBuf::from);
+    if let Some(name) = started_as.as_deref().and_then(Path::file_name) {
+        // Where there is no such file, nobody can look.
+        let _ = fs::write("/proc/self/comm", name.as_encoded_bytes());
+    }
 }
 
 /// The build of this program as other machines know it: 32 hexadecimal characters, from the linker's build id or, without one, from the
