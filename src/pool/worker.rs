@@ -18,7 +18,7 @@ use crate::message::codec::Arguments;
 use crate::process::{Fault, Step, be_quiet, control, describe_panic, note, run_at};
 use crate::queue::{Queue, QueueTask};
 use crate::segment::handle::Parcel;
-use crate::sys::{clock, interrupt};
+use crate::sys::{clock, exit, fork, interrupt};
 
 /// The longest result that goes through the channel, which has room for several. Longer ones go through a file of their own.
 /// A guess.
@@ -32,6 +32,7 @@ const MEMORY: Duration = Duration::from_millis(100);
 
 struct Worker {
     boot: Boot,
+    original: Original,
     supplies: Supplies,
     lookout: Lookout,
     /// Calls so far.
@@ -43,12 +44,35 @@ struct Worker {
     count: u32,
 }
 
+/// The process that was started as the worker, which a copy is not that the program's code has forked and let return.
+#[derive(Clone, Copy)]
+struct Original {
+    generation: u32,
+}
+
+impl Original {
+    fn here() -> Self {
+        Original { generation: fork::generation() }
+    }
+
+    /// Ends this process if it is a copy, without its parent's exit handlers: the desk and the socket are the worker's, of which there
+    /// is one.
+    #[inline]
+    fn goes_on(self) {
+        if fork::generation() != self.generation {
+            exit::now(0);
+        }
+    }
+}
+
 /// What a worker process runs.
 pub(super) fn work(boot: Boot) {
     interrupt::disregard();
     be_quiet();
     let Some(socket) = control() else { return };
+    let original = Original::here();
     let ready = panic::catch_unwind(AssertUnwindSafe(|| initialize(&boot, socket)));
+    original.goes_on();
     let failure = match ready {
         Ok(Ok(())) => None,
         Ok(Err(failure)) => Some(failure),
@@ -56,6 +80,7 @@ pub(super) fn work(boot: Boot) {
     };
     let mut worker = Worker {
         boot,
+        original,
         supplies: Supplies::new(socket),
         lookout: Lookout::new(),
         calls: 0,
@@ -169,6 +194,7 @@ impl Worker {
             self.results.push(0);
             let results = &mut self.results;
             let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, results)));
+            self.original.goes_on();
             if let Ok(Ok(None)) = called
                 && self.results.len() - at <= LONGEST
             {

@@ -15,6 +15,7 @@ mod descriptors;
 mod endings;
 mod ends;
 mod environment;
+mod forks;
 mod functions;
 mod futures;
 mod hostile;
