@@ -29,6 +29,7 @@ mod maps;
 mod panics;
 mod passing;
 mod replacements;
+mod scribbles;
 mod tasks;
 mod workers;
 

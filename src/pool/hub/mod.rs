@@ -24,6 +24,9 @@ use crate::segment::Segment;
 /// The longest message in the queue.
 pub(super) const MOST_MESSAGE: usize = INLINE + ORDER_HEAD;
 
+/// A record in a worker's channel takes a word at least.
+const LEAST_RECORD: usize = 8;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
@@ -164,11 +167,12 @@ impl Hub {
         }
     }
 
-    /// Takes in all that a worker has sent.
+    /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
     pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
         let Some(mut worker) = self.workers[place].take() else { return };
         let mut last = None;
-        while let Ok(record) = worker.results.try_recv_ref() {
+        for _ in 0..worker.results.capacity() / LEAST_RECORD {
+            let Ok(record) = worker.results.try_recv_ref() else { break };
             let Some((head, payload)) = Head::split(&record) else { continue };
             let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
             self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
