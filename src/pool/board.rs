@@ -83,6 +83,11 @@ impl Board {
         Some((worker, self.start(cell).load(Relaxed)))
     }
 
+    /// As [`errand::ender`].
+    pub(super) fn ender(&self, cell: usize, generation: u64) -> Option<u32> {
+        errand::ender(self.cell(cell), generation)
+    }
+
     /// As [`errand::condemn`].
     pub(super) fn condemn(&self, cell: usize, generation: u64, worker: u32) -> bool {
         errand::condemn(self.cell(cell), generation, worker)

@@ -165,7 +165,7 @@ impl Keeper {
                     Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
-                    Err(error) if !note::nobody_listens(&error) => worker.fail(&error),
+                    Err(error) if !note::nobody_listens(&error) => worker.fail(TaskError::encode(&error)),
                     _ => {}
                 }
             }

@@ -63,9 +63,9 @@ impl Worker {
         Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by })
     }
 
-    /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
-    pub(super) fn fail(&mut self, error: &Error) {
-        self.verdict.get_or_insert_with(|| TaskError::encode(error));
+    /// Ends the worker, to which or from which something does not get through, and its task with this error.
+    pub(super) fn fail(&mut self, verdict: TaskError) {
+        self.verdict.get_or_insert(verdict);
         let _ = self.socket.process.kill();
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "redis")]
 use super::Crew;
-use super::{Cell, Hub, count_dropped};
+use super::{Cell, Hub, count_dropped, fail_rest};
 use crate::error::TaskError;
 use crate::pool::board::{Board, CELLS};
 use crate::pool::job::Job;
@@ -14,8 +14,8 @@ use crate::pool::staff::Worker;
 use crate::queue::Queue;
 
 impl Hub {
-    /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
-    /// its chunk may be.
+    /// A worker has died, and all that it has sent was taken in; `error` is what has become of the call that it was at, which is
+    /// tried again if `is_lost` and as often as its chunk may be.
     pub(in crate::pool) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
@@ -23,6 +23,14 @@ impl Hub {
                 self.free.push(index);
             }
             let Some(unit) = cell.unit.as_mut() else { continue };
+            if board.ender(index, cell.generation) == Some(worker) {
+                let reason = "a worker had done it, and what it had sent was destroyed".into();
+                if !unit.is_cancelled {
+                    fail_rest(unit, board, &TaskError::Decode { reason });
+                }
+                self.retire(index, board);
+                continue;
+            }
             if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use crate::error::{TaskError, TryPutError};
+use crate::error::{Error, TaskError, TryPutError, TryRecvError};
 use crate::pool::board::{Board, CELLS};
 use crate::pool::desk::Found;
 #[cfg(feature = "redis")]
@@ -170,10 +170,20 @@ impl Hub {
     /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
     pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
         let Some(mut worker) = self.workers[place].take() else { return };
-        let mut last = None;
+        let (mut last, mut failure) = (None, None);
         for _ in 0..worker.results.capacity() / LEAST_RECORD {
-            let Ok(record) = worker.results.try_recv_ref() else { break };
-            let Some((head, payload)) = Head::split(&record) else { continue };
+            let record = match worker.results.try_recv_ref() {
+                Ok(record) => record,
+                Err(TryRecvError::Empty | TryRecvError::EndOfFile) => break,
+                Err(TryRecvError::Failed(error)) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            let Some((head, payload)) = Head::split(&record) else {
+                failure = Some(Error::Decode { what: "a record of results".into(), reason: "it has no head".into() });
+                break;
+            };
             let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
             self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
             // Of what is not there any more, or comes twice, nothing is wanted.
@@ -199,6 +209,10 @@ impl Hub {
         }
         if let Some(cell) = last {
             self.flush(cell, board);
+        }
+        if let Some(error) = failure {
+            // Nothing more will come through its channel.
+            worker.fail(TaskError::decode(&error));
         }
         self.workers[place] = Some(worker);
     }
@@ -248,11 +262,7 @@ impl Hub {
     }
 
     fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
-        board.count_failed(u64::from(unit.calls().0));
-        while !unit.is_whole() {
-            let (_, number) = unit.calls();
-            unit.fail(error.clone().of(number));
-        }
+        fail_rest(&mut unit, board, error);
         self.endings.push(hand_over(&mut unit, board));
     }
 
@@ -325,6 +335,15 @@ impl Hub {
                 self.fail_all(unit, board, error);
             }
         }
+    }
+}
+
+/// All calls without an outcome end with this error.
+fn fail_rest(unit: &mut Unit, board: &Board, error: &TaskError) {
+    board.count_failed(u64::from(unit.calls().0));
+    while !unit.is_whole() {
+        let (_, number) = unit.calls();
+        unit.fail(error.clone().of(number));
     }
 }
 
