@@ -132,6 +132,9 @@ impl PoolBuilder {
     /// How long a task may run (monotonic; default: for ever). The worker of one that runs longer is killed and replaced, and the
     /// task ends with [`TaskError::TimedOut`](crate::TaskError::TimedOut), however many retries there are.
     ///
+    /// What counts is the function's time: not how long this process, while it is stopped, keeps the worker waiting for arguments, nor how
+    /// long a result waits for room while nobody asks for results.
+    ///
     /// Tasks of such a pool are handed out one by one: chunk sizes do not count.
     ///
     /// # Examples

@@ -31,6 +31,7 @@ mod passing;
 mod replacements;
 mod scribbles;
 mod tasks;
+mod timeouts;
 mod workers;
 
 crossproc::test_support!();

@@ -47,7 +47,7 @@ fn scribble(words: &[u64]) {
     }
 }
 
-fn park() -> ! {
+fn park() {
     loop {
         thread::park();
     }

@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use super::Crew;
@@ -12,6 +13,26 @@ use crate::pool::job::Job;
 use crate::pool::order::Order;
 use crate::pool::staff::Worker;
 use crate::queue::Queue;
+use crate::sys::clock;
+
+/// A task in the hands of a worker.
+#[derive(PartialEq, Eq)]
+pub(in crate::pool) struct Started {
+    pub(in crate::pool) cell: usize,
+    pub(in crate::pool) generation: u64,
+    pub(in crate::pool) worker: u32,
+    /// That worker's.
+    pub(in crate::pool) place: usize,
+    /// From when on its time counts, in nanoseconds of the monotonic clock.
+    since: u64,
+}
+
+impl Started {
+    /// How much is left of its time.
+    pub(in crate::pool) fn left(&self, limit: Duration) -> Duration {
+        limit.saturating_sub(Duration::from_nanos(clock::nanoseconds().saturating_sub(self.since)))
+    }
+}
 
 impl Hub {
     /// A worker has died, and all that it has sent was taken in; `error` is what has become of the call that it was at, which is
@@ -44,12 +65,15 @@ impl Hub {
         }
     }
 
-    /// What is in the hands of workers: cells, generations, starters and when they started.
-    pub(in crate::pool) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
+    /// What is in the hands of workers.
+    pub(in crate::pool) fn started(&self, board: &Board) -> Vec<Started> {
         let of = |(index, cell): (usize, &Cell)| {
             cell.unit.as_ref()?;
-            let (worker, at) = board.starter(index, cell.generation)?;
-            Some((index, cell.generation, worker, at))
+            let (number, at) = board.starter(index, cell.generation)?;
+            let is_it = |worker: &Option<Worker>| worker.as_ref().is_some_and(|worker| worker.number == number);
+            let place = self.workers.iter().position(is_it)?;
+            let since = self.workers[place].as_ref()?.counted_from(at);
+            Some(Started { cell: index, generation: cell.generation, worker: number, place, since })
         };
         self.cells.iter().enumerate().filter_map(of).collect()
     }

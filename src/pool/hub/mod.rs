@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
+pub(super) use self::loss::Started;
 use crate::error::{Error, TaskError, TryPutError, TryRecvError};
 use crate::pool::board::{Board, CELLS};
 use crate::pool::desk::Found;
@@ -170,7 +171,7 @@ impl Hub {
     /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
     pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
         let Some(mut worker) = self.workers[place].take() else { return };
-        let (mut last, mut failure) = (None, None);
+        let (mut last, mut failure, mut has_taken) = (None, None, false);
         for _ in 0..worker.results.capacity() / LEAST_RECORD {
             let record = match worker.results.try_recv_ref() {
                 Ok(record) => record,
@@ -180,6 +181,7 @@ impl Hub {
                     break;
                 }
             };
+            has_taken = true;
             let Some((head, payload)) = Head::split(&record) else {
                 failure = Some(Error::Decode { what: "a record of results".into(), reason: "it has no head".into() });
                 break;
@@ -209,6 +211,9 @@ impl Hub {
         }
         if let Some(cell) = last {
             self.flush(cell, board);
+        }
+        if has_taken {
+            worker.relieve();
         }
         if let Some(error) = failure {
             // Nothing more will come through its channel.
