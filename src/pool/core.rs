@@ -246,7 +246,7 @@ impl Core {
             }
         });
         self.stir();
-        self.gate.attend();
+        self.gate.dismiss();
         self.alarm.raise();
     }
 
