@@ -39,6 +39,11 @@ impl Supplies {
         self.known.clear();
     }
 
+    /// Whether nobody is at the other end: the pool's process has ended, or become another program.
+    pub(super) fn are_cut_off(&self) -> bool {
+        note::is_at_end(self.socket)
+    }
+
     /// Says something to the keeper, with what belongs to it.
     pub(super) fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
         let mut bytes = postcard::to_stdvec(what).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! A worker's own life: it takes orders from the queue and sends results, until the queue is closed.
 
 use std::os::fd::BorrowedFd;
+use std::os::unix::process::parent_id;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::thread;
@@ -44,15 +45,26 @@ struct Worker {
     count: u32,
 }
 
+/// How often an idle worker asks whether its pool is still there, in case that nothing tells it. A guess: for that, it makes three system
+/// calls.
+const WATCH: Duration = Duration::from_millis(500);
+
 /// The process that was started as the worker, which a copy is not that the program's code has forked and let return.
 #[derive(Clone, Copy)]
 struct Original {
     generation: u32,
+    /// The pool's process.
+    parent: u32,
 }
 
 impl Original {
     fn here() -> Self {
-        Original { generation: fork::generation() }
+        Original { generation: fork::generation(), parent: parent_id() }
+    }
+
+    /// Whether the pool's process has ended. The signal that should tell is gone once a process has changed its user (prctl(2)).
+    fn is_orphan(self) -> bool {
+        parent_id() != self.parent
     }
 
     /// Ends this process if it is a copy, without its parent's exit handlers: the desk and the socket are the worker's, of which there
@@ -132,14 +144,19 @@ impl Worker {
                     }
                     self.boot.bell.set();
                 }
-                Err(TryGetError::Empty) => self.supplies.let_go(),
+                Err(TryGetError::Empty) => {
+                    self.supplies.let_go();
+                    if self.original.is_orphan() || self.supplies.are_cut_off() {
+                        return;
+                    }
+                }
                 Err(TryGetError::Failed(Error::Decode { .. })) => {}
                 Err(_) => return,
             }
         }
     }
 
-    /// The next order; `Empty` when one that knows segments has waited for long.
+    /// The next order; `Empty` when it has waited for long.
     fn next<'o>(&mut self, orders: &'o Queue<Order>) -> Result<QueueTask<'o, Order>, TryGetError> {
         let glance = || Some(orders.try_get_task()).filter(|found| !matches!(found, Err(TryGetError::Empty)));
         // Not the first one: nobody waits for a worker that has done nothing.
@@ -148,11 +165,7 @@ impl Worker {
         {
             return found;
         }
-        if self.supplies.has_no_segments() {
-            orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
-        } else {
-            orders.get_task_timeout(MEMORY)
-        }
+        orders.get_task_timeout(if self.supplies.has_no_segments() { WATCH } else { MEMORY })
     }
 
     /// Whether it has done as many calls as it may.

@@ -26,6 +26,7 @@ mod leaks;
 mod leaving;
 mod limits;
 mod maps;
+mod orphans;
 mod panics;
 mod passing;
 mod replacements;
