@@ -128,11 +128,11 @@ impl Worker {
             match self.next(&orders) {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
-                    let number = self.boot.worker;
+                    let (number, place) = (self.boot.worker, self.boot.place as usize);
                     let now = if self.boot.is_timed { clock::nanoseconds() } else { 0 };
                     crash_point!("pool.taken");
                     // The message is in the queue until the task is ours (C1 in `word/errand.rs`).
-                    let is_ours = self.boot.board.start_task(cell, generation, number, now);
+                    let is_ours = self.boot.board.start_task(cell, generation, (number, place), now);
                     crash_point!("pool.started");
                     let order = task.into_inner();
                     if is_ours {

@@ -52,7 +52,7 @@ impl Hub {
                 self.retire(index, board);
                 continue;
             }
-            if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
+            if board.starter(index, cell.generation) != Some(worker) {
                 continue;
             }
             let is_over = !is_lost || !unit.may_retry();
@@ -69,10 +69,10 @@ impl Hub {
     pub(in crate::pool) fn started(&self, board: &Board) -> Vec<Started> {
         let of = |(index, cell): (usize, &Cell)| {
             cell.unit.as_ref()?;
-            let (number, at) = board.starter(index, cell.generation)?;
+            let number = board.starter(index, cell.generation)?;
             let is_it = |worker: &Option<Worker>| worker.as_ref().is_some_and(|worker| worker.number == number);
             let place = self.workers.iter().position(is_it)?;
-            let since = self.workers[place].as_ref()?.counted_from(at);
+            let since = self.workers[place].as_ref()?.counted_from(board.start(place));
             Some(Started { cell: index, generation: cell.generation, worker: number, place, since })
         };
         self.cells.iter().enumerate().filter_map(of).collect()
@@ -104,7 +104,7 @@ impl Hub {
             }
             unit.is_cancelled = true;
             self.orphans += 1;
-            if let Some((worker, _)) = board.starter(index, cell.generation) {
+            if let Some(worker) = board.starter(index, cell.generation) {
                 at_work.push((index, cell.generation, worker));
             }
         }
