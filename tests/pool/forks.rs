@@ -34,7 +34,16 @@ fn fork_and_wait() -> bool {
 #[test]
 fn the_copy_of_an_initializer_takes_no_task() {
     let _watchdog = watchdog();
-    let pool = Pool::builder().workers(1).initializer(|| drop(fork_and_wait()), ()).start().unwrap();
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(
+            || {
+                fork_and_wait();
+            },
+            (),
+        )
+        .start()
+        .unwrap();
     let worker = pool.workers()[0].pid();
     assert_eq!(pool.chunk(1).map(|_: u32| process::id(), 0..20), Ok(vec![worker; 20]));
 }

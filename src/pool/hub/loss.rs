@@ -1,6 +1,5 @@
 //! What becomes of tasks that nobody does: their worker has died, nobody wants them any more, or the pool has ended.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,13 +85,7 @@ impl Hub {
         board: &Board,
         orders: &Queue<Order>,
     ) -> Vec<(usize, u64, u32)> {
-        self.backlog.retain(|unit| {
-            let is_other = !Arc::ptr_eq(&unit.job, job);
-            if !is_other {
-                count_dropped(unit, board);
-            }
-            is_other
-        });
+        board.count_dropped(self.backlog.drop_job(job));
         let mut at_work = Vec::new();
         for (index, cell) in self.cells.iter_mut().enumerate() {
             let Some(unit) = cell.unit.as_mut().filter(|unit| Arc::ptr_eq(&unit.job, job)) else { continue };
@@ -128,7 +121,7 @@ impl Hub {
         if let Crew::Hosts(far) = &mut self.crew {
             units.extend(far.take_all(None));
         }
-        units.extend(mem::take(&mut self.backlog));
+        units.extend(std::iter::from_fn(|| self.backlog.pop_front()));
         self.free = (0..CELLS).rev().collect();
         self.orphans = 0;
         for unit in units {

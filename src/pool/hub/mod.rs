@@ -1,11 +1,12 @@
 //! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
 
+mod backlog;
 mod loss;
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
+use self::backlog::Backlog;
 pub(super) use self::loss::Started;
 use crate::error::{Error, TaskError, TryPutError, TryRecvError};
 use crate::pool::board::{Board, CELLS};
@@ -49,7 +50,7 @@ pub(super) enum Crew {
 pub(super) struct Hub {
     pub(super) phase: Phase,
     crew: Crew,
-    backlog: VecDeque<Unit>,
+    backlog: Backlog,
     cells: Vec<Cell>,
     free: Vec<usize>,
     numbers: Numbers,
@@ -76,7 +77,7 @@ impl Hub {
         Hub {
             phase: Phase::Open,
             crew,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             cells: (0..CELLS).map(|_| Cell::default()).collect(),
             free: (0..CELLS).rev().collect(),
             numbers: Numbers::default(),
@@ -89,8 +90,11 @@ impl Hub {
 
     /// Takes a chunk over; gives it back if the pool does not run tasks any more.
     pub(super) fn submit(&mut self, unit: Unit, board: &Board, orders: &Queue<Order>) {
-        board.count_submitted(u64::from(unit.calls().0));
-        self.backlog.push_back(unit);
+        let calls = u64::from(unit.calls().0);
+        board.count_submitted(calls);
+        if !self.backlog.push_back(unit) {
+            board.count_dropped(calls);
+        }
         match self.phase.clone() {
             Phase::Ended(error) => self.give_up(board, &error),
             _ => self.feed(board, orders),
