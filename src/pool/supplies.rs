@@ -39,7 +39,7 @@ impl Supplies {
         self.known.clear();
     }
 
-    /// Whether nobody is at the other end: the pool's process has ended, or become another program.
+    /// Whether nobody is at the other end: the pool's process has ended, or become another program; or this end is closed.
     pub(super) fn are_cut_off(&self) -> bool {
         note::is_at_end(self.socket)
     }

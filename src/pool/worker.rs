@@ -143,6 +143,10 @@ impl Worker {
                         }
                     }
                     self.boot.bell.set();
+                    // Also if the task has closed what is not its own: the next one is not to suffer for that.
+                    if self.supplies.are_cut_off() {
+                        return;
+                    }
                 }
                 Err(TryGetError::Empty) => {
                     self.supplies.let_go();
