@@ -186,7 +186,8 @@ impl PoolBuilder {
 
     /// How many chunks may wait in this process (default: as many as memory holds): whoever submits another one waits.
     ///
-    /// Some hundred more are in the queue to the workers.
+    /// Some hundred more are in the queue to the workers. That wait ends when there is room or the pool ends, and has no timeout: a program
+    /// that must not wait to submit has no bound here, and looks at [`Progress::queued`](crate::Progress::queued) itself.
     ///
     /// # Examples
     ///

@@ -175,8 +175,8 @@ impl Pool {
 
     /// Has a worker run `f` with the arguments in the tuple `args`.
     ///
-    /// Does not wait, unless as many tasks wait as the pool is to hold ([`queue_bound`](PoolBuilder::queue_bound)). Every error is the
-    /// task's.
+    /// Does not wait, unless as many tasks wait as the pool is to hold ([`queue_bound`](PoolBuilder::queue_bound)): then until there is room,
+    /// or the pool ends, for which there is no form with a timeout. Every error is the task's.
     ///
     /// # Examples
     ///
