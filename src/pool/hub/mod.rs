@@ -175,7 +175,7 @@ impl Hub {
     /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
     pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
         let Some(mut worker) = self.workers[place].take() else { return };
-        let (mut last, mut failure, mut has_taken) = (None, None, false);
+        let (mut last, mut failure) = (None, None);
         for _ in 0..worker.results.capacity() / LEAST_RECORD {
             let record = match worker.results.try_recv_ref() {
                 Ok(record) => record,
@@ -185,7 +185,6 @@ impl Hub {
                     break;
                 }
             };
-            has_taken = true;
             let Some((head, payload)) = Head::split(&record) else {
                 failure = Some(Error::Decode { what: "a record of results".into(), reason: "it has no head".into() });
                 break;
@@ -215,8 +214,6 @@ impl Hub {
         }
         if let Some(cell) = last {
             self.flush(cell, board);
-        }
-        if has_taken {
             worker.relieve();
         }
         if let Some(error) = failure {
