@@ -62,6 +62,10 @@ fn end_a_pool_that_is_waited_for() {
             thread::park();
         }
     };
+    // Before it has its name, nobody can tell a pool's thread from others.
+    while !threads().iter().any(|name| name.starts_with("crossproc-resu")) {
+        thread::yield_now();
+    }
     let mut map = pool.imap(wait, 0..2);
     assert_eq!(map.next(), Some(Ok(())));
     let (tell, told) = mpsc::channel();
