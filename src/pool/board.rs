@@ -1,7 +1,8 @@
 //! What a pool and its workers share: whose each task is, and how many there are.
 //!
 //! A task (a chunk of one or more calls) that has been put into the queue has a *cell*: a word that says whose it is
-//! ([`errand`]), and when it was started. The message in the queue names the cell and its generation.
+//! ([`errand`]). The message in the queue names the cell and its generation. When a task was started stands at its worker's place, where
+//! nobody else writes: several may have a cell's message at a time, and one of them that is late would write there of another task.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +17,7 @@ use crate::word::errand;
 /// How many tasks may be in the queue or with workers. A guess: many enough that workers do not wait for the pool.
 pub(super) const CELLS: usize = 256;
 
-/// Where the counts are, before a word for each worker and two for each cell.
+/// Where the counts are, before two words for each worker and one for each cell.
 const SUBMITTED: usize = 0;
 const DONE: usize = 1;
 const FAILED: usize = 2;
@@ -32,7 +33,7 @@ pub(super) struct Board {
 /// Whoever has written the array says how long it is: one without all that is here, of a single worker at least, is none.
 fn whole<'de, D: Deserializer<'de>>(decoder: D) -> Result<RawArray<AtomicU64>, D::Error> {
     let words = RawArray::<AtomicU64>::deserialize(decoder)?;
-    if words.len() > COUNTS + 2 * CELLS {
+    if words.len() > COUNTS + CELLS && (words.len() - COUNTS - CELLS).is_multiple_of(2) {
         return Ok(words);
     }
     Err(D::Error::custom(format!("the counts of a pool in {} words", words.len())))
@@ -40,19 +41,23 @@ fn whole<'de, D: Deserializer<'de>>(decoder: D) -> Result<RawArray<AtomicU64>, D
 
 impl Board {
     pub(super) fn new(workers: usize) -> Result<Self> {
-        Ok(Board { words: RawArray::new(COUNTS + workers + 2 * CELLS)? })
+        Ok(Board { words: RawArray::new(COUNTS + 2 * workers + CELLS)? })
     }
 
     fn workers(&self) -> usize {
-        self.words.len() - COUNTS - 2 * CELLS
+        (self.words.len() - COUNTS - CELLS) / 2
+    }
+
+    fn running_at(&self, place: usize) -> &AtomicU64 {
+        &self.words[COUNTS + place % self.workers()]
+    }
+
+    fn start_at(&self, place: usize) -> &AtomicU64 {
+        &self.words[COUNTS + self.workers() + place % self.workers()]
     }
 
     fn cell(&self, cell: usize) -> &AtomicU64 {
-        &self.words[COUNTS + self.workers() + 2 * (cell % CELLS)]
-    }
-
-    fn start(&self, cell: usize) -> &AtomicU64 {
-        &self.words[COUNTS + self.workers() + 2 * (cell % CELLS) + 1]
+        &self.words[COUNTS + 2 * self.workers() + cell % CELLS]
     }
 
     /// As [`errand::queue`].
@@ -65,10 +70,9 @@ impl Board {
         errand::withdraw(self.cell(cell), generation)
     }
 
-    /// As [`errand::start`]. `at`: when, for who limits the time.
-    pub(super) fn start_task(&self, cell: usize, generation: u64, worker: u32, at: u64) -> bool {
-        // Another worker that has the same message may write here, too: then it is a moment earlier or later.
-        self.start(cell).store(at, Relaxed);
+    /// As [`errand::start`], by the worker of this number at this place. `at`: when, for who limits the time.
+    pub(super) fn start_task(&self, cell: usize, generation: u64, (worker, place): (u32, usize), at: u64) -> bool {
+        self.start_at(place).store(at, Relaxed);
         errand::start(self.cell(cell), generation, worker)
     }
 
@@ -77,10 +81,20 @@ impl Board {
         errand::end(self.cell(cell), generation, worker)
     }
 
-    /// As [`errand::starter`], and when.
-    pub(super) fn starter(&self, cell: usize, generation: u64) -> Option<(u32, u64)> {
-        let worker = errand::starter(self.cell(cell), generation)?;
-        Some((worker, self.start(cell).load(Relaxed)))
+    /// As [`errand::starter`].
+    pub(super) fn starter(&self, cell: usize, generation: u64) -> Option<u32> {
+        errand::starter(self.cell(cell), generation)
+    }
+
+    /// When the worker at this place began what it is at, as [`starter`](Self::starter) says; or a later time, as it may be at its next task by
+    /// now.
+    pub(super) fn start(&self, place: usize) -> u64 {
+        self.start_at(place).load(Relaxed)
+    }
+
+    /// As [`errand::ender`].
+    pub(super) fn ender(&self, cell: usize, generation: u64) -> Option<u32> {
+        errand::ender(self.cell(cell), generation)
     }
 
     /// As [`errand::condemn`].
@@ -90,7 +104,7 @@ impl Board {
 
     /// How many calls a worker has in hand, by its place in the pool.
     pub(super) fn set_running(&self, place: usize, calls: u64) {
-        self.words[COUNTS + place % self.workers()].store(calls, Relaxed);
+        self.running_at(place).store(calls, Relaxed);
     }
 
     pub(super) fn running(&self) -> u64 {
@@ -117,5 +131,38 @@ impl Board {
     /// Submitted, done, failed.
     pub(super) fn counts(&self) -> [u64; 3] {
         [SUBMITTED, DONE, FAILED].map(|index| self.words[index].load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker that has read the clock, and been stopped, finds that its message is an old one.
+    #[test]
+    fn who_comes_too_late_for_a_task_does_not_change_when_the_next_one_began() {
+        let board = Board::new(2).unwrap();
+        let (late, next) = ((7, 0), (8, 1));
+        board.queue(3, 1);
+        assert!(board.withdraw(3, 1));
+        board.queue(3, 2);
+        assert!(board.start_task(3, 2, next, 500));
+        assert!(!board.start_task(3, 1, late, 20));
+        assert_eq!((board.starter(3, 2), board.start(next.1)), (Some(next.0), 500));
+    }
+
+    #[test]
+    fn no_word_has_two_meanings() {
+        let board = Board::new(3).unwrap();
+        (0..3).for_each(|place| board.set_running(place, 5));
+        (0..3).for_each(|place| assert!(!board.start_task(CELLS - 1, 9, (1, place), 40 + place as u64)));
+        (0..CELLS).for_each(|cell| board.queue(cell, 6));
+        board.count_submitted(1);
+        board.count_done(2);
+        board.count_failed(3);
+        assert_eq!((board.counts(), board.running()), ([1, 2, 3], 15));
+        assert!((0..3).all(|place| board.start(place) == 40 + place as u64));
+        assert!((0..CELLS).all(|cell| board.withdraw(cell, 6)));
+        assert_eq!(board.words.len(), COUNTS + 2 * 3 + CELLS);
     }
 }

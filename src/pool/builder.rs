@@ -132,6 +132,9 @@ impl PoolBuilder {
     /// How long a task may run (monotonic; default: for ever). The worker of one that runs longer is killed and replaced, and the
     /// task ends with [`TaskError::TimedOut`](crate::TaskError::TimedOut), however many retries there are.
     ///
+    /// What counts is the function's time: not how long this process, while it is stopped, keeps the worker waiting for arguments, nor how
+    /// long a result waits for room while nobody asks for results.
+    ///
     /// Tasks of such a pool are handed out one by one: chunk sizes do not count.
     ///
     /// # Examples
@@ -183,7 +186,8 @@ impl PoolBuilder {
 
     /// How many chunks may wait in this process (default: as many as memory holds): whoever submits another one waits.
     ///
-    /// Some hundred more are in the queue to the workers.
+    /// Some hundred more are in the queue to the workers. That wait ends when there is room or the pool ends, and has no timeout: a program
+    /// that must not wait to submit has no bound here, and looks at [`Progress::queued`](crate::Progress::queued) itself.
     ///
     /// # Examples
     ///

@@ -225,7 +225,7 @@ impl Core {
     }
 
     /// Takes in all results that there are, and hands out what can be.
-    fn collect(&self) {
+    pub(super) fn collect(&self) {
         self.with_hub(|hub| {
             for place in 0..self.staff {
                 hub.collect_from(place, &self.board);
@@ -255,7 +255,7 @@ impl Core {
             }
         });
         self.stir();
-        self.gate.attend();
+        self.gate.dismiss();
         self.alarm.raise();
     }
 

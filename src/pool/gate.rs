@@ -74,6 +74,13 @@ impl Gate {
         waited.unwrap_or_else(PoisonError::into_inner).is_attendant_asleep = false;
     }
 
+    /// Has the attendant look again, whoever leads: a leader that stops tells it only of what there is to collect.
+    pub(super) fn dismiss(&self) {
+        if self.state().is_attendant_asleep {
+            self.wanted.notify_one();
+        }
+    }
+
     /// Has the attendant lead if nobody does.
     pub(super) fn attend(&self) {
         let state = self.state();

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use serde::de::DeserializeOwned;
@@ -101,10 +101,12 @@ impl Pool {
         }
         let mut keeper = Keeper::default();
         let pool = Pool { core, threads: Mutex::default() };
-        let begun = keeper.start_all(&pool.core);
         let (keeping, attending) = (Arc::clone(&pool.core), Arc::clone(&pool.core));
-        // Also after a failure: somebody has to see the workers off.
-        pool.begin("crossproc-keeper", move || keeper.run(&keeping))?;
+        // Before there are workers, and also after a failure: somebody has to see them off.
+        let (hand_over, handed_over) = mpsc::channel::<Keeper>();
+        pool.begin("crossproc-keeper", move || handed_over.into_iter().for_each(|keeper| keeper.run(&keeping)))?;
+        let begun = keeper.start_all(&pool.core);
+        let _ = hand_over.send(keeper);
         begun?;
         pool.begin("crossproc-results", move || attending.attend_always())?;
         Ok(pool)
@@ -173,8 +175,8 @@ impl Pool {
 
     /// Has a worker run `f` with the arguments in the tuple `args`.
     ///
-    /// Does not wait, unless as many tasks wait as the pool is to hold ([`queue_bound`](PoolBuilder::queue_bound)). Every error is the
-    /// task's.
+    /// Does not wait, unless as many tasks wait as the pool is to hold ([`queue_bound`](PoolBuilder::queue_bound)): then until there is room,
+    /// or the pool ends, for which there is no form with a timeout. Every error is the task's.
     ///
     /// # Examples
     ///

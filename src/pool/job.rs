@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -14,7 +14,53 @@ pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Job {
     pub(super) order: Arrival,
+    pub(super) waiting: Waiting,
     state: Mutex<State>,
+}
+
+/// What there is of a job in the backlog.
+///
+/// Relaxed, and no read-modify-writes: the books use it, under their lock.
+#[derive(Default)]
+pub(super) struct Waiting {
+    chunks: AtomicUsize,
+    calls: AtomicU64,
+    is_dropped: AtomicBool,
+}
+
+impl Waiting {
+    fn set(&self, chunks: usize, calls: u64) {
+        self.chunks.store(chunks, Relaxed);
+        self.calls.store(calls, Relaxed);
+    }
+
+    fn counts(&self) -> (usize, u64) {
+        (self.chunks.load(Relaxed), self.calls.load(Relaxed))
+    }
+
+    /// A chunk of so many calls has come.
+    pub(super) fn add(&self, calls: u32) {
+        let (chunks, all) = self.counts();
+        self.set(chunks + 1, all + u64::from(calls));
+    }
+
+    /// One of so many calls has been taken out.
+    pub(super) fn remove(&self, calls: u32) {
+        let (chunks, all) = self.counts();
+        self.set(chunks - 1, all - u64::from(calls));
+    }
+
+    /// Nobody wants it any more; how many chunks and calls there were.
+    pub(super) fn drop_all(&self) -> (usize, u64) {
+        let counts = self.counts();
+        self.set(0, 0);
+        self.is_dropped.store(true, Relaxed);
+        counts
+    }
+
+    pub(super) fn is_dropped(&self) -> bool {
+        self.is_dropped.load(Relaxed)
+    }
 }
 
 /// How many jobs go on while nobody waits for them: somebody has to see to it that their outcomes are collected.
@@ -91,13 +137,13 @@ pub(super) struct Aftermath {
 impl Job {
     /// One that somebody waits for, and collects its outcomes meanwhile.
     pub(super) fn new(order: Arrival) -> Self {
-        Job { order, state: Mutex::default() }
+        Job { order, waiting: Waiting::default(), state: Mutex::default() }
     }
 
     /// One whose end comes when it comes.
     pub(super) fn attended(order: Arrival, attended: &Attended) -> Self {
         let state = State { attendance: Some(attended.count()), ..State::default() };
-        Job { order, state: Mutex::new(state) }
+        Job { order, waiting: Waiting::default(), state: Mutex::new(state) }
     }
 
     /// Makes it one whose end comes when it comes, without further calls: nobody waits for it any more.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::desk::Desk;
-use super::hub::{Hub, Phase};
+use super::hub::{Hub, Phase, Started};
 use super::mail::Question;
 use super::staff::Worker;
 use crate::error::{Error, Exit, TaskError};
 use crate::process::{Process, note};
 use crate::segment::handle::Parcel;
-use crate::sys::clock::{self, Deadline};
+use crate::sys::clock::Deadline;
 use crate::sys::poll;
 use crate::word::errand::MOST_WORKERS;
 
@@ -67,7 +67,7 @@ impl Keeper {
 
     /// Starts workers where there are none and some are needed; when to look again at the latest.
     fn staff(&mut self, core: &Core) -> Deadline {
-        let mut wake = Self::mind_the_time(core);
+        let mut wake = self.mind_the_time(core);
         for place in 0..core.options.workers {
             if core.hub().workers[place].is_some() || !needs_workers(&core.hub()) {
                 continue;
@@ -155,7 +155,7 @@ impl Keeper {
     fn hear(&mut self, core: &Core, place: usize) {
         core.with_hub(|hub| {
             let Some(mut worker) = hub.workers[place].take() else { return };
-            let (mut has_heard, was_ready) = (false, worker.socket.mail.is_ready);
+            let (mut has_heard, was_ready, taken) = (false, worker.socket.mail.is_ready, worker.socket.mail.taken);
             while let Some(question) = worker.socket.listen() {
                 has_heard = true;
                 let answer = match question {
@@ -165,12 +165,15 @@ impl Keeper {
                     Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
                 };
                 match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
-                    Err(error) if !note::nobody_listens(&error) => worker.fail(&error),
+                    Err(error) if !note::nobody_listens(&error) => worker.fail(TaskError::encode(&error)),
                     _ => {}
                 }
             }
             if worker.socket.mail.is_ready && !was_ready {
                 (self.failures, self.not_before) = (0, None);
+            }
+            if has_heard || worker.socket.mail.taken > taken {
+                worker.relieve();
             }
             worker.socket.mail.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
             hub.workers[place] = Some(worker);
@@ -221,20 +224,26 @@ impl Keeper {
     }
 
     /// Kills those whose time has run out; when the next one's will have.
-    fn mind_the_time(core: &Core) -> Deadline {
+    fn mind_the_time(&mut self, core: &Core) -> Deadline {
         let Some(limit) = core.options.time_limit else { return Deadline::NEVER };
+        if core.hub().is_idle() {
+            return Deadline::NEVER; // the next one to submit raises the alarm
+        }
+        let is_over = |started: &Started| started.left(limit).is_zero();
+        let over: Vec<_> = core.hub().started(&core.board).into_iter().filter(is_over).collect();
+        if !over.is_empty() {
+            // What they wait for may be this process, which may have been stopped, or in which nobody asks for results.
+            over.iter().for_each(|started| self.hear(core, started.place));
+            core.collect();
+        }
         core.with_hub(|hub| {
-            if hub.is_idle() {
-                return Deadline::NEVER; // the next one to submit raises the alarm
-            }
-            let now = clock::nanoseconds();
             let mut wake = Deadline::after(limit);
-            for (cell, generation, worker, at) in hub.started(&core.board) {
-                let left = limit.saturating_sub(Duration::from_nanos(now.saturating_sub(at)));
-                if !left.is_zero() {
-                    wake = wake.within(left);
-                } else {
+            for started in hub.started(&core.board) {
+                if over.contains(&started) {
+                    let Started { cell, generation, worker, .. } = started;
                     hub.end_task(&core.board, cell, generation, worker, TaskError::TimedOut { task: 0 });
+                } else {
+                    wake = wake.within(started.left(limit));
                 }
             }
             wake

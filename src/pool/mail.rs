@@ -17,6 +17,8 @@ pub(super) struct Mail {
     results: VecDeque<(u64, Received<()>, usize)>,
     /// What nobody has answered yet.
     questions: VecDeque<Question>,
+    /// Messages so far.
+    pub(super) taken: u64,
     /// Something came that this process could not take in, for want of a descriptor.
     has_lost: bool,
     /// Whether the worker's initializer has run.
@@ -61,6 +63,7 @@ impl Mail {
                 return false;
             }
         }
+        self.taken += 1;
         true
     }
 

@@ -131,7 +131,8 @@ impl Pool {
         Mapping::new(self, None).try_starmap(f, items)
     }
 
-    /// As [`map`](Self::map), without waiting for the results; it returns when all of the input is pulled.
+    /// As [`map`](Self::map), without waiting for the results; it returns when all of the input is pulled, which waits for room where there is a
+    /// [`queue_bound`](crate::PoolBuilder::queue_bound).
     ///
     /// # Examples
     ///

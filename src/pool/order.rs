@@ -136,7 +136,7 @@ pub(super) enum Tag {
     Stopped = 2,
     /// The result of a call is in the socket, under the number in eight bytes here.
     InSocket = 3,
-    /// Nothing: the calls from that one on are for another worker, as this one has done as many as it may.
+    /// Nothing: the calls from that one on are for another worker, as this one has done as many as it may, or can ask for nothing.
     Left = 4,
 }
 

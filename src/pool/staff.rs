@@ -11,7 +11,7 @@ use super::worker;
 use crate::error::{Error, Exit, ProcessError, Result, TaskError};
 use crate::pipe::{PipeBuilder, Receiver};
 use crate::process::{Process, Received, note};
-use crate::sys::clock::Deadline;
+use crate::sys::clock::{self, Deadline};
 
 /// Bytes of a worker's channel: results that it is ahead of the pool. A guess.
 const RESULTS: usize = 256 << 10;
@@ -24,6 +24,8 @@ pub(super) struct Worker {
     pub(super) verdict: Option<TaskError>,
     /// When its initializer will have taken too long.
     pub(super) ready_by: Deadline,
+    /// When its pool last did something that it may have waited for; `None` where the time of tasks has no limit.
+    relieved: Option<u64>,
 }
 
 /// The pool's end of the socket of a worker.
@@ -60,13 +62,26 @@ impl Worker {
         if let Some(parcel) = &core.options.initializer {
             note::send(process.control(), parcel)?;
         }
-        Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by })
+        let relieved = core.options.time_limit.map(|_| clock::nanoseconds());
+        Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by, relieved })
     }
 
-    /// Ends the worker, which waits for an answer that could not be sent, and its task with this error.
-    pub(super) fn fail(&mut self, error: &Error) {
-        self.verdict.get_or_insert_with(|| TaskError::encode(error));
+    /// Ends the worker, to which or from which something does not get through, and its task with this error.
+    pub(super) fn fail(&mut self, verdict: TaskError) {
+        self.verdict.get_or_insert(verdict);
         let _ = self.socket.process.kill();
+    }
+
+    /// Its pool has just answered it, or made room for what it says: so long, a task that it has begun may have waited for that.
+    pub(super) fn relieve(&mut self) {
+        if let Some(at) = &mut self.relieved {
+            *at = clock::nanoseconds();
+        }
+    }
+
+    /// From when on the time counts of a task that it has begun at `start`.
+    pub(super) fn counted_from(&self, start: u64) -> u64 {
+        self.relieved.map_or(start, |relieved| relieved.max(start))
     }
 
     /// How long its initializer may still take; `None`: as long as it likes, or it has ended.

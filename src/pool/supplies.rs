@@ -39,6 +39,11 @@ impl Supplies {
         self.known.clear();
     }
 
+    /// Whether nobody is at the other end: the pool's process has ended, or become another program; or this end is closed.
+    pub(super) fn are_cut_off(&self) -> bool {
+        note::is_at_end(self.socket)
+    }
+
     /// Says something to the keeper, with what belongs to it.
     pub(super) fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
         let mut bytes = postcard::to_stdvec(what).unwrap_or_default();
@@ -54,11 +59,16 @@ impl Supplies {
         }
     }
 
-    pub(super) fn ask(&self, what: &Ask) {
-        // Short, and without descriptors.
-        if self.say(what, Parcel::default()).is_err() {
+    /// Says how the worker has begun.
+    pub(super) fn tell(&self, what: &Ask) {
+        if self.ask(what).is_err() {
             process::exit(1);
         }
+    }
+
+    /// What is short, and without descriptors: it fails only without a socket.
+    fn ask(&self, what: &Ask) -> Result<()> {
+        self.say(what, Parcel::default())
     }
 
     fn answer(&self) -> Received<()> {
@@ -70,7 +80,7 @@ impl Supplies {
 
     /// `None` if the pool has no memory or no descriptor to send it.
     pub(super) fn ask_for_load(&self, cell: u32) -> Option<Load> {
-        self.ask(&Ask::Load(cell));
+        self.ask(&Ask::Load(cell)).ok()?;
         postcard::from_bytes(self.answer().body()).ok()
     }
 
@@ -79,7 +89,7 @@ impl Supplies {
         if let Some(step) = self.functions.get(&number) {
             return Ok(*step);
         }
-        self.ask(&Ask::Function(number));
+        self.ask(&Ask::Function(number))?;
         let step = step_in(&self.answer())?;
         self.functions.insert(number, step);
         Ok(step)
@@ -97,7 +107,7 @@ impl Supplies {
         if let Some(segment) = self.known.get(&number) {
             return Ok(Arc::clone(segment));
         }
-        self.ask(&Ask::Segment(number));
+        self.ask(&Ask::Segment(number))?;
         let gone = || Error::Decode { what: "a handle".into(), reason: "nobody wants the task any more".into() };
         let segment = Segment::attach(self.answer().descriptors.pop().ok_or_else(gone)?)?;
         self.known.insert(number, Arc::clone(&segment));

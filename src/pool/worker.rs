@@ -1,6 +1,7 @@
 //! A worker's own life: it takes orders from the queue and sends results, until the queue is closed.
 
 use std::os::fd::BorrowedFd;
+use std::os::unix::process::parent_id;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::thread;
@@ -18,7 +19,7 @@ use crate::message::codec::Arguments;
 use crate::process::{Fault, Step, be_quiet, control, describe_panic, note, run_at};
 use crate::queue::{Queue, QueueTask};
 use crate::segment::handle::Parcel;
-use crate::sys::{clock, interrupt};
+use crate::sys::{clock, exit, fork, interrupt};
 
 /// The longest result that goes through the channel, which has room for several. Longer ones go through a file of their own.
 /// A guess.
@@ -32,8 +33,11 @@ const MEMORY: Duration = Duration::from_millis(100);
 
 struct Worker {
     boot: Boot,
+    original: Original,
     supplies: Supplies,
     lookout: Lookout,
+    /// Whether its end of the socket was closed, so that it can ask for nothing.
+    is_deaf: bool,
     /// Calls so far.
     calls: u64,
     /// Results that went through the socket.
@@ -43,12 +47,46 @@ struct Worker {
     count: u32,
 }
 
+/// How often an idle worker asks whether its pool is still there, in case that nothing tells it. A guess: for that, it makes three system
+/// calls.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// The process that was started as the worker, which a copy is not that the program's code has forked and let return.
+#[derive(Clone, Copy)]
+struct Original {
+    generation: u32,
+    /// The pool's process.
+    parent: u32,
+}
+
+impl Original {
+    fn here() -> Self {
+        Original { generation: fork::generation(), parent: parent_id() }
+    }
+
+    /// Whether the pool's process has ended. The signal that should tell is gone once a process has changed its user (prctl(2)).
+    fn is_orphan(self) -> bool {
+        parent_id() != self.parent
+    }
+
+    /// Ends this process if it is a copy, without its parent's exit handlers: the desk and the socket are the worker's, of which there
+    /// is one.
+    #[inline]
+    fn goes_on(self) {
+        if fork::generation() != self.generation {
+            exit::now(0);
+        }
+    }
+}
+
 /// What a worker process runs.
 pub(super) fn work(boot: Boot) {
     interrupt::disregard();
     be_quiet();
     let Some(socket) = control() else { return };
+    let original = Original::here();
     let ready = panic::catch_unwind(AssertUnwindSafe(|| initialize(&boot, socket)));
+    original.goes_on();
     let failure = match ready {
         Ok(Ok(())) => None,
         Ok(Err(failure)) => Some(failure),
@@ -56,17 +94,19 @@ pub(super) fn work(boot: Boot) {
     };
     let mut worker = Worker {
         boot,
+        original,
         supplies: Supplies::new(socket),
         lookout: Lookout::new(),
+        is_deaf: false,
         calls: 0,
         apart: 0,
         results: Vec::new(),
         count: 0,
     };
     match failure {
-        Some(failure) => worker.supplies.ask(&Ask::NotReady(failure)),
+        Some(failure) => worker.supplies.tell(&Ask::NotReady(failure)),
         None => {
-            worker.supplies.ask(&Ask::Ready);
+            worker.supplies.tell(&Ask::Ready);
             worker.run();
         }
     }
@@ -87,15 +127,15 @@ fn initialize(boot: &Boot, socket: BorrowedFd<'_>) -> Result<(), Failure> {
 impl Worker {
     fn run(&mut self) {
         let orders = self.boot.orders.clone();
-        while !self.has_done_all() {
+        while !self.has_done_all() && !self.is_deaf {
             match self.next(&orders) {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
-                    let number = self.boot.worker;
+                    let (number, place) = (self.boot.worker, self.boot.place as usize);
                     let now = if self.boot.is_timed { clock::nanoseconds() } else { 0 };
                     crash_point!("pool.taken");
                     // The message is in the queue until the task is ours (C1 in `word/errand.rs`).
-                    let is_ours = self.boot.board.start_task(cell, generation, number, now);
+                    let is_ours = self.boot.board.start_task(cell, generation, (number, place), now);
                     crash_point!("pool.started");
                     let order = task.into_inner();
                     if is_ours {
@@ -107,27 +147,35 @@ impl Worker {
                     }
                     self.boot.bell.set();
                 }
-                Err(TryGetError::Empty) => self.supplies.let_go(),
+                Err(TryGetError::Empty) => {
+                    self.supplies.let_go();
+                    if self.original.is_orphan() || self.supplies.are_cut_off() {
+                        return;
+                    }
+                }
                 Err(TryGetError::Failed(Error::Decode { .. })) => {}
                 Err(_) => return,
             }
         }
     }
 
-    /// The next order; `Empty` when one that knows segments has waited for long.
+    /// The next order; `Empty` when it has waited for long.
     fn next<'o>(&mut self, orders: &'o Queue<Order>) -> Result<QueueTask<'o, Order>, TryGetError> {
         let glance = || Some(orders.try_get_task()).filter(|found| !matches!(found, Err(TryGetError::Empty)));
         // Not the first one: nobody waits for a worker that has done nothing.
-        if self.calls > 0
-            && let Some(found) = self.lookout.until(glance)
-        {
-            return found;
+        if self.calls > 0 {
+            if let Some(found) = glance() {
+                return found;
+            }
+            // A task may have closed what is not its own. In a dense series the look would cost a quarter of its throughput.
+            if self.supplies.are_cut_off() {
+                return Err(TryGetError::Closed);
+            }
+            if let Some(found) = self.lookout.until(glance) {
+                return found;
+            }
         }
-        if self.supplies.has_no_segments() {
-            orders.get_task().map_err(|error| TryGetError::from(Error::from(error)))
-        } else {
-            orders.get_task_timeout(MEMORY)
-        }
+        orders.get_task_timeout(if self.supplies.has_no_segments() { WATCH } else { MEMORY })
     }
 
     /// Whether it has done as many calls as it may.
@@ -147,6 +195,11 @@ impl Worker {
             Ok((arguments, segments, step)) => {
                 self.call_all(order, step, &mut Arguments::new(arguments.as_slice(), segments));
             }
+            // The task has not begun: it is for a worker that can ask.
+            Err(_) if self.supplies.are_cut_off() => {
+                self.is_deaf = true;
+                self.leave(order, 0);
+            }
             Err(error) => {
                 let error = TaskError::decode(&error);
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
@@ -160,15 +213,14 @@ impl Worker {
         for call in 0..order.calls {
             if self.has_done_all() {
                 self.flush(order, call);
-                let mut record = Vec::new();
-                head(&mut record, order, Tag::Left, order.first + u64::from(call));
-                return send(&mut self.boot, &record);
+                return self.leave(order, call);
             }
             self.calls += 1;
             let (before, at) = (arguments.rest().len(), self.results.len());
             self.results.push(0);
             let results = &mut self.results;
             let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, results)));
+            self.original.goes_on();
             if let Ok(Ok(None)) = called
                 && self.results.len() - at <= LONGEST
             {
@@ -211,6 +263,13 @@ impl Worker {
             self.restart(order, call + 1);
         }
         self.flush(order, order.calls);
+    }
+
+    /// Leaves the calls from this one on to another worker.
+    fn leave(&mut self, order: &Order, call: u32) {
+        let mut record = Vec::new();
+        head(&mut record, order, Tag::Left, order.first + u64::from(call));
+        send(&mut self.boot, &record);
     }
 
     /// Makes the record and the desk ready for an order.

@@ -5,18 +5,20 @@
 //!
 //! The message names the word and the generation in which it is the task's.
 //!
-//! | state             | next, by                                                                                     |
-//! |-------------------|----------------------------------------------------------------------------------------------|
-//! | free(g)           | the pool: `QUEUED(g + 1)`, then the message                                                    |
-//! | queued(g)         | a worker: CAS to `STARTED(g, worker)`; the pool, which takes it back: CAS to `FREE(g)`           |
-//! | started(g, w)     | the worker, when all is sent: CAS to `FREE(g)`; the pool: CAS to `CONDEMNED(g, w)`, then a kill  |
-//! | condemned(g, w)   | the pool, after the worker's death                                                            |
+//! | state           | next, by                                                                                           |
+//! |-----------------|----------------------------------------------------------------------------------------------------|
+//! | free(g, w or 0) | the pool: `QUEUED(g + 1)`, then the message                                                        |
+//! | queued(g)       | a worker: CAS to `STARTED(g, worker)`; the pool, which takes it back: CAS to `FREE(g)`             |
+//! | started(g, w)   | the worker, when all is sent: CAS to `FREE(g, w)`; the pool: CAS to `CONDEMNED(g, w)`, then a kill |
+//! | condemned(g, w) | the pool, after the worker's death                                                                 |
 //!
 //! C1. A worker holds the message until the word is its own, so that the queue gives the message to another one if it dies
 //!     before. Whoever gets a message whose word is not `QUEUED` in its generation drops it.
 //! C2. A worker that has died owns what its word says, but for the results that it has sent.
 //! C3. A worker whose word is condemned never starts another task: it waits to be killed.
 //! C4. The pool gives a word to another task, under the next generation, once it has all results: it need not wait for `FREE`.
+//! C5. `FREE` remembers the worker, which has sent all results: one that the pool has not got when it has taken in all that a dead
+//!     worker has sent was destroyed on its way, and nothing will come.
 //!
 //! Orderings: what belongs to a task is in its message, and results go through a channel; each has orderings of its own. So the
 //! word needs none, but for the time of the start: the pool that finds a task started finds the time, too (Release in
@@ -30,7 +32,7 @@ use crate::sys::atomic::{
 /// | bits  | name       | meaning                                        |
 /// |-------|------------|------------------------------------------------|
 /// | 0-1   | STATE      | 0 free, 1 queued, 2 started, 3 condemned       |
-/// | 2-29  | WORKER     | who has started it                             |
+/// | 2-29  | WORKER     | who has started it, or ended it; 0 nobody      |
 /// | 30-63 | GENERATION | how often the word has been given to a task    |
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Word(u64);
@@ -81,7 +83,7 @@ pub(crate) fn start(word: &AtomicU64, generation: u64, worker: u32) -> bool {
 
 /// Ends it; whether the worker may go on (C3).
 pub(crate) fn end(word: &AtomicU64, generation: u64, worker: u32) -> bool {
-    let (started, free) = (Word::new(Word::STARTED, worker, generation), Word::new(Word::FREE, 0, generation));
+    let (started, free) = (Word::new(Word::STARTED, worker, generation), Word::new(Word::FREE, worker, generation));
     match word.compare_exchange(started.0, free.0, Relaxed, Relaxed) {
         Ok(_) => true,
         // Another generation: the pool has all results, and has gone on (C4).
@@ -93,6 +95,13 @@ pub(crate) fn end(word: &AtomicU64, generation: u64, worker: u32) -> bool {
 pub(crate) fn starter(word: &AtomicU64, generation: u64) -> Option<u32> {
     let word = Word(word.load(Acquire)); // pairs with the Release in `start`
     (word.has_starter() && word.generation() == generation).then(|| word.worker())
+}
+
+/// Who has ended the task (C5). Relaxed: who asks about a dead worker has its death from the kernel, and all that it did before.
+pub(crate) fn ender(word: &AtomicU64, generation: u64) -> Option<u32> {
+    let word = Word(word.load(Relaxed));
+    let is_ended = word.0 & 3 == Word::FREE && word.generation() == generation && word.worker() > 0;
+    is_ended.then(|| word.worker())
 }
 
 /// Forbids a worker to go on after this task; whether it is still at it.

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::sync::mpsc;
 use std::thread;
 
 use crossproc::{Pool, Process, TaskError, active_children};
 
-use crate::common::locking::Stage;
+use crate::common::locking::{Stage, wait_for_state};
 use crate::common::watchdog;
 
 /// Open files and threads of this process.
@@ -51,6 +52,37 @@ fn pools_leave_neither_files_nor_threads() {
     let _watchdog = watchdog();
     let times = if cfg!(debug_assertions) { 30 } else { 200 };
     Process::spawn(|times: u32| leaves_nothing(times, use_a_pool), (times,)).unwrap().join().unwrap();
+}
+
+/// Ends a pool while a thread collects results itself, as it waits for one that never comes.
+fn end_a_pool_that_is_waited_for() {
+    let pool = Pool::new(1).unwrap();
+    let wait = |n: u32| {
+        while n > 0 {
+            thread::park();
+        }
+    };
+    // Before it has its name, nobody can tell a pool's thread from others.
+    while !threads().iter().any(|name| name.starts_with("crossproc-resu")) {
+        thread::yield_now();
+    }
+    let mut map = pool.imap(wait, 0..2);
+    assert_eq!(map.next(), Some(Ok(())));
+    let (tell, told) = mpsc::channel();
+    let waiter = thread::spawn(move || {
+        // SAFETY: has no preconditions.
+        tell.send(unsafe { libc::gettid() }.cast_unsigned()).unwrap();
+        assert_eq!(map.next(), Some(Err(TaskError::Cancelled)));
+    });
+    wait_for_state(told.recv().unwrap(), 'S');
+    drop(pool);
+    waiter.join().unwrap();
+}
+
+#[test]
+fn pools_that_end_while_somebody_waits_leave_neither_files_nor_threads() {
+    let _watchdog = watchdog();
+    Process::spawn(|| leaves_nothing(20, end_a_pool_that_is_waited_for), ()).unwrap().join().unwrap();
 }
 
 /// Within one pool, by every way in which a worker is replaced.

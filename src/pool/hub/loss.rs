@@ -1,21 +1,41 @@
 //! What becomes of tasks that nobody does: their worker has died, nobody wants them any more, or the pool has ended.
 
-use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use super::Crew;
-use super::{Cell, Hub, count_dropped};
+use super::{Cell, Hub, count_dropped, fail_rest};
 use crate::error::TaskError;
 use crate::pool::board::{Board, CELLS};
 use crate::pool::job::Job;
 use crate::pool::order::Order;
 use crate::pool::staff::Worker;
 use crate::queue::Queue;
+use crate::sys::clock;
+
+/// A task in the hands of a worker.
+#[derive(PartialEq, Eq)]
+pub(in crate::pool) struct Started {
+    pub(in crate::pool) cell: usize,
+    pub(in crate::pool) generation: u64,
+    pub(in crate::pool) worker: u32,
+    /// That worker's.
+    pub(in crate::pool) place: usize,
+    /// From when on its time counts, in nanoseconds of the monotonic clock.
+    since: u64,
+}
+
+impl Started {
+    /// How much is left of its time.
+    pub(in crate::pool) fn left(&self, limit: Duration) -> Duration {
+        limit.saturating_sub(Duration::from_nanos(clock::nanoseconds().saturating_sub(self.since)))
+    }
+}
 
 impl Hub {
-    /// A worker has died; `error` is what has become of the call that it was at, which is tried again if `is_lost` and as often as
-    /// its chunk may be.
+    /// A worker has died, and all that it has sent was taken in; `error` is what has become of the call that it was at, which is
+    /// tried again if `is_lost` and as often as its chunk may be.
     pub(in crate::pool) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
@@ -23,7 +43,15 @@ impl Hub {
                 self.free.push(index);
             }
             let Some(unit) = cell.unit.as_mut() else { continue };
-            if board.starter(index, cell.generation).is_none_or(|(starter, _)| starter != worker) {
+            if board.ender(index, cell.generation) == Some(worker) {
+                let reason = "a worker had done it, and what it had sent was destroyed".into();
+                if !unit.is_cancelled {
+                    fail_rest(unit, board, &TaskError::Decode { reason });
+                }
+                self.retire(index, board);
+                continue;
+            }
+            if board.starter(index, cell.generation) != Some(worker) {
                 continue;
             }
             let is_over = !is_lost || !unit.may_retry();
@@ -36,12 +64,15 @@ impl Hub {
         }
     }
 
-    /// What is in the hands of workers: cells, generations, starters and when they started.
-    pub(in crate::pool) fn started(&self, board: &Board) -> Vec<(usize, u64, u32, u64)> {
+    /// What is in the hands of workers.
+    pub(in crate::pool) fn started(&self, board: &Board) -> Vec<Started> {
         let of = |(index, cell): (usize, &Cell)| {
             cell.unit.as_ref()?;
-            let (worker, at) = board.starter(index, cell.generation)?;
-            Some((index, cell.generation, worker, at))
+            let number = board.starter(index, cell.generation)?;
+            let is_it = |worker: &Option<Worker>| worker.as_ref().is_some_and(|worker| worker.number == number);
+            let place = self.workers.iter().position(is_it)?;
+            let since = self.workers[place].as_ref()?.counted_from(board.start(place));
+            Some(Started { cell: index, generation: cell.generation, worker: number, place, since })
         };
         self.cells.iter().enumerate().filter_map(of).collect()
     }
@@ -54,13 +85,7 @@ impl Hub {
         board: &Board,
         orders: &Queue<Order>,
     ) -> Vec<(usize, u64, u32)> {
-        self.backlog.retain(|unit| {
-            let is_other = !Arc::ptr_eq(&unit.job, job);
-            if !is_other {
-                count_dropped(unit, board);
-            }
-            is_other
-        });
+        board.count_dropped(self.backlog.drop_job(job));
         let mut at_work = Vec::new();
         for (index, cell) in self.cells.iter_mut().enumerate() {
             let Some(unit) = cell.unit.as_mut().filter(|unit| Arc::ptr_eq(&unit.job, job)) else { continue };
@@ -72,7 +97,7 @@ impl Hub {
             }
             unit.is_cancelled = true;
             self.orphans += 1;
-            if let Some((worker, _)) = board.starter(index, cell.generation) {
+            if let Some(worker) = board.starter(index, cell.generation) {
                 at_work.push((index, cell.generation, worker));
             }
         }
@@ -96,7 +121,7 @@ impl Hub {
         if let Crew::Hosts(far) = &mut self.crew {
             units.extend(far.take_all(None));
         }
-        units.extend(mem::take(&mut self.backlog));
+        units.extend(std::iter::from_fn(|| self.backlog.pop_front()));
         self.free = (0..CELLS).rev().collect();
         self.orphans = 0;
         for unit in units {

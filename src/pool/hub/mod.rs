@@ -1,12 +1,14 @@
 //! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
 
+mod backlog;
 mod loss;
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use crate::error::{TaskError, TryPutError};
+use self::backlog::Backlog;
+pub(super) use self::loss::Started;
+use crate::error::{Error, TaskError, TryPutError, TryRecvError};
 use crate::pool::board::{Board, CELLS};
 use crate::pool::desk::Found;
 #[cfg(feature = "redis")]
@@ -23,6 +25,9 @@ use crate::segment::Segment;
 
 /// The longest message in the queue.
 pub(super) const MOST_MESSAGE: usize = INLINE + ORDER_HEAD;
+
+/// A record in a worker's channel takes a word at least.
+const LEAST_RECORD: usize = 8;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -45,7 +50,7 @@ pub(super) enum Crew {
 pub(super) struct Hub {
     pub(super) phase: Phase,
     crew: Crew,
-    backlog: VecDeque<Unit>,
+    backlog: Backlog,
     cells: Vec<Cell>,
     free: Vec<usize>,
     numbers: Numbers,
@@ -72,7 +77,7 @@ impl Hub {
         Hub {
             phase: Phase::Open,
             crew,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             cells: (0..CELLS).map(|_| Cell::default()).collect(),
             free: (0..CELLS).rev().collect(),
             numbers: Numbers::default(),
@@ -85,8 +90,11 @@ impl Hub {
 
     /// Takes a chunk over; gives it back if the pool does not run tasks any more.
     pub(super) fn submit(&mut self, unit: Unit, board: &Board, orders: &Queue<Order>) {
-        board.count_submitted(u64::from(unit.calls().0));
-        self.backlog.push_back(unit);
+        let calls = u64::from(unit.calls().0);
+        board.count_submitted(calls);
+        if !self.backlog.push_back(unit) {
+            board.count_dropped(calls);
+        }
         match self.phase.clone() {
             Phase::Ended(error) => self.give_up(board, &error),
             _ => self.feed(board, orders),
@@ -164,12 +172,23 @@ impl Hub {
         }
     }
 
-    /// Takes in all that a worker has sent.
+    /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
     pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
         let Some(mut worker) = self.workers[place].take() else { return };
-        let mut last = None;
-        while let Ok(record) = worker.results.try_recv_ref() {
-            let Some((head, payload)) = Head::split(&record) else { continue };
+        let (mut last, mut failure) = (None, None);
+        for _ in 0..worker.results.capacity() / LEAST_RECORD {
+            let record = match worker.results.try_recv_ref() {
+                Ok(record) => record,
+                Err(TryRecvError::Empty | TryRecvError::EndOfFile) => break,
+                Err(TryRecvError::Failed(error)) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            let Some((head, payload)) = Head::split(&record) else {
+                failure = Some(Error::Decode { what: "a record of results".into(), reason: "it has no head".into() });
+                break;
+            };
             let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
             self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
             // Of what is not there any more, or comes twice, nothing is wanted.
@@ -195,6 +214,11 @@ impl Hub {
         }
         if let Some(cell) = last {
             self.flush(cell, board);
+            worker.relieve();
+        }
+        if let Some(error) = failure {
+            // Nothing more will come through its channel.
+            worker.fail(TaskError::decode(&error));
         }
         self.workers[place] = Some(worker);
     }
@@ -244,11 +268,7 @@ impl Hub {
     }
 
     fn fail_all(&mut self, mut unit: Unit, board: &Board, error: &TaskError) {
-        board.count_failed(u64::from(unit.calls().0));
-        while !unit.is_whole() {
-            let (_, number) = unit.calls();
-            unit.fail(error.clone().of(number));
-        }
+        fail_rest(&mut unit, board, error);
         self.endings.push(hand_over(&mut unit, board));
     }
 
@@ -321,6 +341,15 @@ impl Hub {
                 self.fail_all(unit, board, error);
             }
         }
+    }
+}
+
+/// All calls without an outcome end with this error.
+fn fail_rest(unit: &mut Unit, board: &Board, error: &TaskError) {
+    board.count_failed(u64::from(unit.calls().0));
+    while !unit.is_whole() {
+        let (_, number) = unit.calls();
+        unit.fail(error.clone().of(number));
     }
 }
 

@@ -141,10 +141,67 @@ impl<T: Shared> Ring<T> {
     ///
     /// See [`put_many`](Self::put_many).
     pub fn get_many(&self, most: usize) -> Result<Vec<T>, GetError> {
+        self.many(most, || self.get())
+    }
+
+    /// The next messages, as many as are there but `most` at most; there may be none ([`Empty`](TryGetError::Empty)).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Death
+    ///
+    /// As for [`get_many`](Self::get_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Ring, TryGetError};
+    ///
+    /// let ring = Ring::new(4)?;
+    /// ring.put_many(&[1, 2, 3])?;
+    /// assert_eq!(ring.try_get_many(2)?, [1, 2]);
+    /// assert_eq!(ring.try_get_many(2)?, [3]);
+    /// assert_eq!(ring.try_get_many(2), Err(TryGetError::Empty));
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn try_get_many(&self, most: usize) -> Result<Vec<T>, TryGetError> {
+        self.many(most, || self.try_get())
+    }
+
+    /// As [`get_many`](Self::get_many); waits for `timeout` at most (monotonic).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_many`](Self::try_get_many).
+    ///
+    /// # Death
+    ///
+    /// As for [`get_many`](Self::get_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use crossproc::{Ring, TryGetError};
+    ///
+    /// let ring = Ring::new(4)?;
+    /// ring.put_many(&[1, 2, 3])?;
+    /// assert_eq!(ring.get_many_timeout(4, Duration::from_secs(60))?, [1, 2, 3]);
+    /// assert_eq!(ring.get_many_timeout(4, Duration::from_millis(1)), Err(TryGetError::Empty));
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Vec<T>, TryGetError> {
+        self.many(most, || self.get_timeout(timeout))
+    }
+
+    /// What `first` gets, and what else is there.
+    fn many<E>(&self, most: usize, first: impl FnOnce() -> Result<T, E>) -> Result<Vec<T>, E> {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let mut messages = vec![self.get()?];
+        let mut messages = vec![first()?];
         while messages.len() < most
             && let Ok(message) = self.try_get()
         {

@@ -175,8 +175,31 @@ impl<T: Shared> Ring<T> {
     /// # Ok::<(), crossproc::Error>(())
     /// ```
     pub fn try_put_many(&self, messages: &[T]) -> Result<usize, TryPutError<()>> {
+        self.put_some(messages, Wait::No)
+    }
+
+    /// As [`put_many`](Self::put_many), waiting for `timeout` at most in all (monotonic); how many were put.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_put_many`](Self::try_put_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let ring = crossproc::Ring::new(2)?;
+    /// assert_eq!(ring.put_many_timeout(&[1, 2, 3], Duration::from_millis(1))?, 2);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn put_many_timeout(&self, messages: &[T], timeout: Duration) -> Result<usize, TryPutError<()>> {
+        self.put_some(messages, Wait::at_most(timeout))
+    }
+
+    fn put_some(&self, messages: &[T], wait: Wait) -> Result<usize, TryPutError<()>> {
         for (put, message) in messages.iter().enumerate() {
-            match self.write(message, Wait::No) {
+            match self.write(message, wait) {
                 Ok(()) => {}
                 Err(Refusal::NotNow) => return Ok(put),
                 Err(refusal) if put == 0 => return Err(refusal.try_put(())),

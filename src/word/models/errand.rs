@@ -59,6 +59,13 @@ impl Task {
         !self.has_sent(worker) && errand::starter(&self.word, generation) == Some(worker)
     }
 
+    /// Whether the word says of a worker that it has ended the task: it has sent its results (C5).
+    fn was_ended_by(&self, generation: u64, worker: u32) -> bool {
+        let is_ended = errand::ender(&self.word, generation) == Some(worker);
+        assert!(!is_ended || self.has_sent(worker));
+        is_ended
+    }
+
     /// How many outcomes it has: results of workers, and losses.
     fn outcomes(&self, lost: bool) -> u32 {
         self.sent.load(Relaxed).count_ones() + u32::from(lost)
@@ -82,6 +89,8 @@ fn two_have_the_message() {
     let workers = [1, 2].map(|number| worker(&task, number));
     let outcomes = workers.map(|worker| worker.join().unwrap());
     assert_eq!(outcomes.iter().filter(|(has_started, _)| *has_started).count(), 1);
+    let starter = (1..).zip(outcomes).find_map(|(number, (has_started, _))| has_started.then_some(number));
+    assert_eq!(errand::ender(&task.word, TASK), starter);
     assert!(outcomes.iter().all(|(_, may_go_on)| *may_go_on));
     assert_eq!(task.work.get(), 1);
 }
@@ -130,9 +139,11 @@ fn a_worker_dies_at(step: usize) {
     let task = Task::new();
     let (dying, other) = (mortal(&task, 1, step), worker(&task, 2));
     let is_lost = dying.join().unwrap().is_none() && task.is_lost_with(TASK, 1);
+    assert!(!(task.was_ended_by(TASK, 1) && is_lost));
     let (_, may_go_on) = other.join().unwrap();
     assert!(may_go_on);
     assert_eq!(task.outcomes(is_lost), 1);
+    assert_eq!(task.was_ended_by(TASK, 2), task.has_sent(2));
     if is_lost {
         errand::queue(&task.word, TASK + 1);
         assert_eq!(task.run(TASK, 2), (false, true), "the message that is still there is of no use");
