@@ -119,10 +119,8 @@ impl Client {
                         "GONE" => return Err(Failed::Gone),
                         // What was sent before may have been carried out in that session's name: in another's it would be done twice.
                         "LOST" if was_sent && effect != Effect::Nothing => {
-                            let reason = "the session has ended meanwhile".to_owned();
-                            return Err(self
-                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
-                                .into());
+                            let broken = Broken::new("the session has ended meanwhile", was_sent);
+                            return Err(self.no_answer(broken, effect, what).into());
                         }
                         "LOST" => return Err(Failed::Lost),
                         // It has not begun: somebody else's script runs, or it has just been started.
@@ -131,10 +129,8 @@ impl Client {
                             continue;
                         }
                         code if was_sent && effect != Effect::Nothing => {
-                            let reason = format!("it was asked again, and answers {code}");
-                            return Err(self
-                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
-                                .into());
+                            let broken = Broken::new(format!("it was asked again, and answers {code}"), was_sent);
+                            return Err(self.no_answer(broken, effect, what).into());
                         }
                         code => return Err(self.refusal(code, error.details(), what).into()),
                     }
@@ -170,8 +166,8 @@ impl Client {
         let address = self.address.to_string();
         if broken.was_sent && effect != Effect::Nothing {
             Error::Unanswered { address, what: what.into(), reason: broken.reason }
-        } else if broken.is_refused {
-            Error::Refused { address, what: "to let us in".into(), reason: broken.reason }
+        } else if let Some(refused) = broken.refused {
+            Error::Refused { address, what: refused.into(), reason: broken.reason }
         } else {
             Error::Unreachable { address, reason: broken.reason }
         }
@@ -210,7 +206,7 @@ impl Client {
             });
             match opened {
                 Ok(link) => return Ok(link),
-                Err(broken) if broken.is_refused => return Err(broken),
+                Err(broken) if broken.refused.is_some() => return Err(broken),
                 // The last attempt has no time left, and so the one before knows why.
                 Err(broken) if deadline.has_passed() => return Err(before.unwrap_or(broken)),
                 Err(broken) => {
@@ -229,8 +225,7 @@ impl Client {
                 let mut kill = redis::cmd("CLIENT");
                 kill.arg("KILL").arg("ID").arg(doubt.client);
                 if let Value::ServerError(error) = link.ask(&kill, deadline)? {
-                    let reason = format!("CLIENT KILL: {}", error.code());
-                    return Err(Broken { reason, was_sent: false, is_refused: false });
+                    return Err(Broken::new(format!("CLIENT KILL: {}", error.code()), false));
                 }
             }
             self.doubts.settled(&doubt);

@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `address` | where a server is |
-//! | `link`, `client` | connections, and requests over them |
+//! | `stream`, `link`, `client` | bytes within a time, connections, and requests over them |
 //! | `doubts` | requests that were given up, and must not be carried out later |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
@@ -36,6 +36,7 @@ pub(crate) mod queue;
 mod random;
 pub(crate) mod semaphore;
 pub(crate) mod session;
+mod stream;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
