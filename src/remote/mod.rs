@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `address` | where a server is |
 //! | `stream`, `link`, `client` | bytes within a time, connections, and requests over them |
+//! | `idle` | connections that are not used just now |
 //! | `doubts` | requests that were given up, and must not be carried out later |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
@@ -27,6 +28,7 @@ pub(crate) mod condvar;
 mod doubts;
 pub(crate) mod event;
 mod giving;
+mod idle;
 mod life;
 mod link;
 pub(crate) mod lock;

@@ -8,6 +8,7 @@ mod condvar;
 mod doubts;
 mod event;
 mod garbage;
+mod idle;
 mod lock;
 #[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
 #[path = "../../../tests/common/proxy.rs"]
