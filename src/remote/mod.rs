@@ -8,6 +8,7 @@
 //! | `doubts` | requests that were given up, and must not be carried out later |
 //! | `lua` | scripts, each one step; what they keep is described in `lua/objects.lua` |
 //! | `session`, `life` | a process at a server, what it holds there, and who keeps it alive |
+//! | `anew` | going on at another process of the server |
 //! | `work` | what is told to the server later |
 //! | `queue` | messages, until somebody has done them |
 //! | `tasks` | chunks of tasks for whoever runs the same program |
@@ -22,6 +23,7 @@
 //! | `random` | names that nobody else has |
 
 pub(crate) mod address;
+mod anew;
 pub(crate) mod barrier;
 pub(crate) mod client;
 pub(crate) mod condvar;

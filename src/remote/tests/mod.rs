@@ -1,5 +1,6 @@
 //! What the parts promise, against a server that is started for it.
 
+mod anew;
 mod away;
 mod barrier;
 mod bounds;
