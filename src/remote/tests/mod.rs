@@ -9,6 +9,7 @@ mod condvar;
 mod doubts;
 mod event;
 mod garbage;
+mod graves;
 mod idle;
 mod lock;
 #[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
@@ -17,6 +18,7 @@ mod proxy;
 mod semaphore;
 mod queue;
 mod queue_ends;
+mod rejoining;
 mod repeated;
 #[path = "../../../tests/common/redis.rs"]
 mod server;
