@@ -34,6 +34,7 @@ mod refusals;
 mod server;
 #[cfg(feature = "redis")]
 mod signals;
+mod strangers;
 mod sync;
 mod sync_barrier;
 mod sync_deaths;
