@@ -92,12 +92,12 @@ pub(super) fn serialize<S: Serializer>(handle: &Arc<Held>, serializer: S) -> Res
             #[cfg(feature = "redis")]
             _ => None,
         };
+        let name = name.ok_or_else(|| of_another(&place_of(handle), &storing));
         STORING.set(Some(storing));
-        return match name {
-            Some(Name::Local(object)) => object.serialize(serializer),
+        return match name.map_err(S::Error::custom)? {
+            Name::Local(object) => object.serialize(serializer),
             #[cfg(feature = "redis")]
-            Some(Name::Server(object)) => object.serialize(serializer),
-            None => Err(S::Error::custom(OF_ANOTHER)),
+            Name::Server(object) => object.serialize(serializer),
         };
     }
     let wire = transfer::stow(|outgoing| match &**handle {
@@ -110,7 +110,27 @@ pub(super) fn serialize<S: Serializer>(handle: &Arc<Held>, serializer: S) -> Res
     wire.serialize(serializer)
 }
 
-const OF_ANOTHER: &str = "a handle of another manager cannot be kept in this one";
+const HERE: &str = "on this machine";
+
+/// Where a handle's manager is.
+fn place_of(handle: &Held) -> String {
+    match handle {
+        Held::Local(_) => HERE.to_owned(),
+        #[cfg(feature = "redis")]
+        Held::Server(held) => server::place_of(held.hold().session()),
+    }
+}
+
+/// Why a handle cannot be kept, whose manager is there.
+fn of_another(from: &str, storing: &Storing) -> String {
+    let to = match storing {
+        Storing::Local(_) => HERE.to_owned(),
+        #[cfg(feature = "redis")]
+        Storing::Server(storing) => storing.place(),
+    };
+    let one = if *from == to { "another one" } else { "one" };
+    format!("a handle of a manager {from} cannot be kept in {one} {to}")
+}
 
 /// What stands for a handle in a value that is kept.
 enum Name {
@@ -169,8 +189,9 @@ pub(super) fn serialize_at_server<S: Serializer>(
             Storing::Server(storing) => storing.add(hold, keeper),
             Storing::Local(_) => None,
         };
+        let object = object.ok_or_else(|| of_another(&server::place_of(hold.session()), &storing));
         STORING.set(Some(storing));
-        return object.ok_or_else(|| S::Error::custom(OF_ANOTHER))?.serialize(serializer);
+        return object.map_err(S::Error::custom)?.serialize(serializer);
     }
     let wire = transfer::stow(|outgoing| server::pack(hold, keeper, kind, outgoing))?;
     wire.serialize(serializer)
@@ -188,7 +209,7 @@ pub(super) fn deserialize_at_server<'de, D: Deserializer<'de>>(
         let hold = match &mut *loading {
             Loading::Server(loading) => String::deserialize(deserializer)
                 .map(|object| loading.take(&object, expected).map_err(D::Error::custom)),
-            Loading::Local(_) => Ok(Err(D::Error::custom(OF_ANOTHER))),
+            Loading::Local(_) => Ok(Err(D::Error::custom("nothing at a server is kept in a manager on this machine"))),
         };
         LOADING.set(Some(loading));
         return hold?;

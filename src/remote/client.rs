@@ -3,8 +3,7 @@
 //! Each thread has a connection of its own, so that none waits for another's answer, and a forked copy of the process finds no lock
 //! taken. What is done when an answer does not come depends on what asking again would do: [`Effect`].
 
-use std::cell::RefCell;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use redis::{Cmd, ConnectionInfo, Value};
 
 use super::address::Address;
 use super::doubts::Doubts;
+use super::idle::Idle;
 use super::link::{Broken, Link, Seat};
 use super::lua::Lua;
 use crate::error::{Error, Result};
-use crate::sys::clock::{self, Deadline};
+use crate::sys::clock::Deadline;
 
 /// What a request does at the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,7 @@ pub(crate) enum Effect {
 pub(crate) struct Client {
     pub(crate) address: Address,
     info: ConnectionInfo,
-    /// By which its connections are known.
-    mark: Arc<()>,
+    idle: Idle,
     doubts: Arc<Doubts>,
 }
 
@@ -52,17 +51,6 @@ impl From<Error> for Failed {
     }
 }
 
-/// A connection that its thread does not use just now.
-struct Idle {
-    client: Weak<()>,
-    link: Link,
-    since: u64,
-}
-
-thread_local! {
-    static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A connection that nobody has used for so long may have been closed meanwhile; in milliseconds. A guess.
 const FRESH: u64 = 20;
 
@@ -72,14 +60,14 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from
 impl Client {
     pub(crate) fn new(address: Address) -> Result<Self> {
         let info = address.connection()?;
-        Ok(Client { info, address, mark: Arc::default(), doubts: Arc::default() })
+        Ok(Client { info, address, idle: Idle::default(), doubts: Arc::default() })
     }
 
     /// The same server, for who waits for it no longer than this.
     pub(super) fn hurried(&self, patience: Duration) -> Self {
         let mut address = self.address.clone();
         address.patience = address.patience.min(patience);
-        Client { address, info: self.info.clone(), mark: Arc::default(), doubts: Arc::clone(&self.doubts) }
+        Client { address, info: self.info.clone(), idle: Idle::default(), doubts: Arc::clone(&self.doubts) }
     }
 
     /// The answer of a script.
@@ -113,16 +101,14 @@ impl Client {
                 Ok(Value::ServerError(error)) => {
                     // Otherwise it has lost its place among what we say, and hears no more.
                     if !error.details().is_some_and(|details| details.starts_with("Protocol error")) {
-                        self.put_back(link);
+                        self.idle.put(link);
                     }
                     match error.code() {
                         "GONE" => return Err(Failed::Gone),
                         // What was sent before may have been carried out in that session's name: in another's it would be done twice.
                         "LOST" if was_sent && effect != Effect::Nothing => {
-                            let reason = "the session has ended meanwhile".to_owned();
-                            return Err(self
-                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
-                                .into());
+                            let broken = Broken::new("the session has ended meanwhile", was_sent);
+                            return Err(self.no_answer(broken, effect, what).into());
                         }
                         "LOST" => return Err(Failed::Lost),
                         // It has not begun: somebody else's script runs, or it has just been started.
@@ -131,16 +117,14 @@ impl Client {
                             continue;
                         }
                         code if was_sent && effect != Effect::Nothing => {
-                            let reason = format!("it was asked again, and answers {code}");
-                            return Err(self
-                                .no_answer(Broken { reason, was_sent, is_refused: false }, effect, what)
-                                .into());
+                            let broken = Broken::new(format!("it was asked again, and answers {code}"), was_sent);
+                            return Err(self.no_answer(broken, effect, what).into());
                         }
                         code => return Err(self.refusal(code, error.details(), what).into()),
                     }
                 }
                 Ok(answer) => {
-                    self.put_back(link);
+                    self.idle.put(link);
                     return Ok(answer);
                 }
                 Err(broken) => broken,
@@ -170,8 +154,8 @@ impl Client {
         let address = self.address.to_string();
         if broken.was_sent && effect != Effect::Nothing {
             Error::Unanswered { address, what: what.into(), reason: broken.reason }
-        } else if broken.is_refused {
-            Error::Refused { address, what: "to let us in".into(), reason: broken.reason }
+        } else if let Some(refused) = broken.refused {
+            Error::Refused { address, what: refused.into(), reason: broken.reason }
         } else {
             Error::Unreachable { address, reason: broken.reason }
         }
@@ -189,8 +173,8 @@ impl Client {
     /// A connection to use: this thread's, or a new one, tried for until the deadline; or why there is none. What this process has given up
     /// before will not be carried out any more.
     fn link(&self, deadline: Deadline) -> Result<Link, Broken> {
-        while let Some(Idle { mut link, since, .. }) = self.take_idle() {
-            let is_fresh = clock::coarse_milliseconds() < since + FRESH;
+        if let Some((mut link, age)) = self.idle.take() {
+            let is_fresh = age < FRESH;
             if link.is_ours() && (is_fresh || link.is_good()) {
                 let doubts = self.doubts.all();
                 // One that is older than a doubt may be of an older process of the server.
@@ -210,7 +194,7 @@ impl Client {
             });
             match opened {
                 Ok(link) => return Ok(link),
-                Err(broken) if broken.is_refused => return Err(broken),
+                Err(broken) if broken.refused.is_some() => return Err(broken),
                 // The last attempt has no time left, and so the one before knows why.
                 Err(broken) if deadline.has_passed() => return Err(before.unwrap_or(broken)),
                 Err(broken) => {
@@ -229,8 +213,7 @@ impl Client {
                 let mut kill = redis::cmd("CLIENT");
                 kill.arg("KILL").arg("ID").arg(doubt.client);
                 if let Value::ServerError(error) = link.ask(&kill, deadline)? {
-                    let reason = format!("CLIENT KILL: {}", error.code());
-                    return Err(Broken { reason, was_sent: false, is_refused: false });
+                    return Err(Broken::new(format!("CLIENT KILL: {}", error.code()), false));
                 }
             }
             self.doubts.settled(&doubt);
@@ -246,49 +229,14 @@ impl Client {
 
     /// Which process the server is that this thread has asked last, if that is known.
     pub(crate) fn server(&self) -> Option<String> {
-        let of = |links: &RefCell<Vec<Idle>>| {
-            let links = links.borrow();
-            let idle = links.iter().rfind(|idle| self.has(idle))?;
-            idle.link.seat.as_ref().map(|seat| seat.server.clone())
-        };
-        IDLE.try_with(of).ok().flatten()
+        self.idle.look(|link| link.seat.as_ref().map(|seat| seat.server.clone()))
     }
 
-    fn has(&self, idle: &Idle) -> bool {
-        idle.client.as_ptr() == Arc::as_ptr(&self.mark)
-    }
-
-    /// One that is in step. Those of clients that are no more go.
-    fn put_back(&self, link: Link) {
-        let idle = Idle { client: Arc::downgrade(&self.mark), link, since: clock::coarse_milliseconds() };
-        // A thread at its end keeps none.
-        let _ = IDLE.try_with(|links| {
-            let mut links = links.borrow_mut();
-            links.retain(|idle| idle.client.strong_count() > 0 && idle.link.is_ours());
-            links.push(idle);
-        });
-    }
-
-    fn take_idle(&self) -> Option<Idle> {
-        let take = |links: &RefCell<Vec<Idle>>| {
-            let mut links = links.borrow_mut();
-            let index = links.iter().rposition(|idle| self.has(idle))?;
-            Some(links.swap_remove(index))
-        };
-        IDLE.try_with(take).ok().flatten()
-    }
-
-    /// That an answer is of a form that none of ours has. Who knows to what it is an answer: this thread's connections are not used again.
+    /// That an answer is of a form that none of ours has. Who knows to what it is an answer: this thread's connection is not used again.
     pub(crate) fn distrust(&self, what: &'static str, answer: &Value) -> Error {
-        while self.take_idle().is_some() {}
+        drop(self.idle.take());
         let reason = format!("it says {}, which is no answer to that", shape(answer));
         Error::Unanswered { address: self.address.to_string(), what: what.into(), reason }
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        while self.take_idle().is_some() {}
     }
 }
 

@@ -101,7 +101,13 @@ impl Condvar {
         });
         match entered {
             Ok(Value::Int(1)) => {
-                Ok(Place { session: Arc::clone(turn.session()), number, generation: fork::generation() })
+                let place = Place { session: Arc::clone(turn.session()), number, generation: fork::generation() };
+                // An older state may know the lock as ours: what we have done with it since then it does not know.
+                if turn.has_moved(session) {
+                    drop(self.leave(place, true)); // if it has failed, somebody goes on trying
+                    return Err(lost);
+                }
+                Ok(place)
             }
             Ok(_) | Err(Failed::Lost) => Err(lost),
             Err(failed) => Err(self.not_entered(Session::failure(failed, Kind::Condvar), &number)),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
+use super::anew::{Former, LOOK};
 use super::client::{Client, Effect, Failed};
 use super::lua::lua;
 use super::random;
@@ -34,6 +35,8 @@ struct Joining {
 
 pub(super) struct State {
     pub(super) name: Arc<str>,
+    /// Whoever asks in this name has it until what it was granted is in `holds`, and under `missed` if the name is another one by then.
+    pub(super) pending: Arc<()>,
     /// By token, what is held.
     pub(super) holds: HashMap<String, String>,
     /// What is to be told to the server.
@@ -61,10 +64,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl State {
+    /// The name, and what says that something is asked in it.
+    pub(super) fn asking(&self) -> (Arc<str>, Arc<()>) {
+        (Arc::clone(&self.name), Arc::clone(&self.pending))
+    }
+}
+
 impl Life {
     pub(super) fn new() -> Arc<Self> {
         let state = State {
             name: random::hexadecimal().into(),
+            pending: Arc::default(),
             holds: HashMap::new(),
             work: Work::default(),
             is_urgent: false,
@@ -165,12 +176,12 @@ impl Life {
         // What was dropped meanwhile has been given up in the name of the one that has ended.
         let dropped: Vec<_> = holds.into_iter().filter(|(token, _)| !state.holds.contains_key(token)).collect();
         state.work.later.extend(dropped.into_iter().map(|(token, _)| (Arc::clone(&name), token)));
-        state.name = name;
+        (state.name, state.pending) = (name, Arc::default());
         Ok(())
     }
 
     /// Takes holds in this session's name that were taken in an earlier one's.
-    fn catch_up(&self, client: &Client, work: &mut Work, failed: &mut Work) {
+    pub(super) fn catch_up(&self, client: &Client, work: &mut Work, failed: &mut Work) {
         let missed = std::mem::take(&mut work.missed);
         if missed.is_empty() {
             return;
@@ -205,15 +216,23 @@ impl Life {
         let pause = client.address.lease / 4;
         let mut renewed_at = Instant::now();
         let (mut failed, mut retry_at) = (Work::default(), renewed_at);
+        let mut former: Vec<Former> = Vec::new();
         loop {
-            let wake_at = if failed.is_empty() { renewed_at + pause } else { retry_at.min(renewed_at + pause) };
+            let mut wake_at = if failed.is_empty() { renewed_at + pause } else { retry_at.min(renewed_at + pause) };
+            if !former.is_empty() {
+                wake_at = wake_at.min(Instant::now() + LOOK);
+            }
             let (mut work, is_ending, is_urgent) = self.next(wake_at);
             if renewed_at.elapsed() >= pause {
                 renewed_at = Instant::now();
                 self.renew(client);
                 let present = client.server();
-                let is_same = server.is_none() || server == present;
-                if present.is_some() && (is_same || self.begin_anew(client)) {
+                if server.is_none() || server == present {
+                    server = present.or(server);
+                } else if present.is_some()
+                    && let Some(left) = self.begin_anew(client)
+                {
+                    former.push(left);
                     server = present;
                 }
             }
@@ -224,8 +243,10 @@ impl Life {
             // It is renewed in time also by who has much to tell.
             let until = if is_ending { Instant::now() + FAREWELL } else { renewed_at + pause };
             self.catch_up(client, &mut work, &mut failed);
+            self.end_former(client, &mut former, &mut failed);
             let pass = work.tell(client, until, &mut failed);
             if is_ending {
+                former.iter().for_each(|former| former.end(client));
                 while end_session(client, &self.name()) {}
                 lock(&self.state).stage = Stage::Ended;
                 self.changed.notify_all();
@@ -255,25 +276,6 @@ impl Life {
 
     fn name(&self) -> Arc<str> {
         Arc::clone(&lock(&self.state).name)
-    }
-
-    /// Another process is the server, which may remember an older state: locks that were released since, handles that were dropped. What this
-    /// session had by that state is given up, and what this process has is held anew. False: that is still to be done.
-    fn begin_anew(&self, client: &Client) -> bool {
-        let name = self.name();
-        if self.rejoin(client, &name).is_err() {
-            return false;
-        }
-        let missed = std::mem::take(&mut lock(&self.state).work.missed);
-        let (mut work, mut failed) = (Work { missed, ..Work::default() }, Work::default());
-        self.catch_up(client, &mut work, &mut failed);
-        if failed.is_empty() {
-            end_session(client, &name);
-        } else {
-            // The old one has what is missed until its lease ends.
-            lock(&self.state).work.missed.extend(failed.missed);
-        }
-        true
     }
 
     /// Renews the lease, and then removes what others have left, for an eighth of the time to the next renewal (a guess).
@@ -309,7 +311,7 @@ fn hold_more(client: &Client, name: &str, holds: &[(String, String)]) -> Result<
 }
 
 /// Whether it is to be asked again, as it had much. If it is not, others do the rest with their renewals.
-fn end_session(client: &Client, name: &str) -> bool {
+pub(super) fn end_session(client: &Client, name: &str) -> bool {
     let script = lua!(frees "ending a session", "session/grave.lua", "session/end.lua");
     let ended = client.run(script, Effect::Repeatable, |request| {
         request.arg(name);

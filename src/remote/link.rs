@@ -1,20 +1,14 @@
 //! One connection to a server: bytes out, answers in, each within a time.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread;
+use std::io;
 use std::time::Duration;
 
-use redis::{Cmd, ConnectionAddr, ConnectionInfo, Parser, Value};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use redis::{Cmd, ConnectionInfo, Parser, Value};
 
+use super::stream::{OVER_TLS, Stream, connect};
 use crate::sys::clock::Deadline;
-use crate::sys::connect::connect as connect_unix;
 use crate::sys::fork;
-use crate::sys::poll::{self, Ready};
+use crate::sys::poll;
 
 /// A connection that is in step: every request has had its answer.
 pub(crate) struct Link {
@@ -38,110 +32,30 @@ pub(crate) struct Broken {
     pub(crate) reason: String,
     /// Whether the server may have got the request.
     pub(crate) was_sent: bool,
-    /// Whether the server does not let us in, which it will not another time.
-    pub(crate) is_refused: bool,
+    /// What one of us refuses, and will refuse another time.
+    pub(crate) refused: Option<&'static str>,
 }
 
-trait Stream: Read + Write + Send {
-    /// Until when what is read and written from now on is waited for.
-    fn wait_until(&mut self, deadline: Deadline);
-    fn descriptor(&self) -> BorrowedFd<'_>;
-}
-
-/// A socket that does not block. Its calls wait for the other end until the deadline, whatever signals come, and however little comes at a
-/// time.
-struct Patient<S> {
-    socket: S,
-    deadline: Deadline,
-    /// The last read has filled all there was room for: the next one need not be waited for.
-    has_more: bool,
-}
-
-impl<S: AsFd> Patient<S> {
-    fn new(socket: S) -> Self {
-        Patient { socket, deadline: Deadline::NEVER, has_more: false }
-    }
-
-    fn wait(&self, what: Ready) -> io::Result<()> {
-        match poll::one(self.socket.as_fd(), what, self.deadline)? {
-            true => Ok(()),
-            false => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-
-    /// For who takes bytes that come without an end.
-    fn check_time(&self) -> io::Result<()> {
-        if self.deadline.has_passed() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
-    }
-}
-
-impl<S: Read + AsFd> Read for Patient<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.check_time()?;
-            // An answer takes its time: to try first would be one call more.
-            if !self.has_more {
-                self.wait(Ready::ToRead)?;
-            }
-            self.has_more = false;
-            match self.socket.read(buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-                done => {
-                    self.has_more = done.as_ref().is_ok_and(|&count| count == buffer.len());
-                    return done;
-                }
-            }
-        }
-    }
-}
-
-impl<S: Write + AsFd> Write for Patient<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            self.check_time()?;
-            // Mostly there is room: to wait first would be one call more.
-            match self.socket.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(Ready::ToWrite)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<S: Read + Write + AsFd + Send> Stream for Patient<S> {
-    fn wait_until(&mut self, deadline: Deadline) {
-        self.deadline = deadline;
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl Stream for StreamOwned<ClientConnection, Patient<TcpStream>> {
-    fn wait_until(&mut self, deadline: Deadline) {
-        self.sock.wait_until(deadline);
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.sock.descriptor()
+impl Broken {
+    pub(crate) fn new(reason: impl Into<String>, was_sent: bool) -> Self {
+        Broken { reason: reason.into(), was_sent, refused: None }
     }
 }
 
 impl Link {
     /// A new connection, signed in.
     pub(crate) fn open(info: &ConnectionInfo, deadline: Deadline) -> Result<Self, Broken> {
-        let unsent = |error: io::Error| Broken { reason: error.to_string(), was_sent: false, is_refused: false };
-        let stream = connect(info.addr(), deadline).map_err(unsent)?;
+        let stream = connect(info.addr(), deadline)?;
         let generation = fork::generation();
         let mut link = Link { stream, parser: Parser::new(), generation, seat: None };
-        link.sign_in(info, deadline).map_err(|broken| Broken { was_sent: false, ..broken })?;
-        Ok(link)
+        match link.sign_in(info, deadline) {
+            Ok(()) => Ok(link),
+            // TLS is agreed upon with the first bytes. A certificate does not get better.
+            Err(broken) => Err(match link.stream.distrusted() {
+                Some(reason) => Broken { reason, was_sent: false, refused: Some(OVER_TLS) },
+                None => Broken { was_sent: false, ..broken },
+            }),
+        }
     }
 
     fn sign_in(&mut self, info: &ConnectionInfo, deadline: Deadline) -> Result<(), Broken> {
@@ -171,7 +85,7 @@ impl Link {
 
     /// As [`ask`](Self::ask), of a server that may have no time or room for us just now: it is to be tried again.
     fn ask_ready(&mut self, request: &Cmd, deadline: Deadline) -> Result<Value, Broken> {
-        let later = |reason: &str| Broken { reason: reason.to_owned(), was_sent: false, is_refused: false };
+        let later = |reason: &str| Broken::new(reason, false);
         match self.ask(request, deadline)? {
             Value::ServerError(error) if matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN") => {
                 Err(later(error.code()))
@@ -192,7 +106,8 @@ impl Link {
             // The server's text may repeat what it was told.
             Value::ServerError(error) => {
                 let is_refused = matches!(error.code(), "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR");
-                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false, is_refused })
+                let refused = is_refused.then_some("to let us in");
+                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false, refused })
             }
             _ => Ok(()),
         }
@@ -222,7 +137,7 @@ impl Link {
 
     pub(crate) fn receive(&mut self, deadline: Deadline) -> Result<Value, Broken> {
         self.wait_until(deadline, true)?;
-        let broken = |reason: String| Broken { reason, was_sent: true, is_refused: false };
+        let broken = |reason: String| Broken::new(reason, true);
         match self.parser.parse_value(&mut self.stream) {
             Ok(Value::Push { .. } | Value::Attribute { .. }) => Err(broken("it says what it was not asked".to_owned())),
             Ok(answer) => Ok(answer),
@@ -233,7 +148,7 @@ impl Link {
 
     fn wait_until(&mut self, deadline: Deadline, was_sent: bool) -> Result<(), Broken> {
         if deadline.has_passed() {
-            return Err(Broken { reason: "it does not answer in time".to_owned(), was_sent, is_refused: false });
+            return Err(Broken::new("it does not answer in time", was_sent));
         }
         self.stream.wait_until(deadline);
         Ok(())
@@ -260,79 +175,5 @@ impl Link {
 fn broken(error: &io::Error, was_sent: bool) -> Broken {
     let is_late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
     let reason = if is_late { "it does not take a request in time".to_owned() } else { error.to_string() };
-    Broken { reason, was_sent, is_refused: false }
-}
-
-fn connect(address: &ConnectionAddr, deadline: Deadline) -> io::Result<Box<dyn Stream>> {
-    match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Box::new(Patient::new(connect_tcp(host, *port, deadline)?))),
-        ConnectionAddr::TcpTls { host, port, .. } => {
-            let socket = Patient::new(connect_tcp(host, *port, deadline)?);
-            let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-            let connection = ClientConnection::new(trust()?, name).map_err(io::Error::other)?;
-            Ok(Box::new(StreamOwned::new(connection, socket)))
-        }
-        ConnectionAddr::Unix(path) => {
-            let socket = connect_unix(path, deadline)?;
-            socket.set_nonblocking(true)?;
-            Ok(Box::new(Patient::new(socket)))
-        }
-        other => Err(io::Error::other(format!("{other} is of a kind that is not supported"))),
-    }
-}
-
-fn left(deadline: Deadline) -> io::Result<Duration> {
-    match deadline.remaining() {
-        Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
-        left => Ok(left.unwrap_or(Duration::from_secs(3600))),
-    }
-}
-
-fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("its name has no address");
-    for address in resolve(host, port, deadline)? {
-        match TcpStream::connect_timeout(&address, left(deadline)?) {
-            Ok(socket) => {
-                // A request is one write, whose answer is waited for.
-                socket.set_nodelay(true)?;
-                socket.set_nonblocking(true)?;
-                return Ok(socket);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// Nobody can interrupt who looks a name up, which may take half a minute (resolv.conf(5): 5 s, twice, for each of three servers): a
-/// thread does, and what it finds too late is for nobody.
-fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![(address, port).into()]);
-    }
-    let (tell, told) = mpsc::sync_channel(1);
-    let host = host.to_owned();
-    thread::Builder::new().name("crossproc-resolve".into()).spawn(move || {
-        let _ = tell.send((&*host, port).to_socket_addrs().map(Vec::from_iter));
-    })?;
-    told.recv_timeout(left(deadline)?).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// Whom this machine trusts to say who a server is; `SSL_CERT_FILE` names others.
-fn trust() -> io::Result<Arc<ClientConfig>> {
-    static TRUST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(known) = TRUST.get() {
-        return Ok(Arc::clone(known));
-    }
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let errors = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-        return Err(io::Error::other(format!("no certificate authorities are known here{errors}")));
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
-    Ok(Arc::clone(fork::fill(&TRUST, Arc::new(config))))
+    Broken::new(reason, was_sent)
 }

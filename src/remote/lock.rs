@@ -71,6 +71,12 @@ impl Turn {
         &self.session
     }
 
+    /// Whether another process of the server was asked last than the one that has granted it: that cannot tell a level that it has never
+    /// known from one that was given back.
+    pub(super) fn has_moved(&self, session: &Session) -> bool {
+        session.has_moved(self.server.as_ref())
+    }
+
     /// What a script is told of it: THREAD TOKEN.
     pub(super) fn arguments(&self) -> [String; 2] {
         [format!("{:x}", self.thread), self.token.clone()]
@@ -199,8 +205,7 @@ impl Lock {
         Ok(arguments)
     }
 
-    /// Another process of the server cannot tell a level that it has never known from one that was given back.
     fn is_done(&self, turn: &Turn, answer: Option<Value>) -> bool {
-        answer == Some(Value::Int(1)) && !self.hold.session().has_moved(turn.server.as_ref())
+        answer == Some(Value::Int(1)) && !turn.has_moved(self.hold.session())
     }
 }

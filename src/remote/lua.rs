@@ -40,13 +40,19 @@ impl Lua {
 }
 
 /// `lua!("what it does", "file.lua", ..)`: a script of files in the folder `lua`, behind what all begin with. `lua!(frees ..)`: one that a server without
-/// memory runs, too, since it gives some back.
+/// memory runs, too, since it gives some back. `lua!(brief ..)`, `lua!(brief frees ..)`: one that has to do with no session but its own.
 macro_rules! lua {
-    (frees $what:literal, $($file:literal),+) => {
+    (brief frees $what:literal, $($file:literal),+) => {
         $crate::remote::lua::lua!(@ "#!lua flags=allow-oom\n", $what, $($file),+)
     };
-    ($what:literal, $($file:literal),+) => {
+    (brief $what:literal, $($file:literal),+) => {
         $crate::remote::lua::lua!(@ "#!lua\n", $what, $($file),+)
+    };
+    (frees $what:literal, $($file:literal),+) => {
+        $crate::remote::lua::lua!(brief frees $what, "sessions.lua", $($file),+)
+    };
+    ($what:literal, $($file:literal),+) => {
+        $crate::remote::lua::lua!(brief $what, "sessions.lua", $($file),+)
     };
     (@ $first:literal, $what:literal, $($file:literal),+) => {{
         static LUA: $crate::remote::lua::Lua = $crate::remote::lua::Lua::new(

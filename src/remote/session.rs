@@ -34,6 +34,8 @@ pub(crate) struct Session {
 pub(crate) struct Answer {
     pub(crate) value: Value,
     pub(crate) session: Arc<str>,
+    /// What was granted is known to this process before this goes: until then it does not end that session.
+    pub(crate) pending: Arc<()>,
 }
 
 /// What keeps an object, as long as this exists.
@@ -86,15 +88,20 @@ impl Session {
 
     /// The session's name, for scripts in its name. It has begun.
     pub(crate) fn name(&self) -> Result<Arc<str>> {
+        Ok(self.asking()?.0)
+    }
+
+    /// The name, and what says that something is asked in it.
+    fn asking(&self) -> Result<(Arc<str>, Arc<()>)> {
         let life = self.life();
-        let (name, stage) = {
+        let (asking, stage) = {
             let state = lock(&life.state);
-            (Arc::clone(&state.name), state.stage)
+            (state.asking(), state.stage)
         };
         if stage == Stage::Unborn {
             life.begin(&self.client)?;
         }
-        Ok(name)
+        Ok(asking)
     }
 
     /// Whether a session of this name is this process's, and not known to have ended.
@@ -124,14 +131,14 @@ impl Session {
         arguments: impl Fn(&mut Cmd),
     ) -> Result<Answer> {
         loop {
-            let session = self.name()?;
+            let (session, pending) = self.asking()?;
             let answer = self.client.run(script, effect, |request| {
                 request.arg(&*session);
                 arguments(request);
             });
             match answer {
                 Err(Failed::Lost) => self.life().rejoin(&self.client, &session)?,
-                Ok(value) => return Ok(Answer { value, session }),
+                Ok(value) => return Ok(Answer { value, session, pending }),
                 Err(failed) => return Err(Session::failure(failed, kind)),
             }
         }

@@ -1,4 +1,4 @@
-//! Connecting to a Unix socket, within a time: connect(2).
+//! Connecting to a Unix socket, within a time: connect(2); sending without waiting: send(2).
 //!
 //! A server that is stopped lets nobody in, and connect(2) waits for it once its backlog is full: for ever, or as long as may be written
 //! (`SO_SNDTIMEO`, socket(7)).
@@ -7,14 +7,14 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::clock::Deadline;
 
-/// A connection to the stream socket at a path. What was left of the time stays its write timeout.
+/// A connection to the stream socket at a path. What was left of the time stays its write timeout, which [`send`] does not wait for.
 pub(crate) fn connect(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
     let (address, length) = address(path)?;
     // SAFETY: no memory is involved.
@@ -41,6 +41,17 @@ pub(crate) fn connect(path: &Path, deadline: Deadline) -> io::Result<UnixStream>
     }
 }
 
+/// How many of the bytes a stream socket takes just now, also one that blocks; [`WouldBlock`](io::ErrorKind::WouldBlock) if none. Whoever
+/// has nobody at the other end is told, and gets no signal.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: so many bytes can be read from there.
+    match unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        sent => Ok(sent.cast_unsigned()),
+    }
+}
+
 fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
     let path = path.as_os_str().as_bytes();
     // SAFETY: integers only; all zeroes is a value.
@@ -62,6 +73,8 @@ fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixListener;
     use std::thread;
     use std::time::Duration;
@@ -90,5 +103,23 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(connect(&path, long()).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(connect(Path::new(&"x".repeat(108)), long()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn who_sends_does_not_wait() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let mut sent = 0;
+        let full = loop {
+            match send(one.as_fd(), &[7; 1 << 16]) {
+                Ok(count) => sent += count,
+                Err(error) => break error.kind(),
+            }
+        };
+        assert_eq!(full, io::ErrorKind::WouldBlock);
+        let mut got = vec![0; sent];
+        (&other).read_exact(&mut got).unwrap();
+        assert_eq!(got, vec![7; sent]);
+        drop(other);
+        assert_eq!(send(one.as_fd(), b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -32,6 +32,9 @@ mod queue;
 mod refusals;
 #[cfg(feature = "redis")]
 mod server;
+#[cfg(feature = "redis")]
+mod signals;
+mod strangers;
 mod sync;
 mod sync_barrier;
 mod sync_deaths;

@@ -23,6 +23,8 @@ pub(super) const MOST_HOLDS: usize = 5_000;
 pub(super) struct Answer {
     pub(super) value: Value,
     session: Arc<str>,
+    /// As in [`crate::remote::session::Answer`].
+    _pending: Arc<()>,
     token: String,
 }
 
@@ -66,7 +68,7 @@ impl Held {
             request.arg(self.object()).arg(operation);
             arguments(request);
         })?;
-        Ok(Answer { value: answer.value, session: answer.session, token })
+        Ok(Answer { value: answer.value, session: answer.session, _pending: answer.pending, token })
     }
 
     /// A value of an answer, which holds what it refers to under this token.

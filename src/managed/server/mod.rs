@@ -17,5 +17,5 @@ pub(crate) use held::Held;
 pub(crate) use owned::{Level, Pass, wait_at};
 pub(crate) use queue::{Get, GetTask, Put, Queue, QueueWire, Task};
 pub(crate) use taken::{Holds, head, payload};
-pub(crate) use travel::{Expected, Storing, Wire, pack, take_out, unpack};
+pub(crate) use travel::{Expected, Storing, Wire, pack, place_of, take_out, unpack};
 pub(crate) use waited::{Remote, Waited};

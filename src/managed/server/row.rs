@@ -17,12 +17,12 @@ const WHAT: &str = "an operation on a list";
 
 impl Held {
     fn growing_row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
-        self.ask(lua!("an operation on a list", "container/row.lua"), effect, operation, arguments)
+        self.ask(lua!(brief "an operation on a list", "container/row.lua"), effect, operation, arguments)
     }
 
     /// One that needs no more memory: a full server carries it out, too.
     fn row(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
-        self.ask(lua!(frees "an operation on a list", "container/row.lua"), effect, operation, arguments)
+        self.ask(lua!(brief frees "an operation on a list", "container/row.lua"), effect, operation, arguments)
     }
 
     /// What stands in an answer about a place that is there; and which of the outcomes it is.

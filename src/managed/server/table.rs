@@ -18,12 +18,12 @@ const WHAT: &str = "an operation on a dictionary";
 
 impl Held {
     fn growing(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
-        self.ask(lua!("an operation on a dictionary", "container/table.lua"), effect, operation, arguments)
+        self.ask(lua!(brief "an operation on a dictionary", "container/table.lua"), effect, operation, arguments)
     }
 
     /// One that needs no more memory: a full server carries it out, too.
     fn table(&self, effect: Effect, operation: &'static str, arguments: impl Fn(&mut Cmd)) -> Result<Answer> {
-        self.ask(lua!(frees "an operation on a dictionary", "container/table.lua"), effect, operation, arguments)
+        self.ask(lua!(brief frees "an operation on a dictionary", "container/table.lua"), effect, operation, arguments)
     }
 
     pub(crate) fn get(&self, key: &[u8], _: &mut Buffer) -> Result<Option<Seen>> {

@@ -80,6 +80,10 @@ impl Storing {
         Storing { session: Arc::clone(session), objects: Vec::new(), handles: Vec::new() }
     }
 
+    pub(crate) fn place(&self) -> String {
+        place_of(&self.session)
+    }
+
     /// The object that stands for a handle, if it is of this server; `keeper` keeps it.
     pub(crate) fn add(&mut self, hold: &Hold, keeper: Keeper) -> Option<String> {
         Arc::ptr_eq(&self.session, hold.session()).then(|| {
@@ -88,6 +92,11 @@ impl Storing {
             hold.object().to_owned()
         })
     }
+}
+
+/// In errors: where a manager is.
+pub(crate) fn place_of(session: &Session) -> String {
+    format!("at {}", session.address())
 }
 
 impl Holds {

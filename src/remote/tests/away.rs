@@ -9,6 +9,7 @@ use super::{Server, Two, until};
 use crate::error::{Error, Kind};
 use crate::remote::address::Address;
 use crate::remote::barrier::Barrier;
+use crate::remote::condvar::Condvar;
 use crate::remote::lock::Lock;
 use crate::remote::lua::lua;
 use crate::remote::semaphore::Semaphore;
@@ -34,6 +35,25 @@ fn what_an_older_server_does_not_know_is_lost() {
     // What the server that is there now has granted is no concern of this.
     let turn = ours(lock.lock(Deadline::after(SOON)));
     assert_eq!((lock.release(&turn), lock.release(&turn)), (Ok(true), Ok(true)));
+}
+
+/// The older state has the lock as its owner had it: nobody could tell from that whether somebody else had it since.
+#[test]
+fn who_waits_with_a_lock_of_another_server_has_lost_it() {
+    let mut server = Server::start();
+    let session = Session::at(&server.address("lease_ms=120000")).unwrap();
+    let (lock, condvar) = (Lock::make(&session, Kind::Lock).unwrap(), Condvar::make(&session).unwrap());
+    let turn = ours(lock.lock(Deadline::after(SOON)));
+    server.ask("SAVE");
+    server.restart();
+    let told = condvar.wait(&lock, turn, Deadline::after(SOON)).map(drop);
+    assert_eq!(told, Err(Error::OwnerDied { object: Kind::Lock }));
+    assert_eq!(server.waits(condvar.hold()), 0);
+    // Of the server that is there now it is of use.
+    let turn = ours(lock.lock(Deadline::after(SOON)));
+    let relocked = condvar.wait(&lock, turn, Deadline::after(Duration::from_millis(10))).unwrap();
+    assert!(!relocked.is_notified);
+    assert_eq!(lock.release(&relocked.turn), Ok(true));
 }
 
 /// The session's thread has much time until it tries again: it is told to do so now.

@@ -1,5 +1,6 @@
 //! What the parts promise, against a server that is started for it.
 
+mod anew;
 mod away;
 mod barrier;
 mod bounds;
@@ -8,6 +9,8 @@ mod condvar;
 mod doubts;
 mod event;
 mod garbage;
+mod graves;
+mod idle;
 mod lock;
 #[expect(dead_code, reason = "used by other tests, too, and not all of it here")]
 #[path = "../../../tests/common/proxy.rs"]
@@ -15,6 +18,7 @@ mod proxy;
 mod semaphore;
 mod queue;
 mod queue_ends;
+mod rejoining;
 mod repeated;
 #[path = "../../../tests/common/redis.rs"]
 mod server;
