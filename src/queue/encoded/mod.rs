@@ -246,5 +246,5 @@ impl<T> Queue<T> {
 }
 
 impl_line!(Queue, "Queue", "queue", [T], [T: Serialize + DeserializeOwned]);
-impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue", "[`memory_fd`](Self::memory_fd)");
+impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue");
 impl_create!(Queue<T: Serialize + DeserializeOwned>, (capacity: usize), ["capacity": capacity == capacity]);

@@ -195,7 +195,7 @@ impl<T: Shared> fmt::Debug for Ring<T> {
 }
 
 impl_line!(Ring, "Ring", "ring", [T: Shared], [T: Shared]);
-impl_from_fd!(Ring<T: Shared>, "Ring", "[`memory_fd`](Self::memory_fd)");
+impl_from_fd!(Ring<T: Shared>, "Ring");
 impl_travel!(Ring<T: Shared>);
 impl_create!(Ring<T: Shared>, (capacity: usize), ["capacity": capacity == capacity]);
 
