@@ -23,6 +23,16 @@ use crate::sys::poll;
 ///
 /// An empty list without a timeout returns at once, since nothing could ever end the wait.
 ///
+/// # Cost
+///
+/// Each queue, ring, event or end of a channel that this process waits for in this way has a thread here (128 KiB of
+/// address space, of which some pages are used) and a descriptor, from the first time until the handle and its clones are gone. The
+/// thread wakes up 20 times a second to look for deaths: some 0.03 % of a core. So a hundred of them cost 3 %, and a thousand a
+/// third of a core, which do nothing. Processes, sockets and other descriptors cost nothing but while they are waited for.
+///
+/// For many, have fewer things to wait for: one queue into which everybody puts, with who it is in the message, in place of a
+/// channel each; or a thread in `get` or `recv`, if there would be only one thing to wait for.
+///
 /// # Concurrency
 ///
 /// Where others get from the same queue or ring, what was ready may be gone: use the `try_` forms. One that others have
