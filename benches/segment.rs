@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -74,7 +74,7 @@ fn in_an_arena(plan: Plan, table: &Table) {
 
 fn from_a_descriptor(plan: Plan, table: &Table) {
     let value = Value::new(5_u64).unwrap();
-    let copy = || -> OwnedFd { value.as_fd().try_clone_to_owned().unwrap() };
+    let copy = || -> OwnedFd { value.memory_fd().try_clone_to_owned().unwrap() };
     assert_eq!(Value::<u64>::from_fd(copy()).unwrap().get(), 5);
     let calls = plan.of(2_000, 10);
     let [ours, rival] = alternate(

@@ -23,7 +23,7 @@
 //! | [`Process`], [`ProcessBuilder`], [`Child`] | functions in processes of their own |
 //! | [`Pool`], [`Task`] | many tasks for a fixed number of processes: apply, map, lazily or not; a killed worker is one lost task |
 //! | [`Manager`] | containers of any serde types, nested, atomic: [`managed`]; on this machine, or at a Redis server ([`Manager::connect`]) |
-//! | [`wait_any`] | waiting for several of them, and sockets, at once; `AsFd` for event loops |
+//! | [`wait_any`] | waiting for several queues, channels, events, processes and sockets at once; `AsFd` for event loops |
 //!
 //! All of them but the processes are *handles*: cheap to clone, usable from any thread, and sent to another process by passing
 //! them in its arguments, at any depth. What they refer to lives as long as anybody has a handle. The ends of channels and pipes
@@ -80,9 +80,10 @@
 //!
 //! # Limits
 //!
-//! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time. Values travel
+//! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time: have handles of one
+//! object, of the objects of one [`Arena`] or of one [`Manager`]; the next one is told so ([`Error::TooManyPeers`]). Values travel
 //! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues
-//! (but those at a server do).
+//! and channels, which refuse them ([`Error::HandleOutsideTransfer`]); through queues at a server, handles of what lies there do.
 //!
 //! # Features
 //!
@@ -99,7 +100,7 @@
 //! | `p.close()` | `p.close()?`, or drop |
 //! | `set_start_method('spawn')`, `'forkserver'`, `'fork'` | `init()`, [`init_with_zygote()`](init_with_zygote), `unsafe { Process::fork(f)? }` |
 //! | `p.sentinel`, `c.fileno()` | `AsFd`: a descriptor for `poll` |
-//! | `multiprocessing.connection.wait([c, p.sentinel], t)` | `wait_any(&[&c, &p], Some(t))?`: indices; queues and rings, too |
+//! | `multiprocessing.connection.wait([c, p.sentinel], t)` | `wait_any(&[&c, &p], Some(t))?`: indices; queues, rings and events, too |
 //! | `Value('d', 0.0)`, `v.value` | `Value::new(0.0)?`, `v.get()`, `v.set(..)` |
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|n\| n + 1)` |
 //! | `Array('i', range(10))`, `a[:]` | `Array::from_iter(0..10)?`, `a.to_vec()`, `a.lock()?[1..3]` |
@@ -166,11 +167,11 @@ mod heap;
 #[cfg(not(all(test, loom)))]
 mod cell;
 #[cfg(not(all(test, loom)))]
+mod watch;
+#[cfg(not(all(test, loom)))]
 mod sync;
 #[cfg(not(all(test, loom)))]
 mod message;
-#[cfg(not(all(test, loom)))]
-mod watch;
 #[cfg(not(all(test, loom)))]
 mod queue;
 #[cfg(not(all(test, loom)))]

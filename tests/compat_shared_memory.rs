@@ -4,7 +4,7 @@ mod common;
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::SeqCst};
@@ -124,7 +124,7 @@ fn a_process_attaches_once() {
     let (first, second) = (Arena::in_shmem(&shmem).unwrap(), Arena::in_shmem(&same(shmem.get_os_id())).unwrap());
     Lock::new_in(&first).unwrap();
     assert_eq!(first.remaining(), second.remaining());
-    assert_eq!(first.as_fd().as_raw_fd(), second.as_fd().as_raw_fd());
+    assert_eq!(first.memory_fd().as_raw_fd(), second.memory_fd().as_raw_fd());
 }
 
 #[test]

@@ -340,7 +340,7 @@ fn a_handle_can_be_passed_on_and_had_again() {
     first.set();
     process.join().unwrap();
     let own = Event::new().unwrap();
-    let again = Event::from_fd(std::os::fd::AsFd::as_fd(&own).try_clone_to_owned().unwrap()).unwrap();
+    let again = Event::from_fd(own.memory_fd().try_clone_to_owned().unwrap()).unwrap();
     again.set();
     assert!(own.is_set());
 }

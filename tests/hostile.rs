@@ -18,8 +18,8 @@ use crossproc::{
 crossproc::test_support!();
 
 /// All bytes of the file behind a handle.
-fn image(handle: &impl AsFd) -> Vec<u8> {
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+fn image(memory: &impl AsFd) -> Vec<u8> {
+    let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
     let mut bytes = Vec::new();
     File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
@@ -176,19 +176,19 @@ fn every_flipped_byte_of_a_managers_words_is_an_error_or_does_no_harm() {
 #[test]
 fn a_value_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    every_flip(&image(&Value::new(1_u64).unwrap()), Value::from_fd, use_value);
+    every_flip(&image(&Value::new(1_u64).unwrap().memory_fd()), Value::from_fd, use_value);
 }
 
 #[test]
 fn an_array_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    every_flip(&image(&Array::from_iter(0..8_u16).unwrap()), Array::from_fd, use_array);
+    every_flip(&image(&Array::from_iter(0..8_u16).unwrap().memory_fd()), Array::from_fd, use_array);
 }
 
 #[test]
 fn a_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    every_flip(&image(&Lock::new().unwrap()), Lock::from_fd, use_lock);
+    every_flip(&image(&Lock::new().unwrap().memory_fd()), Lock::from_fd, use_lock);
 }
 
 macro_rules! use_semaphore {
@@ -212,17 +212,17 @@ fn a_semaphore_with_any_byte_flipped_is_an_error_or_works() {
     let semaphore = Semaphore::builder().permits(2).max(5).build().unwrap();
     let _permit = semaphore.acquire().unwrap();
     semaphore.release(1).unwrap();
-    every_flip(&image(&semaphore), Semaphore::from_fd, use_semaphore!(Semaphore));
+    every_flip(&image(&semaphore.memory_fd()), Semaphore::from_fd, use_semaphore!(Semaphore));
     let bounded = BoundedSemaphore::new(3).unwrap();
     bounded.acquire().unwrap().forget();
-    every_flip(&image(&bounded), BoundedSemaphore::from_fd, use_semaphore!(BoundedSemaphore));
+    every_flip(&image(&bounded.memory_fd()), BoundedSemaphore::from_fd, use_semaphore!(BoundedSemaphore));
 }
 
 /// An owner that nobody is, is dead, whatever the number.
 #[test]
 fn a_permit_of_nobody_comes_back() {
     for owner in [1, 1 << 10, 7 << 10 | 3, 1 << 31, u32::MAX - 1] {
-        let mut image = image(&BoundedSemaphore::new(1).unwrap());
+        let mut image = image(&BoundedSemaphore::new(1).unwrap().memory_fd());
         let word = first_object() + 128 + 64;
         image[word..word + 4].copy_from_slice(&u32::to_le_bytes(owner));
         let semaphore = BoundedSemaphore::from_fd(file(&image, SEALS)).unwrap();
@@ -237,7 +237,7 @@ fn a_condvar_with_any_byte_flipped_is_an_error_or_works() {
     let lock = Lock::new().unwrap();
     // Somebody has waited, so that not all is zero; some of the words that nobody has used yet are enough.
     drop(changed.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap());
-    flips(&image(&changed), 0..2_560, Condvar::from_fd, use_condvar);
+    flips(&image(&changed.memory_fd()), 0..2_560, Condvar::from_fd, use_condvar);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn an_event_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     let event = Event::new().unwrap();
     event.set();
-    every_flip(&image(&event), Event::from_fd, use_event);
+    every_flip(&image(&event.memory_fd()), Event::from_fd, use_event);
 }
 
 /// Its places are as many as peers and all alike: every byte of the rest, of the first places and of the last ones.
@@ -261,7 +261,7 @@ fn a_barrier_with_any_byte_flipped_is_an_error_or_works() {
         }
         let places = first_object() + 128 + 64;
         let offsets = (0..128 + 64).chain(first_object()..places + 64).chain(places + 256 * 8 - 64..places + 256 * 8);
-        flips(&image(&barrier), offsets, Barrier::from_fd, use_barrier);
+        flips(&image(&barrier.memory_fd()), offsets, Barrier::from_fd, use_barrier);
         barrier.abort();
     });
 }
@@ -269,13 +269,13 @@ fn a_barrier_with_any_byte_flipped_is_an_error_or_works() {
 #[test]
 fn a_recursive_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    every_flip(&image(&RLock::new().unwrap()), RLock::from_fd, use_rlock);
+    every_flip(&image(&RLock::new().unwrap().memory_fd()), RLock::from_fd, use_rlock);
 }
 
 #[test]
 fn a_readers_writer_lock_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    let image = image(&RwLock::new(1_u64).unwrap());
+    let image = image(&RwLock::new(1_u64).unwrap().memory_fd());
     // Headers, words, the first readers' words, and the value.
     let object = first_object();
     let value = object + 192 + 256 * 8;
@@ -285,7 +285,7 @@ fn a_readers_writer_lock_with_any_byte_flipped_is_an_error_or_works() {
 #[test]
 fn an_arena_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
-    every_flip(&image(&Arena::new(1024).unwrap()), Arena::from_fd, use_arena);
+    every_flip(&image(&Arena::new(1024).unwrap().memory_fd()), Arena::from_fd, use_arena);
 }
 
 fn use_memory(memory: SharedMemory) {
@@ -309,7 +309,7 @@ fn bytes_with_any_byte_flipped_are_an_error_or_work() {
     let _watchdog = watchdog();
     let memory = SharedMemory::create(100).unwrap();
     memory.write_at(0, &[9; 100]).unwrap();
-    every_flip(&image(&memory), SharedMemory::from_fd, use_memory);
+    every_flip(&image(&memory.memory_fd()), SharedMemory::from_fd, use_memory);
 }
 
 #[test]
@@ -317,14 +317,14 @@ fn a_list_with_any_byte_flipped_is_an_error_or_works() {
     let _watchdog = watchdog();
     let list = ShareableList::new(["text".into(), b"bytes".into(), 1.into(), true.into()]).unwrap();
     list.set(0, "longer").unwrap();
-    every_flip(&image(&list), ShareableList::from_fd, use_list);
+    every_flip(&image(&list.memory_fd()), ShareableList::from_fd, use_list);
 }
 
 /// What no flip of a single byte makes of a list: each is an error that says where, and the other items are there.
 #[test]
 fn an_item_that_stands_for_nothing_is_an_error() {
     let list = ShareableList::new(["text".into(), 1.into()]).unwrap();
-    let image = image(&list);
+    let image = image(&list.memory_fd());
     let (count, place) = (first_object() + 128 + 8, first_object() + 128 + 64 + 8);
     let head = place + 8 + 16 + 16; // of the copy that was written first: the second
     let put = |offset: usize, number: u64| {
@@ -355,7 +355,7 @@ fn an_item_that_stands_for_nothing_is_an_error() {
 
 #[test]
 fn bytes_of_an_impossible_length_are_refused() {
-    let image = image(&SharedMemory::create(100).unwrap());
+    let image = image(&SharedMemory::create(100).unwrap().memory_fd());
     for wrong in [0, 64, 193, 1 << 40, isize::MAX as u64, u64::MAX] {
         let mut image = image.clone();
         image[first_object() + 32..first_object() + 40].copy_from_slice(&wrong.to_le_bytes());
@@ -456,7 +456,7 @@ fn an_impossible_capacity_or_limit_is_refused() {
             assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
         }
     }
-    let semaphore = image(&BoundedSemaphore::new(3).unwrap());
+    let semaphore = image(&BoundedSemaphore::new(3).unwrap().memory_fd());
     for wrong in [0, 17, 1 << 30, (1 << 30) + 1, 1 << 32, (1 << 32) + 3, 1 << 62, u64::MAX] {
         let found = attach_error(BoundedSemaphore::from_fd(put(semaphore.clone(), length, wrong)));
         assert!(matches!(found, AttachError::WrongLength { found, .. } if found == wrong), "{wrong}: {found}");
@@ -473,9 +473,11 @@ fn an_impossible_capacity_or_limit_is_refused() {
 fn raw_atomics_with_any_byte_flipped_are_an_error_or_work() {
     let _watchdog = watchdog();
     let value = RawValue::new(AtomicU32::new(7)).unwrap();
-    every_flip(&image(&value), RawValue::<AtomicU32>::from_fd, |value| value.store(value.load(Relaxed), Relaxed));
+    every_flip(&image(&value.memory_fd()), RawValue::<AtomicU32>::from_fd, |value| {
+        value.store(value.load(Relaxed), Relaxed);
+    });
     let array = RawArray::<AtomicU32>::new(8).unwrap();
-    every_flip(&image(&array), RawArray::<AtomicU32>::from_fd, |array| {
+    every_flip(&image(&array.memory_fd()), RawArray::<AtomicU32>::from_fd, |array| {
         array.iter().for_each(|item| item.store(1, Relaxed));
     });
 }
@@ -492,7 +494,8 @@ fn flipped_channel(offset: usize, flip: u8) -> (Arena, Sender<u32>, Receiver<u32
     sender.send_bytes(&[1; 10]).unwrap();
     receiver.recv_bytes().unwrap();
     sender.send_bytes(&[2; 3]).unwrap();
-    let map = memmap2::MmapOptions::new().map_raw(&File::from(arena.as_fd().try_clone_to_owned().unwrap())).unwrap();
+    let map =
+        memmap2::MmapOptions::new().map_raw(&File::from(arena.memory_fd().try_clone_to_owned().unwrap())).unwrap();
     // SAFETY: within the mapping.
     let byte = unsafe { map.as_mut_ptr().add(channel_object() + offset) };
     // SAFETY: as above; nobody uses the channel meanwhile.
@@ -570,7 +573,7 @@ fn attach_error<H: std::fmt::Debug>(attached: Result<H>) -> AttachError {
 
 #[test]
 fn a_file_that_could_shrink_is_refused() {
-    let bytes = image(&Value::new(1_u64).unwrap());
+    let bytes = image(&Value::new(1_u64).unwrap().memory_fd());
     for missing in [libc::F_SEAL_SHRINK, libc::F_SEAL_GROW, libc::F_SEAL_SEAL] {
         let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS & !missing)));
         assert!(matches!(found, AttachError::NotSealed { .. }), "{found}");
@@ -581,7 +584,7 @@ fn a_file_that_could_shrink_is_refused() {
 
 #[test]
 fn a_truncated_or_empty_file_is_refused() {
-    let bytes = image(&Value::new(1_u64).unwrap());
+    let bytes = image(&Value::new(1_u64).unwrap().memory_fd());
     for length in [0, 1, 127, 128, 300, bytes.len() - 1] {
         let found = attach_error(Value::<u64>::from_fd(file(&bytes[..length], SEALS)));
         assert!(matches!(found, AttachError::WrongSize { found, .. } if found == length as u64), "{length}: {found}");
@@ -591,7 +594,7 @@ fn a_truncated_or_empty_file_is_refused() {
 #[test]
 fn each_mismatch_names_both_sides() {
     let value = Value::new(1_u64).unwrap();
-    let fd = || value.as_fd().try_clone_to_owned().unwrap();
+    let fd = || value.memory_fd().try_clone_to_owned().unwrap();
     for (error, text) in [
         (
             attach_error(Value::<f64>::from_fd(fd())),
@@ -606,7 +609,7 @@ fn each_mismatch_names_both_sides() {
     ] {
         assert_eq!(error.to_string(), text);
     }
-    let mut bytes = image(&value);
+    let mut bytes = image(&value.memory_fd());
     bytes[8] = 9;
     let found = attach_error(Value::<u64>::from_fd(file(&bytes, SEALS)));
     assert_eq!(found.to_string(), "format 9, this build reads 4");
@@ -614,7 +617,7 @@ fn each_mismatch_names_both_sides() {
 
 #[test]
 fn an_owner_that_never_was_does_not_keep_the_lock() {
-    let mut bytes = image(&Lock::new().unwrap());
+    let mut bytes = image(&Lock::new().unwrap().memory_fd());
     let word = first_object() + 128;
     bytes[word..word + 4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
     let lock = Lock::from_fd(file(&bytes, SEALS)).unwrap();
@@ -625,8 +628,8 @@ fn an_owner_that_never_was_does_not_keep_the_lock() {
 #[test]
 fn counts_that_cannot_be_are_errors() {
     let _watchdog = watchdog();
-    fn store(handle: &impl AsFd, offset: usize, word: u64) {
-        let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    fn store(memory: &impl AsFd, offset: usize, word: u64) {
+        let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
         let file = File::options().write(true).open(path).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &word.to_le_bytes(), offset as u64).unwrap();
     }
@@ -634,18 +637,18 @@ fn counts_that_cannot_be_are_errors() {
     let rlock = RLock::new().unwrap();
     for depth in [0, u64::MAX] {
         let guard = rlock.lock().unwrap();
-        store(&rlock, body + 8, depth);
+        store(&rlock.memory_fd(), body + 8, depth);
         match rlock.lock() {
             Err(LockError::Failed(Error::Corrupted { found, .. })) => assert_eq!(found, depth),
             other => panic!("{other:?}"),
         }
-        store(&rlock, body + 8, 0);
+        store(&rlock.memory_fd(), body + 8, 0);
         drop(guard);
         assert!(rlock.try_lock().is_ok());
     }
     let rwlock = RwLock::new(1).unwrap();
     let count = 1 << 42 | 0xffff_ffff; // place 0, generation 1
-    store(&rwlock, body + 64, count);
+    store(&rwlock.memory_fd(), body + 64, count);
     match rwlock.read() {
         Err(LockError::Failed(Error::Corrupted { object: Kind::RwLock, position: 0, found })) => {
             assert_eq!(found, count);
@@ -664,7 +667,7 @@ fn first_object() -> usize {
 #[test]
 fn a_peer_that_locks_all_identities_is_an_error() {
     let _watchdog = watchdog();
-    let descriptor = file(&image(&Value::new(1_u64).unwrap()), SEALS);
+    let descriptor = file(&image(&Value::new(1_u64).unwrap().memory_fd()), SEALS);
     let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     let again = File::options().read(true).write(true).open(path).unwrap();
     let whole = libc::flock {
@@ -684,7 +687,7 @@ fn a_peer_that_locks_all_identities_is_an_error() {
 #[test]
 fn a_leased_file_is_an_error() {
     let _watchdog = watchdog();
-    let descriptor = file(&image(&Value::new(1_u64).unwrap()), SEALS);
+    let descriptor = file(&image(&Value::new(1_u64).unwrap().memory_fd()), SEALS);
     let leased =
         File::options().read(true).write(true).open(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).unwrap();
     drop(descriptor);
@@ -703,7 +706,7 @@ fn a_leased_file_is_an_error() {
 #[test]
 fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
     let size = 1_u64 << 30;
-    let mut first = image(&Value::new(1_u64).unwrap())[..64].to_vec();
+    let mut first = image(&Value::new(1_u64).unwrap().memory_fd())[..64].to_vec();
     for field in [24, 56] {
         first[field..field + 8].copy_from_slice(&size.to_ne_bytes());
     }
@@ -723,8 +726,8 @@ fn a_sparse_file_that_is_no_segment_is_refused_before_it_is_filled() {
 }
 
 /// Has a peer change the first word of an object for ever while `work` is done.
-fn while_its_word_never_rests(object: &impl AsFd, mut work: impl FnMut()) {
-    let map = memmap2::MmapOptions::new().map_raw(&File::from(object.as_fd().try_clone_to_owned().unwrap())).unwrap();
+fn while_its_word_never_rests(memory: &impl AsFd, mut work: impl FnMut()) {
+    let map = memmap2::MmapOptions::new().map_raw(&File::from(memory.as_fd().try_clone_to_owned().unwrap())).unwrap();
     // SAFETY: the word lies within the mapping, aligned, and is used as an atomic by all.
     let word = unsafe { map.as_mut_ptr().add(first_object() + 128) }.cast::<u64>();
     // SAFETY: as above; the mapping outlives the scope below.
@@ -751,7 +754,7 @@ fn while_its_word_never_rests(object: &impl AsFd, mut work: impl FnMut()) {
 fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
     let _watchdog = watchdog();
     let lock = Lock::new().unwrap();
-    while_its_word_never_rests(&lock, || {
+    while_its_word_never_rests(&lock.memory_fd(), || {
         let _ = lock.try_lock().or_else(TryLockError::repair);
         let _ = lock.lock_timeout(MOMENT).or_else(TryLockError::repair);
     });
@@ -761,12 +764,12 @@ fn a_lock_word_that_never_rests_ends_no_later_than_it_should() {
 fn an_event_and_a_barrier_that_never_rest_keep_nobody() {
     let _watchdog = watchdog();
     let (event, barrier) = (Event::new().unwrap(), Barrier::new(3).unwrap());
-    while_its_word_never_rests(&event, || {
+    while_its_word_never_rests(&event.memory_fd(), || {
         let _ = event.wait_timeout(MOMENT);
         event.set();
         event.clear();
     });
-    while_its_word_never_rests(&barrier, || {
+    while_its_word_never_rests(&barrier.memory_fd(), || {
         let _ = (barrier.try_wait(), barrier.wait_timeout(MOMENT), barrier.wait_with_timeout(MOMENT, || ()));
         barrier.abort();
         barrier.reset();
@@ -775,7 +778,7 @@ fn an_event_and_a_barrier_that_never_rest_keep_nobody() {
 
 #[test]
 fn names_from_shared_memory_are_printed_without_control_characters() {
-    let mut bytes = image(&Value::new(1_u64).unwrap());
+    let mut bytes = image(&Value::new(1_u64).unwrap().memory_fd());
     let name = first_object() + 56;
     bytes[name..name + 8].copy_from_slice(b"\x1b[2Jevil");
     bytes[first_object() + 48] ^= 1; // another type by its hash

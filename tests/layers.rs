@@ -37,7 +37,7 @@ fn used_modules(text: &str) -> Vec<String> {
 #[test]
 fn the_layers_are_listed_in_order() {
     let expected = [
-        "sys", "word", "ring", "segment", "heap", "cell", "sync", "message", "watch", "queue", "pipe", "process",
+        "sys", "word", "ring", "segment", "heap", "cell", "watch", "sync", "message", "queue", "pipe", "process",
         "remote", "pool", "managed", "inspect",
     ];
     assert_eq!(layers(), expected);

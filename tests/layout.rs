@@ -15,9 +15,9 @@ use crossproc::{
 };
 
 /// The words of a segment that are not zero, but for those that tell who made it and when.
-fn words(handle: &impl AsFd) -> Vec<(usize, u64)> {
+fn words(memory: &impl AsFd) -> Vec<(usize, u64)> {
     let mut bytes = Vec::new();
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
     File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
     // Creator and uid; time; the first peer's process id.
     bytes[40..56].fill(0);
@@ -83,7 +83,7 @@ fn a_value_is_laid_out_as_ever() {
         (OBJECT + 128 + 72, 5),                     // copy 0, active
         (OBJECT + 128 + 80, 0x1122_3344_5566_7788), // copy 1
     ]);
-    assert_eq!(words(&value), golden);
+    assert_eq!(words(&value.memory_fd()), golden);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_array_is_laid_out_as_ever() {
         (OBJECT + 128 + 80, 3),
         (OBJECT + 128 + 88, 2), // the old value of what was set last
     ]);
-    assert_eq!(words(&array), golden);
+    assert_eq!(words(&array.memory_fd()), golden);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn bytes_are_laid_out_as_ever() {
         (OBJECT + 128 + 64, text("\0first")),
         (OBJECT + 128 + 64 + 64, 7 << 40),
     ]);
-    assert_eq!(words(&memory), golden);
+    assert_eq!(words(&memory.memory_fd()), golden);
 }
 
 #[test]
@@ -175,14 +175,14 @@ fn a_list_is_laid_out_as_ever() {
         (copies + 160, 8 << 8 | 3),
         (copies + 168, 1),
     ]);
-    assert_eq!(words(&list), golden);
+    assert_eq!(words(&list.memory_fd()), golden);
 }
 
 #[test]
 fn a_held_lock_is_laid_out_as_ever() {
     let lock = Lock::new().unwrap();
     let _guard = lock.lock().unwrap();
-    let mut found = words(&lock);
+    let mut found = words(&lock.memory_fd());
     let (offset, word) = found.pop().unwrap();
     assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
     assert!((1..1 << 30).contains(&(word >> 32)), "and a thread, neither WHOLE nor DIRTY");
@@ -197,12 +197,12 @@ fn a_condvar_is_laid_out_as_ever() {
     let (lock, changed) = (Lock::new().unwrap(), Condvar::new().unwrap());
     let read = std::thread::scope(|scope| {
         let waiters = [(); 2].map(|()| scope.spawn(|| drop(changed.wait(lock.lock().unwrap()).unwrap())));
-        while words(&changed).last().is_none_or(|&(offset, _)| offset < OBJECT + 128 + 136) {
+        while words(&changed.memory_fd()).last().is_none_or(|&(offset, _)| offset < OBJECT + 128 + 136) {
             std::thread::yield_now();
         }
         let guard = lock.lock().unwrap();
         assert!(changed.notify_one());
-        let read = words(&changed);
+        let read = words(&changed.memory_fd());
         drop(guard);
         assert!(changed.notify_one());
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
@@ -230,7 +230,7 @@ fn a_condvar_is_laid_out_as_ever() {
 fn a_recursive_lock_is_laid_out_as_ever() {
     let lock = RLock::new().unwrap();
     let _guards = [lock.lock().unwrap(), lock.lock().unwrap()];
-    let mut found = words(&lock);
+    let mut found = words(&lock.memory_fd());
     assert_eq!(found.pop(), Some((OBJECT + 128 + 8, 2)), "the depth");
     let (offset, word) = found.pop().unwrap();
     assert_eq!((offset, word as u32), (OBJECT + 128, 1 << 10), "the owner is peer 0 of generation 1");
@@ -257,7 +257,7 @@ fn a_readers_writer_lock_is_laid_out_as_ever() {
         (OBJECT + 192, OWNER << 32 | 2), // readers of place 0
         (OBJECT + 192 + 256 * 8, 7),
     ]);
-    assert_eq!(words(&lock), golden);
+    assert_eq!(words(&lock.memory_fd()), golden);
 }
 
 #[test]
@@ -288,10 +288,10 @@ fn a_semaphore_is_laid_out_as_ever() {
         (OBJECT + 128 + 72, 0xffff_ffff << 32), // free, ABSENT
         (OBJECT + 128 + 80, 0xffff_ffff),
     ]);
-    assert_eq!(words(&semaphore), golden);
+    assert_eq!(words(&semaphore.memory_fd()), golden);
     let mut golden = header(13);
     golden.push((OBJECT + 128 + 8, 5));
-    assert_eq!(words(&bounded), golden);
+    assert_eq!(words(&bounded.memory_fd()), golden);
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn atomics_and_arenas_are_laid_out_as_ever() {
             (object + 128 + content.0, content.1),
         ]);
     }
-    assert_eq!(words(&value), golden);
+    assert_eq!(words(&value.memory_fd()), golden);
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn a_channel_is_laid_out_as_ever() {
         (ring + 16, 1 << 48 | 3),
         (ring + 24, text("abc")),
     ]);
-    assert_eq!(words(&arena), golden);
+    assert_eq!(words(&arena.memory_fd()), golden);
 }
 
 /// Words of slots: what is in them, in which lap, and who is at work on it (`ring/slot.rs`).
@@ -457,7 +457,7 @@ fn an_event_is_laid_out_as_ever() {
     let mut golden = header(OBJECT + 256);
     golden.extend(arena_or_lock(15, 0xaf63_c54c_8601_c577, 256));
     golden.push((OBJECT + 128, 1 << 2 | 1)); // cleared once, set
-    assert_eq!(words(&event), golden);
+    assert_eq!(words(&event.memory_fd()), golden);
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn a_barrier_is_laid_out_as_ever() {
         (OBJECT + 136, 6),                                   // 5 ns
         (OBJECT + 128 + 64, OWNER << 32 | 2),                // two handles of peer 0
     ]);
-    assert_eq!(words(&barrier), golden);
+    assert_eq!(words(&barrier.memory_fd()), golden);
 }
 
 /// With a list in it. Behind the control words there are notes of old values, which mean nothing between transactions.

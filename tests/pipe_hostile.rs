@@ -5,7 +5,6 @@ mod common;
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ impl Filled {
     fn with(capacity: usize, first: u64, kind: u64, bytes: u64) -> Self {
         let arena = Arena::new(capacity + 4096).unwrap();
         let (sender, receiver) = PipeBuilder::new().capacity(capacity).arena(&arena).channel().unwrap();
-        let memory = File::from(arena.as_fd().try_clone_to_owned().unwrap());
+        let memory = File::from(arena.memory_fd().try_clone_to_owned().unwrap());
         let size = 8 + bytes.next_multiple_of(8);
         for at in (0..capacity as u64).step_by(size as usize) {
             let kind = if at == 0 { first } else { kind };

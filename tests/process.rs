@@ -295,18 +295,17 @@ fn arguments_that_cannot_be_encoded_are_an_error() {
     let process = Process::spawn(|| Refusing, ()).unwrap();
     let child = process.child().clone();
     let error = process.join().map(drop).unwrap_err();
-    assert!(
-        matches!(&error, ProcessError::Failed { source, .. }
-            if matches!(&**source, Error::Encode { what, .. } if what == "the result")),
-        "{error:?}"
-    );
-    let (name, pid) = (child.name(), child.pid());
-    assert_eq!(error.to_string(), format!("process {name} ({pid}) could not hand over its arguments or its result"));
-    let source = error.source().unwrap().to_string();
+    let ProcessError::Failed { source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(&**source, Error::Encode { what, .. } if what == "the result"), "{error:?}");
+    let (name, pid, source) = (child.name(), child.pid(), source.to_string());
     assert!(source.starts_with("cannot encode the result: "), "{source}");
-    let printed_by_main = format!("{:?}", Error::from(error.clone()));
-    assert_eq!(printed_by_main, format!("{error}: {source}"));
-    assert_eq!(TryJoinError::<()>::Failed(error).source().unwrap().to_string(), source);
+    let text = format!("process {name} ({pid}) could not hand over its arguments or its result: {source}");
+    assert_eq!(error.to_string(), text);
+    // Once, and not again as an error behind it.
+    assert!(error.source().is_none());
+    assert_eq!(format!("{:?}", Error::from(error.clone())), text);
+    let error = TryJoinError::<()>::Failed(error);
+    assert!(error.to_string() == text && error.source().is_none());
     assert_eq!(child.exit(), Some(Exit::Code(1)));
 }
 

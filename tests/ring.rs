@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::locking::wait_for_state;
@@ -322,7 +321,7 @@ fn another_kind_or_type_is_refused_with_both_sides() {
     let arena = Arena::new(1 << 12).unwrap();
     let _in_arena = Ring::<u32>::new_in(&arena, 1).unwrap();
     assert!(matches!(
-        Ring::<u32>::from_fd(arena.as_fd().try_clone_to_owned().unwrap()),
+        Ring::<u32>::from_fd(arena.memory_fd().try_clone_to_owned().unwrap()),
         Err(Error::Attach(AttachError::WrongKind { found: Ok(Kind::Arena), expected: Kind::Ring }))
     ));
     assert_eq!(Ring::<u32>::from_fd(fd()).unwrap().capacity(), 4);

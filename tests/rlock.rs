@@ -49,7 +49,7 @@ fn a_thread_that_has_it_gets_it_with_any_form() {
     let _watchdog = watchdog();
     let lock = RLock::new().unwrap();
     let _guard = lock.lock().unwrap();
-    let from_fd = RLock::from_fd(std::os::fd::AsFd::as_fd(&lock).try_clone_to_owned().unwrap()).unwrap();
+    let from_fd = RLock::from_fd(lock.memory_fd().try_clone_to_owned().unwrap()).unwrap();
     let _levels = [lock.lock().unwrap(), from_fd.try_lock().unwrap()];
     let other = lock.clone();
     std::thread::spawn(move || {

@@ -26,7 +26,7 @@ use crossproc::{
 ///
 /// An effect is a change of the object's file, or a system call. Between two of them no survivor can tell where the
 /// peer died, so this stands for a death after any instruction.
-fn after_each_effect<S: AsFd, R: PartialEq>(
+fn after_each_effect<S: Memory, R: PartialEq>(
     make: impl Fn() -> S,
     prepare: impl Fn(&S),
     operation: impl Fn(&S),
@@ -36,7 +36,7 @@ fn after_each_effect<S: AsFd, R: PartialEq>(
     for effects in 0.. {
         let subject = make();
         let stepped = Stepped::start(|| prepare(&subject), || operation(&subject));
-        let is_over = !stepped.has_effects(effects, &image(&subject));
+        let is_over = !stepped.has_effects(effects, &image(subject.memory()));
         stepped.kill();
         sights.push(look(subject));
         if is_over {
@@ -47,6 +47,29 @@ fn after_each_effect<S: AsFd, R: PartialEq>(
     sights.dedup();
     sights
 }
+
+/// What has a file in which an operation's effects are seen.
+trait Memory {
+    fn memory(&self) -> BorrowedFd<'_>;
+}
+
+impl Memory for OwnedFd {
+    fn memory(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+macro_rules! impl_memory {
+    ($($handle:ty),*) => {
+        $(impl Memory for $handle {
+            fn memory(&self) -> BorrowedFd<'_> {
+                self.memory_fd()
+            }
+        })*
+    };
+}
+
+impl_memory!(Arena, Array<[u64; 3]>, Barrier, Event, Lock, Semaphore, ShareableList, SharedMemory, Value<[u64; 3]>);
 
 const OLD: [u64; 3] = [1; 3];
 const NEW: [u64; 3] = [2; 3];
@@ -161,7 +184,7 @@ fn a_half_set_element_is_put_back_by_the_last_survivor() {
     const MARK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
     let half_set = || {
         let array = Array::from_iter([OLD; 2]).unwrap();
-        let image = image(&array);
+        let image = image(array.memory_fd());
         let has_begun = || image().chunks(8).any(|word| word == MARK.to_ne_bytes());
         let setter = Stepped::start(|| array.set(1, OLD).unwrap(), || array.set(1, [MARK; 3]).unwrap());
         while !has_begun() {
@@ -208,7 +231,7 @@ fn a_barrier_whose_last_party_was_killed_is_whole_or_broken_by_the_death() {
 #[test]
 fn a_peer_killed_while_it_attaches_or_detaches_costs_nobody_a_place() {
     let _watchdog = watchdog();
-    let file = Value::new(7_u64).unwrap().as_fd().try_clone_to_owned().unwrap();
+    let file = Value::new(7_u64).unwrap().memory_fd().try_clone_to_owned().unwrap();
     let attach = |file: &OwnedFd| Value::<u64>::from_fd(file.try_clone().unwrap()).unwrap();
     let come_and_go = || {
         let sights = after_each_effect(
@@ -257,11 +280,11 @@ impl Message for Text {
     }
 }
 
-/// Has the descriptor of its memory, as all others have, and not the one for `poll`.
+/// A ring or a queue.
 struct InMemory<C>(C);
 
-impl<C: Channel> AsFd for InMemory<C> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl<C: Channel> Memory for InMemory<C> {
+    fn memory(&self) -> BorrowedFd<'_> {
         self.0.memory_fd()
     }
 }

@@ -592,7 +592,7 @@ fuzz_target!(|input: Input| {
     };
     if let Some(peer) = &input.peer {
         let meanwhile: Vec<Word> = peer.meanwhile.iter().copied().map(word).collect();
-        scribbled(&arena, &meanwhile, |file| {
+        scribbled(&arena.memory_fd(), &meanwhile, |file| {
             let mut between = peer.between.iter();
             for &step in &input.steps {
                 between.next().into_iter().for_each(|&scribble| word(scribble).write(file));

@@ -131,49 +131,51 @@ impl Object {
     fn image(self) -> &'static [u8] {
         static IMAGES: LazyLock<[Vec<u8>; 17]> = LazyLock::new(|| {
             [
-                bytes_of(Value::<Small>::new(7)),
-                bytes_of(Value::<Large>::new([7; 24])),
-                bytes_of(Array::<u32>::new(LENGTH)),
-                bytes_of(RawArray::<AtomicU64>::new(LENGTH)),
-                bytes_of(Lock::new()),
-                bytes_of(Arena::new(1 << 12)),
+                bytes_behind(&made(Value::<Small>::new(7)).memory_fd()),
+                bytes_behind(&made(Value::<Large>::new([7; 24])).memory_fd()),
+                bytes_behind(&made(Array::<u32>::new(LENGTH)).memory_fd()),
+                bytes_behind(&made(RawArray::<AtomicU64>::new(LENGTH)).memory_fd()),
+                bytes_behind(&made(Lock::new()).memory_fd()),
+                bytes_behind(&made(Arena::new(1 << 12)).memory_fd()),
                 bytes_behind(&ring().memory_fd()),
                 bytes_behind(&full_queue().memory_fd()),
-                bytes_of(SharedMemory::create(100)),
-                bytes_of(ShareableList::new(["text".into(), b"bytes".into(), 7.into(), true.into()])),
-                bytes_of(RLock::new()),
-                bytes_of(RwLock::<Small>::new(7)),
-                bytes_of(Semaphore::builder().permits(2).max(5).build()),
-                bytes_of(BoundedSemaphore::new(3)),
-                bytes_of(Condvar::new()),
-                bytes_of(Event::new()),
-                bytes_of(Barrier::new(3)),
+                bytes_behind(&made(SharedMemory::create(100)).memory_fd()),
+                bytes_behind(
+                    &made(ShareableList::new(["text".into(), b"bytes".into(), 7.into(), true.into()])).memory_fd(),
+                ),
+                bytes_behind(&made(RLock::new()).memory_fd()),
+                bytes_behind(&made(RwLock::<Small>::new(7)).memory_fd()),
+                bytes_behind(&made(Semaphore::builder().permits(2).max(5).build()).memory_fd()),
+                bytes_behind(&made(BoundedSemaphore::new(3)).memory_fd()),
+                bytes_behind(&made(Condvar::new()).memory_fd()),
+                bytes_behind(&made(Event::new()).memory_fd()),
+                bytes_behind(&made(Barrier::new(3)).memory_fd()),
             ]
         });
         &IMAGES[self as usize]
     }
 }
 
-/// The segment of a new object, with its creator still attached: in the copy, a peer that is dead.
-fn bytes_of(object: Result<impl AsFd>) -> Vec<u8> {
-    bytes_behind(&object.expect("a valid object can be made"))
+fn made<H>(object: Result<H>) -> H {
+    object.expect("a valid object can be made")
 }
 
 fn ring() -> Ring<[u64; 9]> {
-    let ring = Ring::new(SLOTS).expect("a valid object can be made");
+    let ring = made(Ring::new(SLOTS));
     ring.put_many(&[[7; 9]; 2]).expect("there is room");
     ring
 }
 
 fn full_queue() -> Queue<Vec<u8>> {
-    let queue = queue().expect("a valid object can be made");
+    let queue = made(queue());
     queue.put(vec![7; 200]).expect("there is room");
     queue
 }
 
-fn bytes_behind(object: &impl AsFd) -> Vec<u8> {
+/// The segment of a new object, with its creator still attached: in the copy, a peer that is dead.
+fn bytes_behind(memory: &impl AsRawFd) -> Vec<u8> {
     // By its path, since reading moves the position of an open file description.
-    let path = format!("/proc/self/fd/{}", object.as_fd().as_raw_fd());
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
     let mut bytes = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).expect("a segment can be read");
     bytes

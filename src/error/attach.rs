@@ -88,11 +88,10 @@ impl fmt::Display for Kind {
 /// A `Value<u64>` is not a `Value<i64>`:
 ///
 /// ```
-/// use std::os::fd::AsFd;
 /// use crossproc::{AttachError, Error, Value};
 ///
 /// let value = Value::new(7_u64)?;
-/// let descriptor = value.as_fd().try_clone_to_owned().unwrap();
+/// let descriptor = value.memory_fd().try_clone_to_owned().unwrap();
 /// let refused = Value::<i64>::from_fd(descriptor).unwrap_err();
 /// assert!(matches!(refused, Error::Attach(AttachError::WrongType { .. })));
 /// assert_eq!(refused.to_string(), "cannot attach: type u64 (8 bytes, alignment 8), expected i64 (8 bytes, alignment 8)");

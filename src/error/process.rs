@@ -71,12 +71,11 @@ impl fmt::Display for Exit {
 ///     Ok(())
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// Its function panicked; it exited with code 101, as a Rust program does, or was aborted if the panic could not
     /// unwind.
-    #[error("process {name} ({pid}) panicked at {location}: {message}")]
     Panicked {
         /// The process's name.
         name: String,
@@ -91,7 +90,6 @@ pub enum ProcessError {
     },
 
     /// It ended without a result: killed by a signal, or by a call of `std::process::exit`.
-    #[error("process {name} ({pid}) {exit} before it returned a result")]
     Ended {
         /// The process's name.
         name: String,
@@ -103,7 +101,6 @@ pub enum ProcessError {
 
     /// It ended before it had recognised that it was a child: the program ends before it calls `crossproc::init`, or its
     /// loader does, or the child was not its parent's equal (see [`init`](crate::init)).
-    #[error("process {name} ({pid}) {exit} before it reached `crossproc::init()`")]
     NeverStarted {
         /// The process's name.
         name: String,
@@ -114,7 +111,6 @@ pub enum ProcessError {
     },
 
     /// It was to work for a [`Pool`](crate::Pool), and what was to be run first returned an error.
-    #[error("the initializer of process {name} ({pid}) failed: {reason}")]
     Initializer {
         /// The process's name.
         name: String,
@@ -126,7 +122,6 @@ pub enum ProcessError {
 
     /// It was to work for a [`Pool`](crate::Pool), and what was to be run first took longer than the pool allows
     /// ([`initializer_timeout`](crate::PoolBuilder::initializer_timeout)).
-    #[error("the initializer of process {name} ({pid}) has not returned after {limit:?}")]
     InitializerTimedOut {
         /// The process's name.
         name: String,
@@ -137,18 +132,45 @@ pub enum ProcessError {
     },
 
     /// Its arguments or its result did not survive the journey.
-    #[error("process {name} ({pid}) could not hand over its arguments or its result")]
     Failed {
         /// The process's name.
         name: String,
         /// Its process id.
         pid: u32,
-        /// What went wrong.
-        #[source]
+        /// What went wrong; the text says it.
         #[serde(deserialize_with = "nested")]
         source: Box<crate::Error>,
     },
 }
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProcessError::Panicked { name, pid, message, location, .. } => {
+                write!(f, "process {name} ({pid}) panicked at {location}: {message}")
+            }
+            ProcessError::Ended { name, pid, exit } => {
+                write!(f, "process {name} ({pid}) {exit} before it returned a result")
+            }
+            ProcessError::NeverStarted { name, pid, exit } => {
+                write!(f, "process {name} ({pid}) {exit} before it reached `crossproc::init()`")
+            }
+            ProcessError::Initializer { name, pid, reason } => {
+                write!(f, "the initializer of process {name} ({pid}) failed: {reason}")
+            }
+            ProcessError::InitializerTimedOut { name, pid, limit } => {
+                write!(f, "the initializer of process {name} ({pid}) has not returned after {limit:?}")
+            }
+            // With the errors behind it.
+            ProcessError::Failed { name, pid, source } => {
+                write!(f, "process {name} ({pid}) could not hand over its arguments or its result: {source:?}")
+            }
+        }
+    }
+}
+
+/// Without a `source`: each text says all of it.
+impl std::error::Error for ProcessError {}
 
 /// More than processes start processes in earnest, a guess.
 const MOST_LEVELS: u32 = 16;

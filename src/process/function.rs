@@ -19,11 +19,25 @@ use crate::segment::handle::{Outgoing, Parcel};
 /// parameters and returns a serialisable value. Only its place in the program travels to the child, which is why it
 /// cannot bring anything along: what it needs goes into the arguments.
 ///
-/// Closures that capture variables, and function pointers, are refused when the program is built:
+/// Closures that capture variables, and function pointers, are refused when the program is built, by `cargo build` and `cargo
+/// test`. `cargo check`, and so most editors, say nothing: what a closure captures is known when code is made of it. What it
+/// needs goes into its arguments; in a [`map`](crate::Pool::map) with each item, or to each worker by
+/// [`initializer`](crate::PoolBuilder::initializer).
 ///
 /// ```compile_fail,E0080
 /// let number = 7;
 /// let process = crossproc::Process::spawn(move || number, ());
+/// ```
+///
+/// ```
+/// # fn main() -> crossproc::Result<()> {
+/// # crossproc::init();
+/// let number = 7;
+/// let process = crossproc::Process::spawn(|number| number, (number,))?;
+/// let products = crossproc::Pool::new(1)?.starmap(|number, item| number * item, (1..=3).map(|item| (number, item)))?;
+/// assert_eq!((process.join()?, products), (7, vec![7, 14, 21]));
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// So are functions that borrow their parameters:

@@ -15,8 +15,9 @@ use crate::sys::program::{self, Build};
 pub(super) const fn assert_captures_nothing<F>() {
     assert!(
         size_of::<F>() == 0,
-        "a function that captures variables cannot run in another process: pass them in `args` (a function pointer \
-         cannot, either: pass the function itself)"
+        "a function that captures variables cannot run in another process: pass them as its arguments, in the tuple \
+         that `spawn` and `apply` take, or with each item that `map` takes (`starmap` takes tuples); a function \
+         pointer cannot, either: pass the function itself"
     );
 }
 

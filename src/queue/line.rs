@@ -121,8 +121,8 @@ macro_rules! impl_line {
             /// The descriptor of [`AsFd`](std::os::fd::AsFd), where there may be none left: it polls readable while there
             #[doc = concat!("is a message, and once the ", $noun, " has come to its end (see [`close`](Self::close)).")]
             ///
-            /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), or in an
-            /// event loop with others. The first call starts a thread, which keeps it right until this handle and its
+            /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), which says
+            /// what it costs, or in an event loop with others. The first call starts a thread, which keeps it right until this handle and its
             /// clones are gone; before that, nothing is paid for it. It is gone with them. A forked copy of the process
             /// has its own.
             ///

@@ -1,11 +1,11 @@
 //! What all handles can do, written once: made under a name, opened, found by a descriptor, sent, printed.
 
-/// What has a field `placed` and a function `attach(segment, offset)` can be had again from a descriptor, which `$giver` gives.
+/// What has a field `placed` and a function `attach(segment, offset)` can be had again from a descriptor, which its `memory_fd` gives.
 macro_rules! impl_from_fd {
-    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal, $giver:literal) => {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
         impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
-            #[doc = concat!("The `", $name, "` whose descriptor this is: one that ", $giver, " gave, in this process")]
-            /// or in one that sent it over a socket.
+            #[doc = concat!("The `", $name, "` whose memory's descriptor this is: one that [`memory_fd`](Self::memory_fd) gave, in")]
+            /// this process or in one that sent it over a socket.
             ///
             /// It needs no common ancestor, only a descriptor. What the descriptor refers to is checked, not trusted. An
             /// object in an arena is not found this way: its descriptor is the arena's.
@@ -83,6 +83,25 @@ macro_rules! impl_from_fd {
     };
 }
 
+/// The descriptor that `from_fd` takes.
+macro_rules! impl_memory_fd {
+    ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?) => {
+        impl $(<$element: $bound $(+ $more)*>)? $handle $(<$element>)? {
+            /// The descriptor of the memory that the object lies in, for [`from_fd`](Self::from_fd): its own, or that of
+            /// its arena.
+            ///
+            /// It tells nothing when it is polled: what can be waited for with [`wait_any`](crate::wait_any) is `AsFd`.
+            ///
+            /// # Examples
+            ///
+            /// See [`AttachError`](crate::AttachError).
+            pub fn memory_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                std::os::fd::AsFd::as_fd(&**self.placed.segment())
+            }
+        }
+    };
+}
+
 /// What is sent to another process is the same object there.
 macro_rules! impl_travel {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?) => {
@@ -105,19 +124,13 @@ macro_rules! impl_travel {
 /// What every handle can do, for a type with a field `placed` and a function `attach(segment, offset)`.
 macro_rules! impl_handle {
     ($handle:ident $(<$element:ident: $bound:ident $(+ $more:ident)*>)?, $name:literal) => {
-        crate::segment::impls::impl_from_fd!($handle $(<$element: $bound $(+ $more)*>)?, $name, "[`AsFd`](std::os::fd::AsFd)");
+        crate::segment::impls::impl_from_fd!($handle $(<$element: $bound $(+ $more)*>)?, $name);
+        crate::segment::impls::impl_memory_fd!($handle $(<$element: $bound $(+ $more)*>)?);
         crate::segment::impls::impl_travel!($handle $(<$element: $bound $(+ $more)*>)?);
 
         impl $(<$element: $bound $(+ $more)*>)? std::fmt::Debug for $handle $(<$element>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct($name).finish_non_exhaustive()
-            }
-        }
-
-        /// The descriptor of the memory that the object lies in: its own, or that of its arena.
-        impl $(<$element: $bound $(+ $more)*>)? std::os::fd::AsFd for $handle $(<$element>)? {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.placed.segment().as_fd()
             }
         }
     };
@@ -135,10 +148,14 @@ macro_rules! impl_create {
             #[doc = concat!("As [`new`](Self::new), under a name: a new `", stringify!($handle), "` that other processes can")]
             /// [open](Self::open).
             ///
+            /// A name that a killed process has left is free again once nobody is attached to what it stands for, unless it was
+            /// to [persist](crate::Name::persist).
+            ///
             /// # Errors
             ///
-            /// [`NameTaken`](crate::Error::NameTaken) if there is one already; [`InvalidName`](crate::Error::InvalidName);
-            /// and those of `new`.
+            /// [`NameTaken`](crate::Error::NameTaken) if there is one already: [`open`](Self::open) it, or call
+            /// [`open_or_create`](Self::open_or_create); one that is to persist, and that nobody wants any more,
+            /// [`unlink_abandoned`](crate::unlink_abandoned) removes. [`InvalidName`](crate::Error::InvalidName); and those of `new`.
             ///
             /// # Examples
             ///
@@ -151,7 +168,8 @@ macro_rules! impl_create {
             ///
             /// Of any number of processes that call it at once, one makes the object and the others find it whole. Whichever makes
             /// it, the name goes with that one's last handle, and the next to come makes another object, while others still use
-            /// the first: programs that come and go want a name that [persists](crate::Name::persist).
+            /// the first; if the maker was killed, the next to come does so once nobody is attached any more. So programs that come
+            /// and go want a name that [persists](crate::Name::persist).
             ///
             /// # Errors
             ///
@@ -173,4 +191,4 @@ macro_rules! impl_create {
     };
 }
 
-pub(crate) use {impl_create, impl_from_fd, impl_handle, impl_travel};
+pub(crate) use {impl_create, impl_from_fd, impl_handle, impl_memory_fd, impl_travel};

@@ -108,7 +108,8 @@ impl Segment {
         }
         let mapping = Mapping::of(&file, length)?;
         let header = place::header(&mapping);
-        header.initialise(length, solid, user(), name.map_or(0, |name| name.bits() & OTHERS));
+        let (others, is_passing) = name.map_or((0, false), |name| (name.bits() & OTHERS, !name.persists()));
+        header.initialise(length, solid, user(), others, is_passing);
         header.complete();
         fork::prepare()?;
         let liveness = Liveness::of(file)?;

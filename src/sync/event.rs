@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Kind, Result};
-use crate::segment::impls::{impl_create, impl_from_fd, impl_travel};
+use crate::segment::impls::{impl_create, impl_from_fd, impl_memory_fd, impl_travel};
 use crate::segment::place::{Body, Home, NO_TAIL, Placed};
 use crate::segment::{Arena, Facts, Segment, stamp, type_stamp};
 use crate::sys::clock::Deadline;
 use crate::sys::spin::Spin;
+use crate::watch::{Watchable, Watched};
 use crate::word::event::{self, EventWord};
 
 /// A flag that any process sets, clears and waits for.
@@ -57,6 +58,7 @@ use crate::word::event::{self, EventWord};
 pub struct Event {
     placed: Placed<EventBody>,
     spin: Spin,
+    watched: Arc<Watched>,
 }
 
 /// | offset | size | field | meaning             |
@@ -106,12 +108,12 @@ impl Event {
 
     fn make(home: Home<'_>) -> Result<Self> {
         let placed = Placed::create(home, type_stamp::<()>(), 0, NO_TAIL, |_| ())?;
-        Ok(Event { placed, spin: Spin::for_answers() })
+        Ok(Event { placed, spin: Spin::for_answers(), watched: Arc::default() })
     }
 
     fn attach(segment: Arc<Segment>, offset: u64) -> Result<Self> {
         let placed = Placed::attach(segment, offset, &type_stamp::<()>(), |_| NO_TAIL)?;
-        Ok(Event { placed, spin: Spin::for_answers() })
+        Ok(Event { placed, spin: Spin::for_answers(), watched: Arc::default() })
     }
 
     #[inline]
@@ -136,6 +138,10 @@ impl Event {
 
     /// Takes the flag back: who waits from now on waits for the next [`set`](Self::set).
     ///
+    /// # Signals
+    ///
+    /// Not for signal handlers: where somebody has asked for the [`readiness`](Self::readiness), it takes a lock.
+    ///
     /// # Examples
     ///
     /// ```
@@ -148,6 +154,7 @@ impl Event {
     #[inline]
     pub fn clear(&self) {
         self.word().clear();
+        self.watched.settle(true);
     }
 
     /// Whether the flag is set. Stale at once where others set and clear. It is what would be called `try_wait`.
@@ -183,9 +190,66 @@ impl Event {
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.is_set() || self.word().wait(Deadline::after(timeout), &self.spin)
     }
+
+    /// The descriptor of [`AsFd`], where there may be none left: it polls readable while the flag is set.
+    ///
+    /// It is an eventfd of this process, only to be polled: alone, with [`wait_any`](crate::wait_any), which says what it
+    /// costs, or in an event loop with others. The first call starts a thread, which keeps it right until this handle and its
+    /// clones are gone; before that, nothing is paid for it. It is gone with them. A forked copy of the process has its own.
+    ///
+    /// # Concurrency
+    ///
+    /// What this handle and its clones clear is accounted for at once, and each call of this sees what is set. Where others
+    /// clear, it may stay readable for 50 ms; a flag that they clear at once may not be seen at all.
+    ///
+    /// # Death
+    ///
+    /// A flag whose setter was killed before it woke anybody is seen within 50 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`Os`](crate::Error::Os) without a descriptor or a thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crossproc::{Event, Queue, wait_any};
+    ///
+    /// let (stop, jobs) = (Event::new()?, Queue::<u32>::new(4)?);
+    /// stop.readiness()?;
+    /// jobs.put(7)?;
+    /// assert_eq!(wait_any(&[&stop, &jobs], None)?, [1]);
+    /// stop.set(); // from any process, or a signal handler
+    /// assert_eq!(wait_any(&[&stop, &jobs], None)?, [0, 1]);
+    /// stop.clear();
+    /// assert_eq!(wait_any(&[&stop, &jobs], None)?, [1]);
+    /// # Ok::<(), crossproc::Error>(())
+    /// ```
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.watched.settle(false); // `set` does not, for the sake of signal handlers
+        self.watched.descriptor(|| Ok(self.placed.clone()))
+    }
 }
 
-impl_from_fd!(Event, "Event", "[`AsFd`](std::os::fd::AsFd)");
+impl Watchable for Placed<EventBody> {
+    fn is_ready(&self) -> bool {
+        self.body().word.is_set()
+    }
+
+    fn sleep_until(&self, is_awake: &dyn Fn() -> bool) {
+        self.body().word.sleep_until(is_awake);
+    }
+
+    /// A set flag wakes everybody.
+    fn pass_on(&self) {}
+
+    fn rouse(&self) {
+        self.body().word.rouse();
+    }
+}
+
+impl_from_fd!(Event, "Event");
+impl_memory_fd!(Event);
 impl_travel!(Event);
 impl_create!(Event, (), []);
 
@@ -196,10 +260,18 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The descriptor of the memory that the object lies in: its own, or that of its arena.
+/// Polls readable while the flag is set: see [`readiness`](Event::readiness), which says so where there is no such
+/// descriptor; this panics.
 impl AsFd for Event {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.placed.segment().as_fd()
+        self.readiness().unwrap_or_else(|error| panic!("a descriptor for `poll`: {error:?}"))
+    }
+}
+
+/// As `as_fd`.
+impl AsRawFd for Event {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

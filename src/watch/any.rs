@@ -10,19 +10,38 @@ use crate::sys::poll;
 ///
 /// A [`Receiver`](crate::Receiver), [`Connection`](crate::Connection), [`Queue`](crate::Queue) or [`Ring`](crate::Ring) is
 /// ready when there is a message, or an end: closed and drained, end of file. A [`Process`](crate::Process) or
-/// [`Child`](crate::Child) is ready when it has ended. Anything else with a descriptor (a socket, a pipe) is ready when that
-/// is readable, hung up, or in error. Nothing is taken by waiting.
+/// [`Child`](crate::Child) is ready when it has ended, an [`Event`](crate::Event) while it is set. Anything else with a
+/// descriptor (a socket, a pipe) is ready when that is readable, hung up, or in error. Nothing is taken by waiting.
+///
+/// Locks, semaphores, barriers and what they guard cannot be waited for here, and so are not `AsFd`; they have a thread of their
+/// own to wait in, which may then set an event.
+///
+/// ```compile_fail,E0277
+/// let lock = crossproc::Lock::new().unwrap();
+/// let ready = crossproc::wait_any(&[&lock], None);
+/// ```
 ///
 /// An empty list without a timeout returns at once, since nothing could ever end the wait.
+///
+/// # Cost
+///
+/// Each queue, ring, event or end of a channel that this process waits for in this way has a thread here (128 KiB of
+/// address space, of which some pages are used) and a descriptor, from the first time until the handle and its clones are gone. The
+/// thread wakes up 20 times a second to look for deaths: some 0.03 % of a core. So a hundred of them cost 3 %, and a thousand a
+/// third of a core, which do nothing. Processes, sockets and other descriptors cost nothing but while they are waited for.
+///
+/// For many, have fewer things to wait for: one queue into which everybody puts, with who it is in the message, in place of a
+/// channel each; or a thread in `get` or `recv`, if there would be only one thing to wait for.
 ///
 /// # Concurrency
 ///
 /// Where others get from the same queue or ring, what was ready may be gone: use the `try_` forms. One that others have
-/// drained looks ready for up to 50 ms more.
+/// drained, or an event that they have cleared, looks ready for up to 50 ms more.
 ///
 /// # Death
 ///
-/// The end that the death of a sender is, and a message whose sender was killed before it woke anybody, are seen within 50 ms.
+/// The end that the death of a sender is, and a message or a set flag whose sender or setter was killed before it woke anybody, are
+/// seen within 50 ms.
 ///
 /// # Errors
 ///
@@ -33,6 +52,33 @@ use crate::sys::poll;
 /// As the `as_fd` of the things: those of this crate panic where `readiness` is an error.
 ///
 /// # Examples
+///
+/// Jobs, until somebody says that it is enough:
+///
+/// ```
+/// use crossproc::{Event, Process, Queue, Result, wait_any};
+///
+/// fn work(stop: Event, jobs: Queue<u32>, results: Queue<u32>) -> Result<()> {
+///     while !wait_any(&[&stop, &jobs], None)?.contains(&0) {
+///         if let Ok(job) = jobs.try_get() {
+///             results.put(job * job)?;
+///         }
+///     }
+///     Ok(())
+/// }
+///
+/// fn main() -> Result<()> {
+///     crossproc::init();
+///     let (stop, jobs, results) = (Event::new()?, Queue::new(4)?, Queue::new(4)?);
+///     let worker = Process::spawn(work, (&stop, &jobs, &results))?;
+///     jobs.put(7)?;
+///     assert_eq!(results.get()?, 49);
+///     stop.set();
+///     worker.join()?
+/// }
+/// ```
+///
+/// Whatever a process has to say, until it has ended:
 ///
 /// ```
 /// use std::time::Duration;

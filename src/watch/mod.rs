@@ -1,27 +1,28 @@
 //! Descriptors that poll readable when there is something to be got.
 //!
 //! Promise: whoever polls the descriptor of a watched object sees it readable from the moment at which there is something to
-//! be got, or an end, until there is nothing any more; a change that another process makes and does not tell (it drains the
+//! be got, or an end, or from when a flag is set, until there is nothing any more; a change that another process makes and does not tell (it drains the
 //! object, or is killed) is seen within the detection bound. Who is not watched does nothing for it.
 //!
 //! The descriptor is an eventfd of this process alone, and a thread of this process, the *watcher*, makes it readable.
 //!
 //! | state    | the watcher                                | next                                                |
 //! |----------|--------------------------------------------|-----------------------------------------------------|
-//! | unready  | sleeps on the object's event, like a `get` | ready, by the watcher or by a call of this process  |
+//! | unready  | sleeps where a `get` or a `wait` does      | ready, by the watcher or by a call of this process  |
 //! | ready    | looks every 50 ms                          | unready, by a call of this process, or by that look |
 //!
 //! T1. The state is changed under a mutex, to what a look under that mutex shows, and the eventfd with it. A call of this
-//!     process that has got something or found nothing settles the state afterwards; so does the watcher after its
-//!     sleep. The last of those who look sees what the others did.
+//!     process that has got something, found nothing or cleared a flag settles the state afterwards; so does the watcher
+//!     after its sleep, and not who sets a flag, perhaps in a signal handler. The last of those who look sees what the others did.
 //!     A call that found nothing just before there was something, and leaves the state ready, raises the eventfd once more:
 //!     who waits for an edge (`EPOLLET`) after a call that found nothing gets one.
-//! T2. The watcher passes on every wake-up: it may have taken one that was meant for a blocked `get`.
+//! T2. The watcher passes on every wake-up of one: it may have taken one that was meant for a blocked `get`.
 //! T3. In a forked copy of the process there is no watcher: it does not touch its parent's watch, and has its own.
 
 #![forbid(unsafe_code)]
 
 mod any;
+mod subject;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -29,21 +30,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use self::any::wait_any;
+pub(crate) use self::subject::{Subject, Watchable};
 use crate::error::{Error, Result};
-use crate::sys::clock::Deadline;
 use crate::sys::eventfd::EventFd;
 use crate::sys::spawn::Blocked;
 use crate::sys::{fork, futex};
-use crate::word::eventcount::EventCount;
-
-/// What can be watched.
-pub(crate) trait Subject: Send + Sync + 'static {
-    /// What is notified when it becomes ready.
-    fn items(&self) -> &EventCount;
-
-    /// Whether a call would not have to wait. Takes nothing. May ask the kernel.
-    fn is_ready(&self) -> bool;
-}
 
 /// A place for the watch of one handle, or of a handle and its clones: empty until somebody asks for a descriptor.
 #[derive(Default)]
@@ -55,7 +46,7 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// The descriptor; starts the watch if there is none.
-    pub(crate) fn descriptor<S: Subject>(&self, subject: impl FnOnce() -> Result<S>) -> Result<BorrowedFd<'_>> {
+    pub(crate) fn descriptor<S: Watchable>(&self, subject: impl FnOnce() -> Result<S>) -> Result<BorrowedFd<'_>> {
         let place = self.place();
         if place.watch.get().is_none() {
             let watch = Watch::start(subject()?)?;
@@ -124,14 +115,14 @@ struct Shared {
     /// Notified when the state becomes unready, and when the watch is over.
     unready: Condvar,
     is_over: AtomicBool,
-    subject: Box<dyn Subject>,
+    subject: Box<dyn Watchable>,
 }
 
 /// Enough for a look; a guess, with room for what the C library puts there.
 const STACK: usize = 128 << 10;
 
 impl Watch {
-    fn start(subject: impl Subject) -> Result<Self> {
+    fn start(subject: impl Watchable) -> Result<Self> {
         let shared = Arc::new(Shared {
             eventfd: EventFd::new()?,
             changing: Mutex::new(()),
@@ -170,9 +161,9 @@ impl Shared {
         // Relaxed: a state that it misses is one for the next look.
         let is_awake = || self.is_over() || self.is_ready.load(Relaxed) || self.subject.is_ready();
         while !self.is_over() {
-            self.subject.items().wait(|_| None, Deadline::NEVER, || None, || is_awake().then_some(()));
+            self.subject.sleep_until(&is_awake);
             self.settle(&self.lock());
-            self.subject.items().notify_one(); // (T2)
+            self.subject.pass_on(); // (T2)
             self.wait_until_unready();
         }
     }
@@ -215,7 +206,7 @@ impl Shared {
         self.is_over.store(true, Relaxed); // the mutex, or the event's fences, are between this and its readers
         drop(changing);
         self.unready.notify_one();
-        self.subject.items().notify_all();
+        self.subject.rouse();
     }
 
     fn is_over(&self) -> bool {

@@ -165,6 +165,27 @@ impl EventWord {
         }
     }
 
+    /// Sleeps until the flag is set, or `is_awake`, which whoever makes it so tells with [`rouse`](Self::rouse). Without spinning.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) fn sleep_until(&self, is_awake: impl Fn() -> bool) {
+        let mut sleeper = futex::Sleeper::new();
+        while !is_awake() {
+            let word = self.look();
+            if word.is_set() {
+                return;
+            }
+            if self.announce(word) {
+                sleeper.sleep(&self.0, word.with_waiters().futex_half(), Deadline::NEVER);
+            }
+        }
+    }
+
+    /// Has all who sleep look. One that is just about to does so within the detection bound.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) fn rouse(&self) {
+        futex::wake_all(&self.0);
+    }
+
     /// As [`wait`](Self::wait), but that each setting is for one: it is cleared in the step that finds it.
     #[allow(dead_code, reason = "used behind the feature compat-raw-sync")]
     pub(crate) fn take(&self, deadline: Deadline, spin: &Spin) -> bool {

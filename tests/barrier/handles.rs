@@ -24,7 +24,7 @@ fn a_barrier_can_be_passed_on_and_had_again() {
     assert!(first.wait().is_ok() && second.wait().is_ok());
     assert!(process.join().unwrap());
     let own = Barrier::builder().parties(2).timeout(MOMENT).build().unwrap();
-    let fd = || std::os::fd::AsFd::as_fd(&own).try_clone_to_owned().unwrap();
+    let fd = || own.memory_fd().try_clone_to_owned().unwrap();
     let again = Barrier::from_fd(fd()).unwrap();
     assert_eq!((again.parties(), again.wait()), (2, broken(BrokenBy::Timeout)));
     assert!(own.is_broken());

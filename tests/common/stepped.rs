@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 
@@ -114,8 +114,8 @@ pub(crate) fn stop_here() {
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
-/// Reads all bytes of the file behind a handle.
-pub(crate) fn image<H: AsFd>(handle: &H) -> impl Fn() -> Vec<u8> + use<H> {
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+/// Reads all bytes of a file.
+pub(crate) fn image(file: BorrowedFd<'_>) -> impl Fn() -> Vec<u8> + use<> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     move || fs::read(&path).unwrap()
 }

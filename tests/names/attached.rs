@@ -1,7 +1,7 @@
 //! Who is attached to an object, and so keeps it from collectors; and what collectors do to those who attach.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -100,7 +100,7 @@ fn all_who_attach_wait_for_a_remover() {
     let name = TestName::new();
     persistent(&name);
     let value = Value::<u64>::open(name.as_str()).unwrap();
-    let descriptor = || value.as_fd().try_clone_to_owned().unwrap();
+    let descriptor = || value.memory_fd().try_clone_to_owned().unwrap();
     // In copies of this process, whose identity is not theirs.
     let ways: [(&str, &dyn Fn() -> bool); 3] = [
         ("open", &|| Value::<u64>::open(name.as_str()).is_ok_and(|value| value.get() == 7)),

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use crossproc::{Process, Queue, channel};
+use crossproc::{Event, Process, Queue, channel};
 
 use crate::ROUNDS;
 use crate::common::watchdog;
@@ -103,5 +103,30 @@ fn epoll_sees_edges() {
         }
     }
     there.close();
+    process.join().unwrap();
+}
+
+/// One that clears before it waits again loses no setting by edges.
+#[test]
+fn epoll_sees_edges_of_events() {
+    let _watchdog = watchdog();
+    let (there, here) = (Event::new().unwrap(), Event::new().unwrap());
+    let answer = |there: Event, here: Event| {
+        for _ in 0..ROUNDS {
+            there.wait();
+            there.clear();
+            here.set();
+        }
+    };
+    let process = Process::spawn(answer, (&there, &here)).unwrap();
+    let epoll = Epoll::new();
+    epoll.add(&here, 0, libc::EPOLLET);
+    for _ in 0..ROUNDS {
+        there.set();
+        while !here.is_set() {
+            assert_eq!(epoll.wait(-1), [0]);
+        }
+        here.clear();
+    }
     process.join().unwrap();
 }

@@ -6,6 +6,7 @@ mod common;
 mod any;
 mod ends;
 mod epoll;
+mod events;
 mod receivers;
 mod stream;
 mod streams;
@@ -27,6 +28,15 @@ fn is_readable(thing: &dyn AsFd) -> bool {
 
 fn wait_for(thing: &dyn AsFd) {
     assert_eq!(wait_any(&[thing], None), Ok(vec![0]));
+}
+
+/// Threads of this process that watch, and its descriptors that are eventfds. In a process of its own: tests run in threads.
+fn watchers() -> (usize, usize) {
+    let names = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path().join("comm"));
+    let threads = names.filter(|name| std::fs::read_to_string(name).is_ok_and(|name| name.trim() == "crossproc-watch"));
+    let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| std::fs::read_link(entry.path()));
+    let eventfds = links.flatten().filter(|link| link.to_string_lossy().contains("[eventfd]"));
+    (threads.count(), eventfds.count())
 }
 
 /// For what other processes did, which is seen within the detection bound.

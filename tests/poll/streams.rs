@@ -10,7 +10,7 @@ use crate::common::locking::{Stage, wait_for_state};
 use crate::common::processes::forked;
 use crate::common::watchdog;
 use crate::stream::Stream;
-use crate::{ROUNDS, is_readable, wait_for, wait_until_unreadable};
+use crate::{ROUNDS, is_readable, wait_for, wait_until_unreadable, watchers};
 
 /// Each of these holds for a `Ring` and for a `Queue`.
 macro_rules! for_each_stream {
@@ -241,15 +241,6 @@ fn event_loops_share_the_messages<S: Stream>() {
     stream.close();
     let here: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(here + process.join().unwrap(), u64::from(MESSAGES) * u64::from(MESSAGES + 1) / 2);
-}
-
-/// Threads of this process that watch, and its descriptors that are eventfds. In a process of its own: tests run in threads.
-fn watchers() -> (usize, usize) {
-    let names = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path().join("comm"));
-    let threads = names.filter(|name| std::fs::read_to_string(name).is_ok_and(|name| name.trim() == "crossproc-watch"));
-    let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| std::fs::read_link(entry.path()));
-    let eventfds = links.flatten().filter(|link| link.to_string_lossy().contains("[eventfd]"));
-    (threads.count(), eventfds.count())
 }
 
 fn dropping_the_last_clone_ends_thread_and_descriptor<S: Stream>() {

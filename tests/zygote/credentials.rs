@@ -26,7 +26,11 @@ fn is_seen(what: &str, change: fn() -> bool, line: &str) {
         changed.join().unwrap()
     });
     let Some((refused, number, is_same)) = seen else { return println!("{what}: not allowed here") };
-    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{what}: {refused:?}");
+    let Err(refused @ Error::Unsupported { .. }) = refused else { panic!("{what}: {refused:?}") };
+    assert!(
+        refused.to_string().contains("it has other privileges, namespaces or settings than this thread"),
+        "{refused}"
+    );
     assert!(number != exec_number() && is_same, "{what}");
     // Other threads are as they were.
     assert!(!exec_is_the_default(), "{what}");

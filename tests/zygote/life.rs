@@ -186,13 +186,19 @@ pub(crate) fn children_of_a_dead_zygote_are_executed() {
     spare(); // one of which this process does not know would stay a zombie
     signal(zygote, libc::SIGKILL);
     wait_for(&end); // until then the spare can be started
-    let error = from_zygote().spawn(|| (), ()).unwrap_err();
-    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+    assert_eq!(why_refused(from_zygote().spawn(|| (), ())), "it has died");
     assert!(exec_is_the_default());
     assert!(before.is_alive());
     assert_eq!(children_of(std::process::id()), [before.pid()], "a zombie");
     before.kill().unwrap();
     assert_eq!(before.wait(), Exit::Signal(libc::SIGKILL));
+}
+
+/// What the error says of a child that the zygote was to start.
+fn why_refused<T>(outcome: Result<T, Error>) -> String {
+    let Err(Error::Unsupported { what }) = outcome else { panic!("it was to be refused") };
+    let why = what.strip_prefix("starting a process from a zygote (").and_then(|rest| rest.strip_suffix(')'));
+    why.unwrap_or_else(|| panic!("{what}")).to_string()
 }
 
 /// A zygote is killed after that many starts, in the midst of those of four threads.
@@ -246,7 +252,8 @@ pub(crate) fn processes_start_processes() {
     assert_eq!(number, exec_number());
     assert!(below.0 != exec_number(), "not executed");
     assert_eq!((below.1.as_str(), below.2), ("Process-1:1", pid));
-    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+    let why = "only the process that calls `init_with_zygote` has it, and not its children";
+    assert_eq!(why_refused(refused), why);
     let executed = executed().spawn(exec_is_the_default, ()).unwrap();
     assert_eq!(executed.join(), Ok(true));
 }
@@ -256,7 +263,8 @@ pub(crate) fn a_forked_copy_has_no_zygote() {
     // SAFETY: this process has one other thread, the watchdog, which holds nothing.
     match unsafe { libc::fork() } {
         0 => {
-            let refused = from_zygote().spawn(|| (), ()).is_err();
+            let why = why_refused(from_zygote().spawn(|| (), ()));
+            let refused = why == "this is a forked copy of the process that has it";
             let own = Process::spawn(|value: Value<u32>| value.set(parent().unwrap().pid()), (&value,));
             own.unwrap().join().unwrap();
             let right = refused && exec_is_the_default() && value.get() == std::process::id();
@@ -286,6 +294,8 @@ pub(crate) fn there_is_one_zygote_made_first_of_all() {
 
 pub(crate) fn start_without_a_zygote() -> ExitCode {
     assert!(children_of(std::process::id()).is_empty());
-    assert!(from_zygote().spawn(|| (), ()).is_err() && exec_is_the_default());
+    let why = why_refused(from_zygote().spawn(|| (), ()));
+    assert_eq!(why, "other threads ran when `init_with_zygote` was called");
+    assert!(exec_is_the_default());
     ExitCode::SUCCESS
 }

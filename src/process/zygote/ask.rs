@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::message;
 use super::line::{self, Child};
-use super::{PREPARE, Prepare, READY, START, Start, Zygote, own};
+use super::{PREPARE, Prepare, READY, START, Start, Zygote, of_this_process, why_none};
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
@@ -28,7 +28,9 @@ pub(in super::super) fn start(
     streams: [Option<BorrowedFd<'_>>; 3],
     send: impl Fn(BorrowedFd<'_>) -> Result<()>,
 ) -> Result<(Started, OwnedFd)> {
-    let Some(known) = own().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else { return Err(no_zygote()) };
+    let Some(known) = of_this_process().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else {
+        return Err(no_zygote());
+    };
     if known.did_differ.load(Ordering::Relaxed) {
         known.heritage_of_this_thread()?;
     }
@@ -73,7 +75,7 @@ pub(super) fn failed(error: io::Error) -> Error {
 }
 
 pub(super) fn no_zygote() -> Error {
-    Error::Unsupported { what: "starting a process from a zygote where there is none".into() }
+    Error::Unsupported { what: format!("starting a process from a zygote ({})", why_none()).into() }
 }
 
 impl Zygote {
@@ -83,7 +85,8 @@ impl Zygote {
         let can_be_given = here.fixed == self.heritage.fixed && here.attributes.can_replace(&self.heritage.attributes);
         self.did_differ.store(!can_be_given, Ordering::Relaxed);
         if !can_be_given {
-            let what = "starting a process from a zygote that has other privileges, namespaces or settings";
+            let what =
+                "starting a process from a zygote (it has other privileges, namespaces or settings than this thread)";
             return Err(Error::Unsupported { what: what.into() });
         }
         Ok(here)

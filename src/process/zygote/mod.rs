@@ -36,7 +36,7 @@ use std::sync::{Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Mode};
-use super::launch;
+use super::{launch, own};
 use crate::sys::heritage::{Attributes, Heritage};
 use crate::sys::spawn::Strings;
 use crate::sys::zygote::{Cloner, Side};
@@ -73,6 +73,9 @@ struct Line {
 
 static ZYGOTE: OnceLock<Zygote> = OnceLock::new();
 
+/// Why this process could not make one.
+static WHY_NONE: OnceLock<String> = OnceLock::new();
+
 /// Names of the messages, for errors.
 const CHILD: &str = "the answer of a zygote";
 const START: &str = "what a zygote's child is to have open";
@@ -105,38 +108,60 @@ type Answer = Result<u32, i32>;
 
 /// What [`init_with_zygote`](crate::init_with_zygote) does about children.
 pub(crate) fn init_with_zygote() {
-    if entry::start(Mode::Program, || ()) {
-        make();
+    if entry::start(Mode::Program, || ())
+        && let Err(why) = make()
+    {
+        let _ = WHY_NONE.set(why);
     }
 }
 
 /// This process's zygote, if it has ever had one.
-fn own() -> Option<&'static Zygote> {
+fn of_this_process() -> Option<&'static Zygote> {
     ZYGOTE.get().filter(|zygote| zygote.generation == fork::generation())
+}
+
+/// Why this process has no zygote, or none that lives.
+fn why_none() -> &'static str {
+    match ZYGOTE.get() {
+        Some(zygote) if zygote.generation != fork::generation() => "this is a forked copy of the process that has it",
+        Some(_) => "it has died",
+        None => match WHY_NONE.get() {
+            Some(why) => why,
+            None if own::parent().is_some() => {
+                "only the process that calls `init_with_zygote` has it, and not its children"
+            }
+            None => "`init_with_zygote` has not been called",
+        },
+    }
 }
 
 /// Ends the zygote, and its spare, when this process exits. It would end by itself, but then it is for somebody else to collect.
 pub(super) fn end() {
-    if let Some(zygote) = own() {
+    if let Some(zygote) = of_this_process() {
         zygote.end();
     }
 }
 
-/// Returns in this process only. Without a zygote, children are executed.
-fn make() {
+/// Returns in this process only. Without a zygote, children are executed; why there is none then.
+fn make() -> Result<(), String> {
     // What is not written yet would be written by every child, too.
     let _ = io::stdout().flush();
-    let Ok(heritage) = Heritage::of_this_thread() else { return };
-    let Some(cloner) = Cloner::new(&heritage) else { return };
-    let Ok((here, there)) = socket::pair() else { return };
+    let heritage = Heritage::of_this_thread().map_err(|error| format!("it could not be made: {error}"))?;
+    let cloner = match Cloner::new(&heritage) {
+        Some(cloner) => cloner,
+        None if heritage.is_only_thread => return Err("this system does not say what its copy would need".into()),
+        None => return Err("other threads ran when `init_with_zygote` was called".into()),
+    };
+    let (here, there) = socket::pair().map_err(|error| format!("it could not be given a socket: {error}"))?;
     let parent = std::process::id();
     let generation = fork::generation();
-    let Ok(environment) = launch::environment(false, &BTreeMap::new()) else { return };
+    let environment = launch::environment(false, &BTreeMap::new());
+    let environment = environment.map_err(|error| format!("it could not be given the environment: {error:?}"))?;
     // So that not each child has to look for it, or to make it.
     let _ = program::this();
     let _ = std::thread::current();
     match cloner.zygote() {
-        Err(_) => {}
+        Err(error) => Err(format!("it could not be started: {error}")),
         Ok(Side::Original(started)) => {
             let zygote = Zygote {
                 line: Mutex::new(Line { socket: here, asked: None, forked: None }),
@@ -148,6 +173,7 @@ fn make() {
                 did_differ: AtomicBool::new(false),
             };
             let _ = ZYGOTE.set(zygote);
+            Ok(())
         }
         Ok(Side::Copy) => {
             // Its number is no longer this one's when `settle` has closed it.

@@ -61,6 +61,13 @@ use crate::sys::barrier;
 /// number, and have whoever collects the results ignore the second. A message that kills whoever works on it comes back
 /// each time, and nobody counts how often: [`redelivered`](Self::redelivered) grows with it.
 ///
+/// # Limits
+///
+/// At most 256 processes may have a handle of one queue at a time, as of any object
+/// ([`TooManyPeers`](crate::Error::TooManyPeers)). Handles do not travel in messages: to put a `Queue` or a `Lock` into a queue is an
+/// error ([`HandleOutsideTransfer`](crate::Error::HandleOutsideTransfer)). They go to a process with its arguments, and come back in
+/// its result. Queues at a server ([`managed::Queue`](crate::managed::Queue)) carry handles of what lies there.
+///
 /// # Layout
 ///
 /// Shape (capacity,), fixed at creation: slots of 128 bytes, which hold messages of up to 112 encoded bytes. Longer ones, up
@@ -246,5 +253,5 @@ impl<T> Queue<T> {
 }
 
 impl_line!(Queue, "Queue", "queue", [T], [T: Serialize + DeserializeOwned]);
-impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue", "[`memory_fd`](Self::memory_fd)");
+impl_from_fd!(Queue<T: Serialize + DeserializeOwned>, "Queue");
 impl_create!(Queue<T: Serialize + DeserializeOwned>, (capacity: usize), ["capacity": capacity == capacity]);

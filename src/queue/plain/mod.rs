@@ -49,6 +49,10 @@ pub use slot::{Slot, Taken};
 /// `get` copies. [`take`](Self::take) borrows shared memory in place and so trusts the other processes to keep to the
 /// protocol.
 ///
+/// # Limits
+///
+/// At most 256 processes may have a handle of one ring at a time, as of any object ([`TooManyPeers`](crate::Error::TooManyPeers)).
+///
 /// # Layout
 ///
 /// Shape (capacity,), fixed at creation: slots of a word and a `T`, each at a cache line of its own.
@@ -195,7 +199,7 @@ impl<T: Shared> fmt::Debug for Ring<T> {
 }
 
 impl_line!(Ring, "Ring", "ring", [T: Shared], [T: Shared]);
-impl_from_fd!(Ring<T: Shared>, "Ring", "[`memory_fd`](Self::memory_fd)");
+impl_from_fd!(Ring<T: Shared>, "Ring");
 impl_travel!(Ring<T: Shared>);
 impl_create!(Ring<T: Shared>, (capacity: usize), ["capacity": capacity == capacity]);
 

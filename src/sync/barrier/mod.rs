@@ -7,13 +7,12 @@ mod wait;
 
 use std::fmt;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::party::Presence;
 use crate::error::{Error, Kind, Result};
-use crate::segment::impls::{impl_create, impl_from_fd};
+use crate::segment::impls::{impl_create, impl_from_fd, impl_memory_fd};
 use crate::segment::place::{Body, Home, Placed};
 use crate::segment::{Arena, Atomics, PEERS, Segment, stamp, type_stamp};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
@@ -296,7 +295,8 @@ fn places(peers: u32) -> Option<std::alloc::Layout> {
     std::alloc::Layout::array::<Place>(peers as usize).ok()
 }
 
-impl_from_fd!(Barrier, "Barrier", "[`AsFd`](std::os::fd::AsFd)");
+impl_from_fd!(Barrier, "Barrier");
+impl_memory_fd!(Barrier);
 impl_create!(Barrier, (parties: usize), ["parties": parties == parties]);
 
 /// Says who waits, and whether it is broken.
@@ -307,12 +307,5 @@ impl fmt::Debug for Barrier {
             .field("n_waiting", &self.n_waiting())
             .field("is_broken", &self.is_broken())
             .finish()
-    }
-}
-
-/// The descriptor of the memory that the object lies in: its own, or that of its arena.
-impl AsFd for Barrier {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.placed.segment().as_fd()
     }
 }

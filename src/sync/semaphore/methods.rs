@@ -132,20 +132,14 @@ macro_rules! impl_semaphore {
             }
         }
 
-        crate::segment::impls::impl_from_fd!($handle, $name, "[`AsFd`](std::os::fd::AsFd)");
+        crate::segment::impls::impl_from_fd!($handle, $name);
+        crate::segment::impls::impl_memory_fd!($handle);
         crate::segment::impls::impl_travel!($handle);
 
         /// Says how many permits are free, and how many there can be.
         impl std::fmt::Debug for $handle {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct($name).field("value", &self.value()).field("capacity", &self.capacity()).finish()
-            }
-        }
-
-        /// The descriptor of the memory that the object lies in: its own, or that of its arena.
-        impl std::os::fd::AsFd for $handle {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.placed.segment().as_fd()
             }
         }
     };
