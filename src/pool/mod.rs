@@ -46,6 +46,7 @@ mod mapping;
 mod maps;
 mod numbers;
 mod order;
+mod original;
 #[cfg(feature = "redis")]
 mod post;
 mod progress;
