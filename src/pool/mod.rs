@@ -47,6 +47,7 @@ mod mapping;
 mod maps;
 mod numbers;
 mod order;
+mod original;
 #[cfg(feature = "redis")]
 mod post;
 mod progress;

@@ -1,7 +1,6 @@
 //! A worker's own life: it takes orders from the queue and sends results, until the queue is closed.
 
 use std::os::fd::BorrowedFd;
-use std::os::unix::process::parent_id;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::thread;
@@ -11,6 +10,7 @@ use super::callbacks::dispose;
 use super::desk::Desk;
 use super::lookout::Lookout;
 use super::order::{Ask, Boot, Failure, Order, RECORD_HEAD, Tag};
+use super::original::Original;
 use super::results;
 use super::supplies::Supplies;
 use crate::error::{Error, Result, TaskError, TryGetError, TrySendError};
@@ -19,7 +19,7 @@ use crate::message::codec::Arguments;
 use crate::process::{Fault, Step, be_quiet, control, describe_panic, note, run_at};
 use crate::queue::{Queue, QueueTask};
 use crate::segment::handle::Parcel;
-use crate::sys::{clock, exit, fork, interrupt};
+use crate::sys::{clock, interrupt};
 
 /// The longest result that goes through the channel, which has room for several. Longer ones go through a file of their own.
 /// A guess.
@@ -50,34 +50,6 @@ struct Worker {
 /// How often an idle worker asks whether its pool is still there, in case that nothing tells it. A guess: for that, it makes three system
 /// calls.
 const WATCH: Duration = Duration::from_millis(500);
-
-/// The process that was started as the worker, which a copy is not that the program's code has forked and let return.
-#[derive(Clone, Copy)]
-struct Original {
-    generation: u32,
-    /// The pool's process.
-    parent: u32,
-}
-
-impl Original {
-    fn here() -> Self {
-        Original { generation: fork::generation(), parent: parent_id() }
-    }
-
-    /// Whether the pool's process has ended. The signal that should tell is gone once a process has changed its user (prctl(2)).
-    fn is_orphan(self) -> bool {
-        parent_id() != self.parent
-    }
-
-    /// Ends this process if it is a copy, without its parent's exit handlers: the desk and the socket are the worker's, of which there
-    /// is one.
-    #[inline]
-    fn goes_on(self) {
-        if fork::generation() != self.generation {
-            exit::now(0);
-        }
-    }
-}
 
 /// What a worker process runs.
 pub(super) fn work(boot: Boot) {

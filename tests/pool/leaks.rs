@@ -58,8 +58,10 @@ fn pools_leave_neither_files_nor_threads() {
 fn end_a_pool_that_is_waited_for() {
     let pool = Pool::new(1).unwrap();
     let wait = |n: u32| {
-        while n > 0 {
-            thread::park();
+        if n > 0 {
+            loop {
+                thread::park();
+            }
         }
     };
     // Before it has its name, nobody can tell a pool's thread from others.

@@ -43,7 +43,7 @@ fn scribble(words: &[u64]) {
     let channel = channel();
     for index in 0..RESULTS / 8 {
         // SAFETY: the words of the channel are mapped, and any bits are words.
-        unsafe { channel.add(index).write_volatile(words[index % words.len()]) };
+        unsafe { channel.wrapping_add(index).write_volatile(words[index % words.len()]) };
     }
 }
 

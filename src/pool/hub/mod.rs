@@ -1,6 +1,7 @@
 //! The pool's books: which chunks wait, which are in the queue or with workers, and what comes of them.
 
 mod backlog;
+mod collect;
 mod loss;
 
 use std::mem;
@@ -8,14 +9,13 @@ use std::sync::Arc;
 
 use self::backlog::Backlog;
 pub(super) use self::loss::Started;
-use crate::error::{Error, TaskError, TryPutError, TryRecvError};
+use crate::error::{TaskError, TryPutError};
 use crate::pool::board::{Board, CELLS};
-use crate::pool::desk::Found;
 #[cfg(feature = "redis")]
 use crate::pool::far::{Batch, Far};
 use crate::pool::job::{Aftermath, Arrival};
 use crate::pool::numbers::Numbers;
-use crate::pool::order::{Head, ORDER_HEAD, Order, Tag};
+use crate::pool::order::{ORDER_HEAD, Order};
 use crate::pool::staff::Worker;
 use crate::pool::unit::{INLINE, Unit};
 #[cfg(feature = "redis")]
@@ -25,9 +25,6 @@ use crate::segment::Segment;
 
 /// The longest message in the queue.
 pub(super) const MOST_MESSAGE: usize = INLINE + ORDER_HEAD;
-
-/// A record in a worker's channel takes a word at least.
-const LEAST_RECORD: usize = 8;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -169,68 +166,6 @@ impl Hub {
                 Err(TryPutError::Closed(_)) => self.fail_all(unit, board, &TaskError::Closed),
                 Err(error) => self.fail_all(unit, board, &TaskError::encode(&error.into())),
             }
-        }
-    }
-
-    /// Takes in all that a worker has sent: what its channel has room for, and no more, as whoever writes there may do so for ever.
-    pub(super) fn collect_from(&mut self, place: usize, board: &Board) {
-        let Some(mut worker) = self.workers[place].take() else { return };
-        let (mut last, mut failure) = (None, None);
-        for _ in 0..worker.results.capacity() / LEAST_RECORD {
-            let record = match worker.results.try_recv_ref() {
-                Ok(record) => record,
-                Err(TryRecvError::Empty | TryRecvError::EndOfFile) => break,
-                Err(TryRecvError::Failed(error)) => {
-                    failure = Some(error);
-                    break;
-                }
-            };
-            let Some((head, payload)) = Head::split(&record) else {
-                failure = Some(Error::Decode { what: "a record of results".into(), reason: "it has no head".into() });
-                break;
-            };
-            let apart = (head.tag == Tag::InSocket).then(|| worker.socket.take_result(payload));
-            self.is_asked |= apart.is_some() && worker.socket.mail.has_questions();
-            // Of what is not there any more, or comes twice, nothing is wanted.
-            let Some(unit) = self.unit(head.cell, head.generation) else { continue };
-            match (head.tag, apart) {
-                (Tag::Returned, _) => unit.note_returned(head.first, payload),
-                (Tag::Left, _) => {}
-                (_, Some(Ok((result, start)))) => unit.note(|outcomes| outcomes.push_received(result, start)),
-                (_, Some(Err(error))) => {
-                    unit.fail(TaskError::decode(&error));
-                    board.count_failed(1);
-                }
-                (_, None) => {
-                    let malformed = |error: postcard::Error| TaskError::Decode { reason: error.to_string() };
-                    unit.fail(postcard::from_bytes(payload).unwrap_or_else(malformed));
-                    board.count_failed(1);
-                }
-            }
-            last = Some(head.cell);
-            if unit.is_whole() || matches!(head.tag, Tag::Stopped | Tag::Left) {
-                self.retire(head.cell, board);
-            }
-        }
-        if let Some(cell) = last {
-            self.flush(cell, board);
-            worker.relieve();
-        }
-        if let Some(error) = failure {
-            // Nothing more will come through its channel.
-            worker.fail(TaskError::decode(&error));
-        }
-        self.workers[place] = Some(worker);
-    }
-
-    /// Takes in what lies on a worker's desk, behind what it has sent.
-    pub(super) fn collect_desk(&mut self, found: &Found, board: &Board) {
-        let Some(unit) = self.unit(found.cell, found.generation) else { return };
-        unit.note_returned(found.first, &found.results);
-        if unit.is_whole() {
-            self.retire(found.cell, board);
-        } else {
-            self.flush(found.cell, board);
         }
     }
 
