@@ -17,7 +17,7 @@ use crossproc::{
 
 crossproc::test_support!();
 
-/// All bytes of the file behind a handle.
+/// All bytes of a file.
 fn image(memory: &impl AsFd) -> Vec<u8> {
     let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
     let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::locking::wait_for_state;
+use common::locking::{Stage, wait_for_state};
 use common::piping::bytes;
 use common::watchdog;
 use crossproc::{PipeBuilder, Process, Receiver, RecvIntoError, Sender, TryRecvIntoError, TrySendError, channel};
@@ -66,8 +66,13 @@ fn what_a_sender_gave_up_is_no_part_of_the_next_message() {
 fn half_a_message_of_a_killed_process_is_no_message() {
     let _watchdog = watchdog();
     let (sender, mut receiver) = PipeBuilder::new().capacity(1024).channel::<()>().unwrap();
-    let send = |mut sender: Sender<()>| sender.send_bytes(&[1; 10_000]).unwrap();
-    let process = Process::spawn(send, (sender,)).unwrap();
+    let stage = Stage::new();
+    let send = |mut sender: Sender<()>, stage: Stage| {
+        stage.advance();
+        sender.send_bytes(&[1; 10_000]).unwrap();
+    };
+    let process = Process::spawn(send, (sender, &stage)).unwrap();
+    stage.wait_for(1);
     wait_for_state(process.pid(), 'S'); // the ring is full of pieces
     process.kill().unwrap();
     process.wait();

@@ -258,14 +258,15 @@ impl<G: Guard> std::error::Error for TryLockError<G> {
     }
 }
 
-/// At a server it is said, besides, to whoever was taken for dead and is not. A permit or a message is lost in no other way.
+/// At a server it is said, besides, to whoever has lost what he had: taken for dead, or with the server's memory. A permit or a message is
+/// lost in no other way.
 pub(super) fn owner_died(object: Kind) -> String {
-    const UNHEARD: &str = "was not heard at the server for as long as its lease";
+    const LOST: &str = "was not heard at the server for as long as its lease, or the server was restarted";
     let died = format!("an owner of {object} died while holding it, and nobody has repaired it since");
     match object {
-        Kind::Lock | Kind::RLock => format!("{died}; or this process had it, {UNHEARD}, and has lost it"),
-        Kind::Semaphore => format!("this process {UNHEARD}, and has lost its permit"),
-        Kind::Queue => format!("this process {UNHEARD}, and somebody else has the message, or will"),
+        Kind::Lock | Kind::RLock => format!("{died}; or, at a server, this process had it and has lost it: it {LOST}"),
+        Kind::Semaphore => format!("this process has lost its permit: it {LOST}"),
+        Kind::Queue => format!("somebody else has the message, or will: this process {LOST}"),
         _ => died,
     }
 }
@@ -278,11 +279,11 @@ mod tests {
     fn who_has_lost_something_is_told_so() {
         let text = |object| Error::OwnerDied { object }.to_string();
         for object in [Kind::Lock, Kind::RLock] {
-            let both = [format!("an owner of {object} died"), "or this process had it".to_owned()];
+            let both = [format!("an owner of {object} died"), "this process had it and has lost it".to_owned()];
             assert!(both.iter().all(|said| text(object).contains(said)), "{}", text(object));
         }
         for object in [Kind::Semaphore, Kind::Queue] {
-            assert!(text(object).starts_with("this process was not heard at the server"), "{}", text(object));
+            assert!(text(object).contains("was not heard at the server"), "{}", text(object));
         }
         // These are on this machine alone.
         for object in [Kind::Value, Kind::RwLock, Kind::SharedMemory] {

@@ -152,7 +152,7 @@ pub enum Error {
     Attach(AttachError),
 
     /// An owner of a lock died while it held it, and the guard that said so was dropped without repair. Or, of what is at a server: this process
-    /// has had it and lost it, as it was not heard for as long as its lease, and so somebody else may have it.
+    /// has had it and lost it, as it was not heard for as long as its lease, or the server was restarted, and so somebody else may have it.
     #[error("{}", lock::owner_died(*.object))]
     OwnerDied {
         /// The kind of object.
@@ -445,7 +445,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A server has refused what it was asked to do.
+    /// A server has refused what it was asked to do, or this process the server's certificate.
     #[error("{address} refuses {what}: {reason}")]
     Refused {
         /// The address, without its password.

@@ -117,6 +117,7 @@ impl Outlet {
         })?;
         if let Some(message) = pour.poured {
             self.forget();
+            trim(&mut self.collected, message);
             return Ok(message);
         }
         let Pour { buffer, .. } = pour;

@@ -104,7 +104,11 @@ impl Pool {
         let (keeping, attending) = (Arc::clone(&pool.core), Arc::clone(&pool.core));
         // Before there are workers, and also after a failure: somebody has to see them off.
         let (hand_over, handed_over) = mpsc::channel::<Keeper>();
-        pool.begin("crossproc-keeper", move || handed_over.into_iter().for_each(|keeper| keeper.run(&keeping)))?;
+        pool.begin("crossproc-keeper", move || {
+            if let Ok(keeper) = handed_over.recv() {
+                keeper.run(&keeping);
+            }
+        })?;
         let begun = keeper.start_all(&pool.core);
         let _ = hand_over.send(keeper);
         begun?;

@@ -184,7 +184,7 @@ impl Pool {
     /// It is lazy: the input, which may be infinite, is pulled by the thread that takes the outcomes, four
     /// [chunks](Self::chunk) for each worker ahead of what has been taken, whatever [`queue_bound`](crate::PoolBuilder::queue_bound)
     /// says; so it must not wait for outcomes itself. Chunks begin with one item, and grow to what a worker does in 2 ms, 4,096 at most: of
-    /// quick calls, four workers are up to 70,000 items ahead. `chunk(1)` makes that 17, and is the knob for whatever is to be
+    /// quick calls, four workers are up to 70,000 items ahead. `chunk(1)` makes that 16, and is the knob for whatever is to be
     /// pulled late, or dropped early.
     ///
     /// In a pool that is closed meanwhile, what has been pulled has its outcomes, and then there is one

@@ -8,15 +8,15 @@
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
 //! | `job`, `results` | what was asked for, and its outcomes |
-//! | `hub` (in it `loss`), `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
+//! | `hub` (in it `backlog`, `collect`, `loss`), `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
 //! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
 //! | `staff`, `mail` | workers as the pool sees them, and what they have said |
-//! | `worker`, `lookout`, `supplies` | a worker's own life, how it waits for the next order, and what it asks for to do it |
+//! | `worker`, `original`, `lookout`, `supplies` | a worker's own life, who it is, how it waits for the next order, and what it asks for to do it |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
 //! | `engine`, `far`, `post` | instead of workers, a server: which chunk is there, and the threads that talk to it |
 //! | `host`, `init` | a process that serves such pools |
-//! | `unserved` | whether there is one |
 //! | `wire` | what the two say to each other |
+//! | `unserved` | whether anybody serves a pool |
 
 #[cfg(feature = "cli")]
 mod bar;

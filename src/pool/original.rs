@@ -25,7 +25,7 @@ impl Original {
     /// Ends this process if it is a copy, without its parent's exit handlers: the desk and the socket are the worker's, of which there
     /// is one.
     #[inline]
-    pub(super) fn goes_on(self) {
+    pub(super) fn end_if_copied(self) {
         if fork::generation() != self.generation {
             exit::now(0);
         }

@@ -122,9 +122,9 @@ pub(super) fn hosts(session: &Session, build: &str) -> Result<HashSet<String>> {
     let mut ends = redis::cmd("ZMSCORE");
     ends.arg(format!("{}:sessions", session.address().prefix)).arg(Vec::from_iter(&sessions));
     let ends: Vec<Option<f64>> = ask(session, ends)?;
-    let is_there = |end: &Option<f64>| end.is_some_and(|end| end > 0.0);
-    let known: Vec<bool> = ends.iter().map(is_there).collect();
-    Ok(sessions.into_iter().zip(known).filter_map(|(name, is_known)| is_known.then_some(name)).collect())
+    // 0: it is condemned (sessions.lua).
+    let living = |(name, end): (String, Option<f64>)| (end? > 0.0).then_some(name);
+    Ok(sessions.into_iter().zip(ends).filter_map(living).collect())
 }
 
 fn key(session: &Session, build: &str, part: &str) -> String {

@@ -58,7 +58,7 @@ pub(super) fn work(boot: Boot) {
     let Some(socket) = control() else { return };
     let original = Original::here();
     let ready = panic::catch_unwind(AssertUnwindSafe(|| initialize(&boot, socket)));
-    original.goes_on();
+    original.end_if_copied();
     let failure = match ready {
         Ok(Ok(())) => None,
         Ok(Err(failure)) => Some(failure),
@@ -192,7 +192,7 @@ impl Worker {
             self.results.push(0);
             let results = &mut self.results;
             let called = panic::catch_unwind(AssertUnwindSafe(|| step.take(arguments, results)));
-            self.original.goes_on();
+            self.original.end_if_copied();
             if let Ok(Ok(None)) = called
                 && self.results.len() - at <= LONGEST
             {

@@ -56,15 +56,11 @@ impl Idle {
 
     /// One that is in step: it is this thread's until it ends.
     pub(super) fn put(&self, link: Link) {
-        let unused = Some(Unused { link, since: clock::coarse_milliseconds() });
-        let before = match self.place() {
-            Some(place) => place.with(|known| std::mem::replace(known, unused)),
-            None => {
-                self.add(unused);
-                None
-            }
-        };
-        drop(before);
+        let unused = Unused { link, since: clock::coarse_milliseconds() };
+        match self.place() {
+            Some(place) => drop(place.with(|known| known.replace(unused))),
+            None => self.add(Some(unused)),
+        }
     }
 
     /// What this thread has in its connection.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use redis::{Cmd, ConnectionInfo, Parser, Value};
+use redis::{Cmd, ConnectionInfo, Parser, ServerError, Value};
 
 use super::stream::{OVER_TLS, Stream, connect};
 use crate::sys::clock::Deadline;
@@ -65,10 +65,12 @@ impl Link {
             if let Some(user) = settings.username() {
                 auth.arg(user);
             }
-            self.demand(auth.arg(password), deadline)?;
+            // The server's text may repeat what it was told.
+            self.demand(auth.arg(password), |error| error.code().to_owned(), deadline)?;
         }
         if settings.db() != 0 {
-            self.demand(redis::cmd("SELECT").arg(settings.db()), deadline)?;
+            let text = |error: &ServerError| format!("{} {}", error.code(), error.details().unwrap_or_default());
+            self.demand(redis::cmd("SELECT").arg(settings.db()), text, deadline)?;
         }
         // All three are for telling a server not to carry out what we have given up: whoever may not ask does without.
         let nobody = i64::MAX;
@@ -100,14 +102,18 @@ impl Link {
         }
     }
 
-    /// As [`ask`](Self::ask), of which nothing but success will do.
-    fn demand(&mut self, request: &Cmd, deadline: Deadline) -> Result<(), Broken> {
+    /// As [`ask`](Self::ask), of which nothing but success will do. `text`: what is told of an error.
+    fn demand(
+        &mut self,
+        request: &Cmd,
+        text: impl Fn(&ServerError) -> String,
+        deadline: Deadline,
+    ) -> Result<(), Broken> {
         match self.ask_ready(request, deadline)? {
-            // The server's text may repeat what it was told.
             Value::ServerError(error) => {
                 let is_refused = matches!(error.code(), "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR");
                 let refused = is_refused.then_some("to let us in");
-                Err(Broken { reason: format!("it answers {}", error.code()), was_sent: false, refused })
+                Err(Broken { reason: format!("it answers {}", text(&error)), was_sent: false, refused })
             }
             _ => Ok(()),
         }

@@ -114,7 +114,7 @@ impl Stream for StreamOwned<ClientConnection, Patient<TcpStream>> {
     }
 }
 
-/// Whether a certificate is not accepted: ours of a server, or a server's of ours, or that we have none.
+/// Whether a certificate is not accepted: by us of the server's, by the server of ours, or for want of one.
 fn is_distrust(failure: &rustls::Error) -> bool {
     use AlertDescription as Alert;
     match failure {

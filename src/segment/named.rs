@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::Segment;
 use super::name::Name;
 use super::place::Home;
-use super::unlink::frees_left;
+use super::unlink::free_if_left;
 use crate::error::{AttachError, Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::sys::directory;
@@ -35,7 +35,7 @@ pub(crate) fn create<H: Named>(name: Name, make: impl FnOnce(Home<'_>) -> Result
     let object = make(Home::Named(&name))?;
     // Again only if it was left by the dead, or removed meanwhile.
     while !object.segment().link(&name)? {
-        if !frees_left(&name) {
+        if !free_if_left(&name) {
             return Err(Error::NameTaken { name: name.to_string() });
         }
     }
@@ -56,7 +56,7 @@ pub(crate) fn open_or_create<H: Named>(
     check: impl Fn(&H) -> Result<()>,
 ) -> Result<H> {
     let find = || {
-        if frees_left(&name) {
+        if free_if_left(&name) {
             return Ok(None);
         }
         match open(&name) {

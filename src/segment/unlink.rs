@@ -219,7 +219,7 @@ pub fn unlink_abandoned(name: impl Into<Name>) -> Result<bool> {
 
 /// Whether a name is free, now at least: nothing has it, or it was left by a killed maker whose last handle it was to go with,
 /// and nobody is attached. Then it is removed (N4).
-pub(super) fn frees_left(name: &Name) -> bool {
+pub(super) fn free_if_left(name: &Name) -> bool {
     let free = || {
         let (file, facts) = find_ours(name)?;
         // Without a lock: who only looks should not hold up those who attach.

@@ -154,7 +154,7 @@ impl Event {
     #[inline]
     pub fn clear(&self) {
         self.word().clear();
-        self.watched.settle(true);
+        self.watched.settle(true); // as a call that found nothing: who waits for edges gets the next one
     }
 
     /// Whether the flag is set. Stale at once where others set and clear. It is what would be called `try_wait`.

@@ -184,7 +184,7 @@ const WORTH_A_DISTANCE: u32 = 8;
 /// How many bytes the other side copies in a pause, a guess: 5 GB/s.
 const BYTES_A_PAUSE: u64 = 128;
 
-/// The most pauses to wait for what the other side copies, a guess: after some ten microseconds it does something else.
+/// The most pauses to wait for what the other side copies, a guess: 26 us, a piece of 128 KiB.
 const MOST_COPYING: u64 = 1024;
 
 /// No message is to wait for more pauses than this for each that comes meanwhile: a slower stream gains less than its messages

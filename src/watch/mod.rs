@@ -64,7 +64,7 @@ impl Watched {
         self.watch.get().is_some()
     }
 
-    /// Says that a call has got something, or that it has found nothing (T1).
+    /// Says that a call has got something, or that it has found nothing, or has cleared a flag (T1).
     #[inline]
     pub(crate) fn settle(&self, found_nothing: bool) {
         if self.is_watched() {

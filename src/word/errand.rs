@@ -54,6 +54,11 @@ impl Word {
         matches!(self.0 & 3, Self::STARTED | Self::CONDEMNED)
     }
 
+    /// By a worker (C5).
+    fn is_ended(self) -> bool {
+        self.0 & 3 == Self::FREE && self.worker() > 0
+    }
+
     fn worker(self) -> u32 {
         (self.0 >> 2) as u32 & MOST_WORKERS
     }
@@ -100,8 +105,7 @@ pub(crate) fn starter(word: &AtomicU64, generation: u64) -> Option<u32> {
 /// Who has ended the task (C5). Relaxed: who asks about a dead worker has its death from the kernel, and all that it did before.
 pub(crate) fn ender(word: &AtomicU64, generation: u64) -> Option<u32> {
     let word = Word(word.load(Relaxed));
-    let is_ended = word.0 & 3 == Word::FREE && word.generation() == generation && word.worker() > 0;
-    is_ended.then(|| word.worker())
+    (word.is_ended() && word.generation() == generation).then(|| word.worker())
 }
 
 /// Forbids a worker to go on after this task; whether it is still at it.

@@ -22,6 +22,14 @@ fn a_server_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_database_that_there_is_not_is_refused_in_the_servers_words() {
+    let _watchdog = watchdog();
+    let server = Server::start();
+    let refused = Manager::connect(&format!("{}?db=99", server.url())).map(drop).unwrap_err();
+    assert!(matches!(&refused, Error::Refused { reason, .. } if reason.contains("out of range")), "{refused}");
+}
+
+#[test]
 fn who_does_not_know_the_password_is_refused() {
     let _watchdog = watchdog();
     let server = Server::with(&["--requirepass", "sesame"]);

@@ -183,19 +183,17 @@ fn a_map_that_runs_is_cancelled_with_all_its_workers() {
     assert!(!stage.has_reached(4));
 }
 
-/// However many there are: a look at each of them for each would take half a minute.
+/// However many there are: a look at each of them for each would take minutes.
 #[test]
-fn many_tasks_are_cancelled_one_by_one_in_no_time() {
+fn many_tasks_can_be_cancelled_one_by_one() {
     let _watchdog = watchdog();
-    const MANY: u64 = 40_000;
+    const MANY: u64 = 120_000;
     let (pool, stage) = (Pool::new(1).unwrap(), Stage::new());
     let busy = pool.apply_async(begin, (&stage,));
     stage.wait_for(1);
     let tasks: Vec<_> = (0..MANY).map(|n| pool.apply_async(square, (n,))).collect();
-    let start = Instant::now();
     let (even, odd): (Vec<_>, Vec<_>) = (0..).zip(tasks).partition(|(n, _)| n % 2 == 0);
     assert!(even.iter().all(|(_, task)| task.cancel()));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(pool.progress().queued() + pool.progress().running(), MANY / 2 + 1);
     assert!(busy.cancel());
     assert!(odd.into_iter().all(|(n, task)| task.get() == Ok(n * n)));

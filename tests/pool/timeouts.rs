@@ -14,7 +14,7 @@ use crate::common::watchdog;
 /// Longer than a short task takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Lets the time of a task run out.
+/// Lets the time of a task run out: nothing tells that, but that it has passed.
 fn let_it_pass() {
     thread::sleep(LIMIT * 2);
 }
@@ -44,8 +44,6 @@ fn length(bytes: Vec<u8>) -> usize {
 
 /// Stops its process while its worker is at a task; the next one has to ask for its arguments.
 fn be_stopped(stage: Stage, worker: RawValue<AtomicU32>) -> usize {
-    let pool = Pool::builder().workers(1).task_timeout(60 * LIMIT).start().unwrap();
-    drop(pool);
     let pool = Pool::builder().workers(1).task_timeout(LIMIT).start().unwrap();
     worker.store(pool.workers()[0].pid(), SeqCst);
     let busy = pool.apply_async(|stage: Stage| stage.wait_for(1), (&stage,));
@@ -62,7 +60,7 @@ fn a_task_that_waits_for_its_arguments_is_not_out_of_time() {
     let process = Process::spawn(be_stopped, (&stage, &worker)).unwrap();
     wait_for_state(process.pid(), 'T');
     stage.advance();
-    // It has asked, or is asleep before that: then this test says nothing, which it will another time.
+    // When it sleeps, it has asked: nothing else is to be waited for, as the order lay in the queue.
     wait_for_state(worker.load(SeqCst), 'S');
     let_it_pass();
     signal(process.pid(), libc::SIGCONT);

@@ -1,7 +1,8 @@
 //! A manager under a name, for as long as this process is wanted.
 //!
 //! One process serves a name: it has a lock on the manager's file (flock(2)), which the kernel drops with the process. The library's own
-//! locks there are of another kind, and none of these two hinders the other. Whoever serves removes the name before it gives the lock back.
+//! locks there are of another kind, and none of these two hinders the other. Whoever serves, unless it is
+//! killed, removes the name before it gives the lock back.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -81,7 +82,7 @@ fn take(name: &str, existing: bool) -> Result<Service, Refusal> {
             Err(TryLockError::WouldBlock) => return Err(Refusal::IsServed(server_of(&lock))),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        // Whoever had the lock before has removed the name.
+        // Whoever had the lock before may have removed the name.
         if is_called(&lock, name)? {
             return Ok(Service { manager, _lock: lock });
         }

@@ -24,7 +24,7 @@ impl Backlog {
         self.len() == 0
     }
 
-    /// Puts it behind all others; not if its job was dropped, and whether it was not.
+    /// Puts it behind all others, unless its job was dropped; whether it did.
     pub(super) fn push_back(&mut self, unit: Unit) -> bool {
         let is_wanted = !unit.job.waiting.is_dropped();
         if is_wanted {
@@ -34,7 +34,7 @@ impl Backlog {
         is_wanted
     }
 
-    /// Puts one before all others whose job was not dropped: that would have dropped it, too.
+    /// Puts it before all others. Its job was not dropped: it would have been dropped with it.
     pub(super) fn push_front(&mut self, unit: Unit) {
         debug_assert!(!unit.job.waiting.is_dropped());
         unit.job.waiting.add(unit.calls().0);

@@ -124,7 +124,6 @@ impl<T: Shared> Ring<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    ///     ///
     /// let ring = crossproc::Ring::<u64>::new(1)?;
     /// ring.reserve_timeout(Duration::from_millis(1))?.commit();
     /// assert!(ring.reserve_timeout(Duration::from_millis(1)).is_err());

@@ -1,4 +1,4 @@
--- Sessions and their time, for all scripts but those that are brief (lua.rs): it takes the server a microsecond to make these functions.
+-- Sessions and their time, for all scripts but those that are brief (lua.rs): functions are made each time a script runs.
 
 -- The sessions' time. It moves by a leap at most, however long no session was heard, so that nobody ends for a pause of the server, or a step of
 -- its clock: each is renewed several times in its lease, and so a leap leaves it time to be heard.
