@@ -49,21 +49,21 @@ impl Outlet {
         if let Some(poured) = pour.poured
             && let Some(place) = pour.buffer[poured..].get_mut(..record.bytes)
         {
+            // Before it is out of the ring: what has been poured can always be collected. Until then it is nothing but addresses.
+            let needed = poured + record.bytes;
+            let no_space = |_| TryRecvError::Failed(Error::NoSpace { needed: needed as u64, available: 0 });
+            self.collected.try_reserve(needed).map_err(no_space)?;
             self.take(record, place);
-            pour.poured = Some(poured + record.bytes);
+            pour.poured = Some(needed);
             return Ok(());
         }
-        self.spill(pour)?;
+        self.spill(pour);
         self.collect(record)
     }
 
-    /// Collects what has been poured.
-    pub(super) fn spill(&mut self, pour: &mut Pour<'_>) -> Result<(), TryRecvError> {
-        let poured = &pour.buffer[..pour.poured.take().unwrap_or(0)];
-        let no_space = |_| TryRecvError::Failed(Error::NoSpace { needed: poured.len() as u64, available: 0 });
-        self.collected.try_reserve(poured.len()).map_err(no_space)?;
-        self.collected.extend_from_slice(poured);
-        Ok(())
+    /// Collects what has been poured, for which room is reserved.
+    pub(super) fn spill(&mut self, pour: &mut Pour<'_>) {
+        self.collected.extend_from_slice(&pour.buffer[..pour.poured.take().unwrap_or(0)]);
     }
 
     /// Takes a record out of the ring into `collected`.

@@ -154,11 +154,9 @@ impl Outlet {
     /// As [`next`](Self::next); a message that comes in pieces goes into the caller's buffer. What is there of one that has not come in
     /// time is collected.
     pub(super) fn next_poured(&mut self, wait: Wait, pour: &mut Pour<'_>) -> Result<Next, TryRecvError> {
-        let mut next = self.seek(wait, pour);
-        if next.is_err()
-            && let Err(error) = self.spill(pour)
-        {
-            next = Err(error);
+        let next = self.seek(wait, pour);
+        if next.is_err() {
+            self.spill(pour);
         }
         self.found_nothing = matches!(next, Err(TryRecvError::Empty));
         next
