@@ -106,7 +106,7 @@ pub enum Error {
     },
 
     /// A shared object was to be made under a name that is taken.
-    #[error("a shared object is called {name:?} already (`open` gives it, `unlink` removes its name)")]
+    #[error("a shared object is called {name:?} already; if a killed process has left it, `gc` or `unlink` removes it")]
     NameTaken {
         /// The name.
         name: String,

@@ -27,7 +27,7 @@ use crate::segment::{Wait, type_stamp};
 ///
 /// Receiving waits for a message, or for the end. The memory of a message is given back to the sender when it has been copied
 /// out; that of a [`recv_ref`](Self::recv_ref) when the reference is dropped. What a long message took of this process's own is kept for
-/// the next one, until one needs less than half of it; 1 MiB is kept in any case.
+/// the next one, until the receiver has had to wait for one that needs less than half of it; 1 MiB is kept in any case.
 ///
 /// # Death
 ///

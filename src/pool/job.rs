@@ -25,6 +25,8 @@ pub(super) struct Job {
 pub(super) struct Waiting {
     chunks: AtomicUsize,
     calls: AtomicU64,
+    /// Whether some of it keeps more than a few bytes alive.
+    is_heavy: AtomicBool,
     is_dropped: AtomicBool,
 }
 
@@ -39,7 +41,10 @@ impl Waiting {
     }
 
     /// A chunk of so many calls has come.
-    pub(super) fn add(&self, calls: u32) {
+    pub(super) fn add(&self, calls: u32, is_heavy: bool) {
+        if is_heavy {
+            self.is_heavy.store(true, Relaxed);
+        }
         let (chunks, all) = self.counts();
         self.set(chunks + 1, all + u64::from(calls));
     }
@@ -56,6 +61,10 @@ impl Waiting {
         self.set(0, 0);
         self.is_dropped.store(true, Relaxed);
         counts
+    }
+
+    pub(super) fn is_heavy(&self) -> bool {
+        self.is_heavy.load(Relaxed)
     }
 
     pub(super) fn is_dropped(&self) -> bool {

@@ -79,9 +79,9 @@ impl Worker {
         }
     }
 
-    /// From when on the time counts of a task that it has begun at `start`.
+    /// From when on the time counts of a task that it says to have begun at `start`.
     pub(super) fn counted_from(&self, start: u64) -> u64 {
-        self.relieved.map_or(start, |relieved| relieved.max(start))
+        self.relieved.map_or(start, |relieved| relieved.max(start)).min(clock::nanoseconds())
     }
 
     /// How long its initializer may still take; `None`: as long as it likes, or it has ended.

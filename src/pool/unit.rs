@@ -87,6 +87,11 @@ impl Unit {
         ((self.ends.len() - self.next) as u32, self.first + self.next as u64)
     }
 
+    /// Whether it keeps more alive than a few bytes.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.parcel.handles.is_some() || self.arguments.as_slice().len() > INLINE
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         self.next == self.ends.len()
     }

@@ -40,8 +40,7 @@ pub(crate) const PEERS: u32 = 256;
 /// | 48     | 8    | created  | nanoseconds since 1970                                                       |
 /// | 56     | 8    | solid    | bytes from the start that are backed with memory; those behind are on demand |
 /// | 64     | 4    | others   | with a name: the bits of its mode that are for others; else 0                |
-/// | 68     | 4    | passing  | 1: it has a name, which is to go with its maker's last handle; else 0        |
-/// | 72     | 56   | reserved | 0                                                                            |
+/// | 68     | 60   | reserved | 0                                                                            |
 /// | 128    | 8 x peers |     | the table of peers                                                           |
 /// | then   |      |          | the objects, each at a multiple of 128                                       |
 #[repr(C)]
@@ -57,7 +56,7 @@ pub(crate) struct Header {
     created: AtomicU64,
     solid: AtomicU64,
     others: AtomicU32,
-    passing: AtomicU32,
+    unused: AtomicU32,
     reserved: [AtomicU64; 7],
 }
 
@@ -65,7 +64,6 @@ const _: () = {
     assert!(size_of::<Header>() == 128 && size_of::<PeerSlot>() == 8);
     assert!(offset_of!(Header, format) == 8 && offset_of!(Header, stamp) == 16 && offset_of!(Header, used) == 32);
     assert!(offset_of!(Header, created) == 48 && offset_of!(Header, solid) == 56 && offset_of!(Header, others) == 64);
-    assert!(offset_of!(Header, passing) == 68);
 };
 
 const STAMP: u64 = carve::stamp(&[
@@ -135,11 +133,6 @@ pub(crate) fn others(first: &[u8; FIRST]) -> u32 {
     u32::from_ne_bytes(std::array::from_fn(|i| first[offset_of!(Header, others) + i]))
 }
 
-/// Whether the name of a file with these first bytes was to go with its maker's last handle.
-pub(super) fn is_passing(first: &[u8; FIRST]) -> bool {
-    u32::from_ne_bytes(std::array::from_fn(|i| first[offset_of!(Header, passing) + i])) == 1
-}
-
 /// The offset of a place in the table of peers.
 pub(super) fn peer(slot: u32) -> u64 {
     size_of::<Header>() as u64 + u64::from(slot) * size_of::<PeerSlot>() as u64
@@ -178,7 +171,7 @@ impl Header {
     }
 
     /// Fills in everything but the magic.
-    pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32, others: u32, is_passing: bool) {
+    pub(crate) fn initialise(&self, length: u64, solid: u64, uid: u32, others: u32) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.format.store(FORMAT, Relaxed);
         self.peers.store(PEERS, Relaxed);
@@ -189,7 +182,6 @@ impl Header {
         self.creator.store(process::id(), Relaxed);
         self.uid.store(uid, Relaxed);
         self.others.store(others, Relaxed);
-        self.passing.store(u32::from(is_passing), Relaxed);
         self.created.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 

@@ -148,14 +148,11 @@ macro_rules! impl_create {
             #[doc = concat!("As [`new`](Self::new), under a name: a new `", stringify!($handle), "` that other processes can")]
             /// [open](Self::open).
             ///
-            /// A name that a killed process has left is free again once nobody is attached to what it stands for, unless it was
-            /// to [persist](crate::Name::persist).
-            ///
             /// # Errors
             ///
-            /// [`NameTaken`](crate::Error::NameTaken) if there is one already: [`open`](Self::open) it, or call
-            /// [`open_or_create`](Self::open_or_create); one that is to persist, and that nobody wants any more,
-            /// [`unlink_abandoned`](crate::unlink_abandoned) removes. [`InvalidName`](crate::Error::InvalidName); and those of `new`.
+            /// [`NameTaken`](crate::Error::NameTaken) if there is one already, be it one that a killed process has left, which
+            /// [`gc`](crate::gc) removes once nobody is attached; [`InvalidName`](crate::Error::InvalidName);
+            /// and those of `new`.
             ///
             /// # Examples
             ///
@@ -168,8 +165,7 @@ macro_rules! impl_create {
             ///
             /// Of any number of processes that call it at once, one makes the object and the others find it whole. Whichever makes
             /// it, the name goes with that one's last handle, and the next to come makes another object, while others still use
-            /// the first; if the maker was killed, the next to come does so once nobody is attached any more. So programs that come
-            /// and go want a name that [persists](crate::Name::persist).
+            /// the first: programs that come and go want a name that [persists](crate::Name::persist).
             ///
             /// # Errors
             ///

@@ -108,8 +108,7 @@ impl Segment {
         }
         let mapping = Mapping::of(&file, length)?;
         let header = place::header(&mapping);
-        let (others, is_passing) = name.map_or((0, false), |name| (name.bits() & OTHERS, !name.persists()));
-        header.initialise(length, solid, user(), others, is_passing);
+        header.initialise(length, solid, user(), name.map_or(0, |name| name.bits() & OTHERS));
         header.complete();
         fork::prepare()?;
         let liveness = Liveness::of(file)?;

@@ -12,9 +12,8 @@ use crate::error::{Error, Result};
 ///
 /// The name goes with the last handle of the process that made the object, unless it is to [persist](Self::persist);
 /// whoever has the object open then keeps it, without a name. A process that only opens an object never removes its name. A
-/// creator that is killed, or ends without dropping its handles, leaves the name. Once nobody is attached, the next `create` or
-/// `open_or_create` of it makes a new object; until then, `open` finds the old one. [`gc`](crate::gc) removes all names of objects
-/// that nobody is attached to, and so those that were to persist. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs
+/// creator that is killed, or ends without dropping its handles, leaves the name; [`gc`](crate::gc) removes it once nobody
+/// is attached, and so those that were to persist. `systemd` with `RemoveIPC=yes` removes a user's names when the user logs
 /// out.
 ///
 /// The process that made it: a program that goes on in a forked copy of itself, as daemons do, makes its objects there.

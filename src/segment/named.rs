@@ -6,8 +6,6 @@
 //!     given once (linkat(2) replaces nothing), so that name stands for that file until it is removed under this lock.
 //! N3. Who removes a name because nobody is attached looks for that under this lock, under which nobody becomes a peer
 //!     (`sys/liveness.rs`, L5). Who then does finds that the name stands for his file no more, and begins again.
-//! N4. A name that was to go with its maker's last handle, and was left because the maker was killed, is free for who makes
-//!     an object once nobody is attached: it is removed as in N3, and then given as in N1. The file says whether it was to go.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -15,7 +13,6 @@ use std::sync::Arc;
 use super::Segment;
 use super::name::Name;
 use super::place::Home;
-use super::unlink::free_if_left;
 use crate::error::{AttachError, Error, Kind, Result};
 use crate::fault::crash_point;
 use crate::sys::directory;
@@ -30,16 +27,10 @@ pub(crate) trait Named: Sized {
     fn segment(&self) -> &Arc<Segment>;
 }
 
-/// Makes an object under a name, which must be free (N4).
+/// Makes an object under a name, which must be free.
 pub(crate) fn create<H: Named>(name: Name, make: impl FnOnce(Home<'_>) -> Result<H>) -> Result<H> {
     let object = make(Home::Named(&name))?;
-    // Again only if it was left by the dead, or removed meanwhile.
-    while !object.segment().link(&name)? {
-        if !free_if_left(&name) {
-            return Err(Error::NameTaken { name: name.to_string() });
-        }
-    }
-    Ok(object)
+    if object.segment().link(&name)? { Ok(object) } else { Err(Error::NameTaken { name: name.to_string() }) }
 }
 
 /// The object of a name.
@@ -55,15 +46,10 @@ pub(crate) fn open_or_create<H: Named>(
     make: impl FnOnce(Home<'_>) -> Result<H>,
     check: impl Fn(&H) -> Result<()>,
 ) -> Result<H> {
-    let find = || {
-        if free_if_left(&name) {
-            return Ok(None);
-        }
-        match open(&name) {
-            Ok(object) => check(&object).map(|()| Some(object)),
-            Err(Error::NoSuchName { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    let find = || match open(&name) {
+        Ok(object) => check(&object).map(|()| Some(object)),
+        Err(Error::NoSuchName { .. }) => Ok(None),
+        Err(error) => Err(error),
     };
     if let Some(object) = find()? {
         return Ok(object);

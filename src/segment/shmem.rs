@@ -110,7 +110,7 @@ fn lay_out(file: &MemoryFile) -> Result<()> {
     let header = place::header(&mapping);
     header.begin(); // (H2)
     crash_point!("shmem.begun");
-    header.initialise(size, size, user(), 0, false);
+    header.initialise(size, size, user(), 0);
     Arena::lay_out(&mapping)?;
     crash_point!("shmem.laid_out");
     header.complete(); // (H3)

@@ -8,7 +8,7 @@ use crate::fault::crash_point;
 use crate::sys::directory;
 use crate::sys::facts::FileFacts;
 use crate::sys::fork;
-use crate::sys::liveness::{self, NameLock};
+use crate::sys::liveness::NameLock;
 use crate::sys::memory::{FileKey, MemoryFile};
 
 /// What a segment that this process has made is called.
@@ -215,23 +215,6 @@ pub fn abandoned() -> Result<Vec<String>> {
 /// ```
 pub fn unlink_abandoned(name: impl Into<Name>) -> Result<bool> {
     if_abandoned(&name.into(), remove_locked)
-}
-
-/// Whether a name is free, now at least: nothing has it, or it was left by a killed maker whose last handle it was to go with,
-/// and nobody is attached. Then it is removed (N4).
-pub(super) fn free_if_left(name: &Name) -> bool {
-    let free = || {
-        let (file, facts) = find_ours(name)?;
-        // Without a lock: who only looks should not hold up those who attach.
-        if !header::is_passing(&file.first_bytes()?) || liveness::is_anybody_attached(&file)? {
-            return Ok(false);
-        }
-        if_abandoned(name, |lock, key, entry| Ok(key == facts.key && remove_locked(lock, key, entry)?))
-    };
-    match free() {
-        Ok(is_free) => is_free,
-        Err(error) => matches!(error, Error::NoSuchName { .. }),
-    }
 }
 
 /// What `body` says of an object to which nobody is attached, and nobody can attach meanwhile (N3).

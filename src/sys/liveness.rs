@@ -141,11 +141,6 @@ impl Entrance {
     }
 }
 
-/// Whether somebody has an identity in this file. Stale at once, but with a [`NameLock`].
-pub(crate) fn is_anybody_attached(file: &MemoryFile) -> Result<bool> {
-    is_free(file.as_fd(), BASE, IDENTITIES).map(|is_free| !is_free)
-}
-
 /// The name byte, locked alone: nobody else removes the file's name, and nobody becomes a peer (L5).
 pub(crate) struct NameLock {
     door: Door,

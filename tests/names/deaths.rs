@@ -1,12 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use std::os::unix::fs::FileExt;
+use crossproc::{Exit, LockError, Name, Process, ProcessError, RawValue, Value, unlink_abandoned};
 
-use crossproc::{
-    Error, Exit, LockError, Name, Process, ProcessError, Queue, RawValue, Value, unlink, unlink_abandoned,
-};
-
-use super::common::locking::Stage;
 use super::common::watchdog;
 use super::{TestName, is_missing};
 
@@ -33,104 +28,6 @@ fn a_killed_makers_object_is_collected() {
     drop(opened);
     assert_eq!(unlink_abandoned(name.as_str()), Ok(true));
     assert!(is_missing(&Value::<u64>::open(name.as_str())));
-}
-
-/// A process that makes a queue, puts into it, and is killed.
-fn killed_after_making(name: Name) {
-    let make_and_die = |name: String, persists: bool| {
-        let name = if persists { Name::new(name).persist() } else { Name::new(name) };
-        let queue = Queue::create(name, 4).unwrap();
-        queue.put(7_u32).unwrap();
-        die();
-    };
-    let persists = name == name.clone().persist();
-    assert!(Process::spawn(make_and_die, (name.as_str(), persists)).unwrap().join().is_err());
-}
-
-fn is_taken<T>(outcome: Result<T, Error>) -> bool {
-    matches!(outcome, Err(Error::NameTaken { .. }))
-}
-
-#[test]
-fn a_name_that_a_killed_maker_has_left_is_free_once_nobody_is_attached() {
-    let _watchdog = watchdog();
-    let name = TestName::new();
-    let create = || Queue::<u32>::create(name.as_str(), 4);
-    let open_or_create = || Queue::<u32>::open_or_create(name.as_str(), 4).unwrap();
-    for make in [&|| create().unwrap(), &open_or_create] as [&dyn Fn() -> Queue<u32>; 2] {
-        killed_after_making(name.as_str().into());
-        let opened = Queue::<u32>::open(name.as_str()).unwrap();
-        assert!(is_taken(create()));
-        assert_eq!((open_or_create().len(), opened.len()), (1, 1));
-        drop(opened);
-        let made = make();
-        assert_eq!(made.len(), 0, "the old one's message is not in the new one");
-        assert!(is_taken(create()));
-        drop(made);
-        assert!(!name.exists(), "whoever has taken the name over has made the object");
-    }
-}
-
-/// What has the name need not be of the kind that is made.
-#[test]
-fn a_name_that_was_left_is_free_for_another_kind() {
-    let _watchdog = watchdog();
-    let name = TestName::new();
-    killed_after_making(name.as_str().into());
-    assert_eq!(Value::create(name.as_str(), 1_u64).unwrap().get(), 1);
-    killed_after_making(name.as_str().into());
-    assert_eq!(Value::open_or_create(name.as_str(), 2_u64).unwrap().get(), 2);
-}
-
-#[test]
-fn what_was_to_persist_is_not_taken_over() {
-    let _watchdog = watchdog();
-    let name = TestName::new();
-    killed_after_making(Name::new(name.as_str()).persist());
-    assert!(is_taken(Queue::<u32>::create(name.as_str(), 4)));
-    assert_eq!(Queue::<u32>::open_or_create(name.as_str(), 4).unwrap().get(), Ok(7));
-    unlink(name.as_str()).unwrap();
-}
-
-/// As a build has made it that did not say which of the two it is.
-#[test]
-fn what_does_not_say_that_its_name_was_to_go_is_not_taken_over() {
-    let _watchdog = watchdog();
-    const PASSING: u64 = 68;
-    let name = TestName::new();
-    killed_after_making(name.as_str().into());
-    let file = std::fs::File::options().write(true).open(name.path()).unwrap();
-    file.write_all_at(&0_u32.to_ne_bytes(), PASSING).unwrap();
-    assert!(is_taken(Queue::<u32>::create(name.as_str(), 4)));
-    assert_eq!(Queue::<u32>::open_or_create(name.as_str(), 4).unwrap().get(), Ok(7));
-    assert_eq!(unlink_abandoned(name.as_str()), Ok(true));
-}
-
-/// Whoever comes first after a death makes the object, and the others find it.
-#[test]
-fn a_name_that_was_left_is_taken_over_once() {
-    const PROCESSES: u32 = 4;
-    let _watchdog = watchdog();
-    let name = TestName::new();
-    let come = |name: String, stage: Stage, go: RawValue<AtomicU32>| {
-        wait_for(&go);
-        let queue = Queue::<u32>::open_or_create(name, 4).unwrap();
-        queue.put(1).unwrap();
-        stage.advance();
-        stage.wait_for(PROCESSES);
-        queue.len()
-    };
-    for round in 0..5 {
-        killed_after_making(name.as_str().into());
-        let (stage, go) = (Stage::new(), RawValue::new(AtomicU32::new(0)).unwrap());
-        let those: Vec<_> =
-            (0..PROCESSES).map(|_| Process::spawn(come, (name.as_str(), &stage, &go)).unwrap()).collect();
-        go.store(1, SeqCst);
-        for process in those {
-            assert_eq!(process.join(), Ok(PROCESSES as usize), "in round {round}");
-        }
-        assert!(!name.exists());
-    }
 }
 
 /// Whoever has opened a name is a peer like any other.

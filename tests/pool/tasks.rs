@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossproc::{Pool, Task, TaskError, TryNextError, TryTaskError};
+use crossproc::{Error, Lock, Pool, Task, TaskError, TryNextError, TryTaskError};
 
 use crate::common::locking::Stage;
 use crate::common::watchdog;
@@ -181,6 +181,26 @@ fn a_map_that_runs_is_cancelled_with_all_its_workers() {
     before.iter().for_each(|worker| assert!(!worker.wait().success()));
     assert_eq!(pool.apply(square, (3,)), Ok(9));
     assert!(!stage.has_reached(4));
+}
+
+/// Also where it waits behind others that keep all workers busy.
+#[test]
+fn a_cancelled_task_keeps_nothing_alive() {
+    let _watchdog = watchdog();
+    let (pool, stage) = (Pool::new(1).unwrap(), Stage::new());
+    let busy = pool.apply_async(begin, (&stage,));
+    stage.wait_for(1);
+    let others: Vec<_> = (0..400).map(|n| pool.apply_async(square, (n,))).collect();
+    let name = format!("cancelled-{}", std::process::id());
+    let lock = Lock::create(name.as_str()).unwrap();
+    let task = pool.apply_async(|lock: Lock| drop(lock.lock()), (&lock,));
+    drop(lock);
+    assert!(Lock::open(name.as_str()).is_ok() && task.cancel());
+    drop(task);
+    assert!(matches!(Lock::open(name.as_str()), Err(Error::NoSuchName { .. })));
+    stage.advance();
+    assert_eq!(busy.get(), Ok(7));
+    assert!((0..).zip(others).all(|(n, task)| task.get() == Ok(n * n)));
 }
 
 /// However many there are: a look at each of them for each would take minutes.

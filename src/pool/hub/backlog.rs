@@ -1,7 +1,8 @@
 //! Chunks that wait, in their order.
 //!
 //! Of a job that nobody wants any more, none is handed out. To look for its chunks among all others would make many cancellations take the
-//! square of their number; so they stay where they are until they are more than half of all that is here, and go together then.
+//! square of their number; so they stay where they are until they are more than half of all that is here, and go together then. Those with
+//! handles or long arguments go at once.
 
 use std::collections::VecDeque;
 
@@ -28,7 +29,7 @@ impl Backlog {
     pub(super) fn push_back(&mut self, unit: Unit) -> bool {
         let is_wanted = !unit.job.waiting.is_dropped();
         if is_wanted {
-            unit.job.waiting.add(unit.calls().0);
+            unit.job.waiting.add(unit.calls().0, unit.is_heavy());
             self.units.push_back(unit);
         }
         is_wanted
@@ -37,7 +38,7 @@ impl Backlog {
     /// Puts it before all others. Its job was not dropped: it would have been dropped with it.
     pub(super) fn push_front(&mut self, unit: Unit) {
         debug_assert!(!unit.job.waiting.is_dropped());
-        unit.job.waiting.add(unit.calls().0);
+        unit.job.waiting.add(unit.calls().0, unit.is_heavy());
         self.units.push_front(unit);
     }
 
@@ -56,7 +57,8 @@ impl Backlog {
     pub(super) fn drop_job(&mut self, job: &Job) -> u64 {
         let (chunks, calls) = job.waiting.drop_all();
         self.dropped += chunks;
-        if self.dropped > self.units.len() / 2 {
+        // What it keeps alive, be it memory or a name, is not to wait for that.
+        if chunks > 0 && job.waiting.is_heavy() || self.dropped > self.units.len() / 2 {
             self.units.retain(|unit| !unit.job.waiting.is_dropped());
             self.dropped = 0;
         }
