@@ -28,7 +28,8 @@ use crate::sys::poll;
 /// Each queue, ring, event or end of a channel that this process waits for in this way has a thread here (128 KiB of
 /// address space, of which some pages are used) and a descriptor, from the first time until the handle and its clones are gone. The
 /// thread wakes up 20 times a second to look for deaths: a hundred of them were measured to cost 2.4 % of a core though nothing
-/// happened. Processes, sockets and other descriptors cost nothing but while they are waited for.
+/// happened. Processes, sockets and other descriptors cost nothing but while they are waited for. A forked copy of the process keeps
+/// what it has of these, and so of their memory, until it ends.
 ///
 /// For many, have fewer things to wait for: one queue into which everybody puts, with who it is in the message, in place of a
 /// channel each; or a thread in `get` or `recv`, if there would be only one thing to wait for.
