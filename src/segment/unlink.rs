@@ -135,7 +135,8 @@ pub(crate) fn unlink_object(segment: &Segment, offset: u64, object: Kind) -> Res
 ///
 /// It removes nothing that is in use or being made, however it races with those who make, open and remove objects; nor
 /// anything that is no shared object, or another user's. In use is what a process is attached to, or what is on its way to one.
-/// A forked copy of a process is not attached by what it has inherited, until it uses that. What was to persist is collected as
+/// A forked copy of a process is not attached by what it has inherited, until it does with that what needs an identity: lock, put, get,
+/// but not set an event, or change a raw value. What was to persist is collected as
 /// well, if nobody is attached to it just now. An object of another layout format, as another version of this crate has made it, is
 /// left alone: nobody here knows who uses it.
 ///
