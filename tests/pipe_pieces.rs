@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use common::locking::{Stage, wait_for_state};
 use common::piping::bytes;
 use common::watchdog;
-use crossproc::{PipeBuilder, Process, Receiver, RecvIntoError, Sender, TryRecvIntoError, TrySendError, channel};
+use crossproc::{
+    Error, PipeBuilder, Process, Receiver, RecvIntoError, Sender, TryRecvIntoError, TrySendError, channel,
+};
 
 crossproc::test_support!();
 
@@ -77,6 +80,43 @@ fn half_a_message_of_a_killed_process_is_no_message() {
     process.kill().unwrap();
     process.wait();
     assert_eq!(receiver.recv_bytes_into(&mut [0; 20_000]), Err(RecvIntoError::EndOfFile));
+}
+
+/// Does `work` while this process can have no more than 16 MiB besides what it has.
+fn with_little_memory<R>(work: impl FnOnce() -> R) -> R {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    // SAFETY: asks for a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes a limit.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) }, 0);
+    let little = libc::rlimit { rlim_cur: pages * page + (16 << 20), ..limit };
+    // SAFETY: the kernel reads a limit, here and below.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const little) }, 0);
+    let result = work();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    result
+}
+
+/// As pieces of it are in a buffer that is too short, and there is no memory to collect them in.
+#[test]
+fn a_message_for_which_there_is_no_memory_stays_whole() {
+    let _watchdog = watchdog();
+    const SIZE: usize = 64 << 20;
+    let receive = |mut receiver: Receiver<()>| {
+        let mut buffer = vec![1; SIZE - 1];
+        let refused = with_little_memory(|| receiver.recv_bytes_into(&mut buffer));
+        assert!(matches!(refused, Err(RecvIntoError::Failed(Error::NoSpace { .. }))), "{refused:?}");
+        assert!(receiver.recv_bytes().unwrap() == bytes(SIZE, 1));
+        assert_eq!(receiver.recv_bytes(), Ok(b"next".to_vec()));
+    };
+    let (mut sender, receiver) = channel().unwrap();
+    let process = Process::spawn(receive, (receiver,)).unwrap();
+    sender.send_bytes(&bytes(SIZE, 1)).unwrap();
+    sender.send_bytes(b"next").unwrap();
+    process.join().unwrap();
 }
 
 /// How many pages this process has been given.

@@ -9,6 +9,7 @@ use crossproc::{Event, Process, Queue, channel};
 
 use crate::ROUNDS;
 use crate::common::watchdog;
+use crate::events::answer;
 
 /// An epoll instance, with the number of each descriptor that it is to say.
 struct Epoll(OwnedFd);
@@ -111,13 +112,6 @@ fn epoll_sees_edges() {
 fn epoll_sees_edges_of_events() {
     let _watchdog = watchdog();
     let (there, here) = (Event::new().unwrap(), Event::new().unwrap());
-    let answer = |there: Event, here: Event| {
-        for _ in 0..ROUNDS {
-            there.wait();
-            there.clear();
-            here.set();
-        }
-    };
     let process = Process::spawn(answer, (&there, &here)).unwrap();
     let epoll = Epoll::new();
     epoll.add(&here, 0, libc::EPOLLET);

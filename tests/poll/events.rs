@@ -87,17 +87,19 @@ fn a_flag_whose_setter_was_killed_before_it_woke_anybody_is_seen() {
     wait_for(&descriptor);
 }
 
+/// Answers each setting of one event by one of the other.
+pub(crate) fn answer(there: Event, here: Event) {
+    for _ in 0..ROUNDS {
+        there.wait();
+        there.clear();
+        here.set();
+    }
+}
+
 #[test]
 fn every_setting_is_announced() {
     let _watchdog = watchdog();
     let (there, here) = (Event::new().unwrap(), Event::new().unwrap());
-    let answer = |there: Event, here: Event| {
-        for _ in 0..ROUNDS {
-            there.wait();
-            there.clear();
-            here.set();
-        }
-    };
     let process = Process::spawn(answer, (&there, &here)).unwrap();
     for _ in 0..ROUNDS {
         there.set();
