@@ -21,6 +21,7 @@ const PROGRAM: &str = "/proc/self/exe";
 const RETURN: &str = "--return";
 const READ: &str = "--read-input";
 const MIB: usize = 1 << 20;
+const IN_A_ROW: usize = 10;
 
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
@@ -73,7 +74,7 @@ fn trivial(table: &Table, starts: usize) {
     table.percentile_row("spawn + join, p99", "us", 99.0, &ours, std, &[]);
 }
 
-/// The rival does what each start is made of, and nothing else.
+/// The rival does what each start is made of, and nothing else. In a row, each start needs the copy that is made after the last one.
 fn from_the_zygote(table: &Table, starts: usize) {
     let zygote = || Process::builder().start_method(StartMethod::Zygote);
     assert_eq!(zygote().spawn(|| 6 * 7, ()).unwrap().join(), Ok(42));
@@ -86,6 +87,15 @@ fn from_the_zygote(table: &Table, starts: usize) {
     let fork = ("fork + _exit + waitpid", &fork);
     table.percentile_row("spawn from the zygote + join, p50", "us", 50.0, &ours, fork, &[Target::RatioAtMost(2.0)]);
     table.percentile_row("spawn from the zygote + join, p99", "us", 99.0, &ours, fork, &[]);
+    let in_a_row = |start: &dyn Fn()| microseconds(|| (0..IN_A_ROW).for_each(|_| start())) / IN_A_ROW as f64;
+    let [ours, fork] = alternate(
+        (starts / IN_A_ROW).max(1),
+        [&mut || in_a_row(&|| zygote().spawn(|| (), ()).unwrap().join().unwrap()), &mut || {
+            in_a_row(&|| assert_eq!(fork_and_wait(), 0))
+        }],
+    );
+    let fork = ("fork + _exit + waitpid", &fork);
+    table.percentile_row("spawn from the zygote + join, ten in a row", "us", 50.0, &ours, fork, &[]);
 }
 
 /// The exit status of a copy that ends at once.

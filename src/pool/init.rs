@@ -91,8 +91,8 @@ pub fn init() {
 ///
 /// - They are no business of a plain `waitpid(-1)`, nor of a handler for `SIGCHLD`: their end sends no signal, and only
 ///   `__WALL` waits for them. How they ended is therefore always known.
-/// - They have the zygote's control group, memory policy, keyrings and Landlock rules, and the address space layout that this
-///   process has, too.
+/// - They have the zygote's control group, memory policy, keyrings, Landlock rules and `coredump_filter`, and the address space
+///   layout that this process has, too.
 /// - They have what was drawn at random before this call. A `HashMap` that the main thread makes before it gives all
 ///   children the same seeds.
 /// - A daemon ends when the main thread of this process ends, whichever thread has started it.
@@ -100,13 +100,15 @@ pub fn init() {
 /// Where the zygote cannot be used, a child is executed, as after [`init`](crate::init): if this was not the first call of it
 /// and [`init`](crate::init), if other threads were running, or with a C library other than glibc; once credentials,
 /// capabilities, securebits, `no_new_privs`, seccomp filters, security label, session, namespaces, root directory, scheduling
-/// class, real-time or I/O priority, timer slack, personality, use of huge pages or `oom_score_adj` of the calling thread are not those
-/// at this call, or one of its hard limits is higher, or its nice value lower; after the zygote has died; in forked copies of
-/// this process; and in its children, whose own children are executed.
+/// class, real-time or I/O priority, timer slack, personality, use of huge or merged pages, what may become code
+/// (`PR_SET_MDWE`) or `oom_score_adj` of the calling thread are not those at this call, or one of its hard limits is higher, or its
+/// nice value lower; after the zygote has died; in forked copies of this process; and in its children, whose own children are
+/// executed.
 /// [`ProcessBuilder::start_method`](crate::ProcessBuilder::start_method) chooses for one child.
 ///
 /// The zygote has no descriptors of this process, sits in `/`, blocks all signals, and dies with this process, be it by
-/// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it. From the first start on there is, besides, the child of
+/// SIGKILL. `waitpid(-1)` does not see it, and nobody waits for it. It is `SCHED_BATCH`, where this process is `SCHED_OTHER`:
+/// to fork a child ahead takes no processor from who is at work. From the first start on there is, besides, the child of
 /// the next one: a copy of the zygote that sleeps, and dies with it, and of which all the same is true. It takes the
 /// memory of one small process, and counts where processes are counted; one that somebody kills is made up for. A program that
 /// replaces itself by `execve` leaves these two for the program that follows: both end at once, and are zombies until that one ends.

@@ -71,7 +71,7 @@ pub(super) fn launch(
     let [input, output, errors] = options.streams;
     let streams = Streams([input.open()?, output.open()?, errors.open()?]);
     let directory = options.directory.clone().map(directory).transpose()?;
-    let environment = environment(options.clear_environment, &options.variables)?;
+    let environment = || environment(options.clear_environment, &options.variables);
     let register = |started: Started| {
         let child = Child::new(started.pid, started.pidfd, request.child.name.clone(), options.daemon);
         starting.complete(child.clone());
@@ -79,7 +79,7 @@ pub(super) fn launch(
     };
 
     if options.method != Some(StartMethod::Exec) {
-        match zygote::start(environment.bytes(), options.directory.as_deref(), streams.borrow(), send) {
+        match zygote::start(environment, options.directory.as_deref(), streams.borrow(), send) {
             Ok((started, here)) => return Ok((register(started), here)),
             Err(error) if options.method == Some(StartMethod::Zygote) => return Err(error),
             Err(_) => {}
@@ -91,7 +91,7 @@ pub(super) fn launch(
     let through_launcher = options.daemon && !spawn::on_main_thread();
     let prepared = Prepared {
         arguments: arguments(),
-        environment,
+        environment: environment()?,
         directory,
         streams,
         control: there,

@@ -12,6 +12,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +94,7 @@ impl Heritage {
         let root = fs::metadata("/")?;
         fixed.extend(root.dev().to_le_bytes());
         fixed.extend(root.ino().to_le_bytes());
-        // An error where no security module has one.
-        fixed.extend(read(c"/proc/thread-self/attr/current", &mut [0; 4 << 10]).unwrap_or_default());
+        label(&mut fixed);
         namespaces(&mut fixed)?;
         settings(&mut fixed);
         let attributes = Attributes {
@@ -113,6 +113,19 @@ impl Heritage {
             mask: mask.ok_or_else(missing)?,
             is_only_thread: threads == Some(1),
         })
+    }
+}
+
+/// Appends the security label. Where there is none, no module gives one, and the kernel takes none in before it is booted again.
+fn label(to: &mut Vec<u8>) {
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+    // Relaxed: the answer is all there is.
+    if IS_MISSING.load(Ordering::Relaxed) {
+        return;
+    }
+    match read(c"/proc/thread-self/attr/current", &mut [0; 4 << 10]) {
+        Ok(label) => to.extend(label),
+        Err(error) => IS_MISSING.store(error.raw_os_error() == Some(libc::EINVAL), Ordering::Relaxed),
     }
 }
 
@@ -143,7 +156,13 @@ fn settings(to: &mut Vec<u8>) {
     to.extend(realtime.sched_priority.to_le_bytes());
     // SAFETY: asks for an attribute of this thread, as do all below.
     to.extend(unsafe { libc::sched_getscheduler(0) }.to_le_bytes());
-    for attribute in [libc::PR_GET_TIMERSLACK, libc::PR_GET_SECUREBITS, libc::PR_GET_THP_DISABLE] {
+    for attribute in [
+        libc::PR_GET_TIMERSLACK,
+        libc::PR_GET_SECUREBITS,
+        libc::PR_GET_THP_DISABLE,
+        libc::PR_GET_MDWE,
+        libc::PR_GET_MEMORY_MERGE,
+    ] {
         // SAFETY: no memory is involved.
         to.extend(unsafe { libc::prctl(attribute, 0, 0, 0, 0) }.to_le_bytes());
     }

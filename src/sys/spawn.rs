@@ -63,6 +63,11 @@ impl Strings {
         &self.bytes
     }
 
+    /// [`bytes`](Self::bytes), by value.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The list that execve(2) takes; valid as long as nothing is added.
     fn pointers(&self) -> Vec<*const c_char> {
         let place = |&start: &usize| self.bytes[start..].as_ptr().cast();

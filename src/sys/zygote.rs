@@ -147,6 +147,26 @@ pub(crate) fn forget_signals() {
     }
 }
 
+/// Has this process, if it is scheduled as most are, not take a processor from who is at work when it wakes up (`SCHED_BATCH`,
+/// sched(7)); whether it was so.
+pub(crate) fn give_way() -> bool {
+    reschedule(libc::SCHED_OTHER, libc::SCHED_BATCH)
+}
+
+/// Takes [`give_way`] back, which takes no privilege.
+pub(crate) fn stop_giving_way() {
+    reschedule(libc::SCHED_BATCH, libc::SCHED_OTHER);
+}
+
+/// Changes this process's scheduling class, if it is the first one; whether it did.
+fn reschedule(from: c_int, to: c_int) -> bool {
+    let no_priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: asks for an attribute of this process.
+    let is_so = unsafe { libc::sched_getscheduler(0) } == from;
+    // SAFETY: the kernel reads a parameter.
+    is_so && unsafe { libc::sched_setscheduler(0, to, &raw const no_priority) } == 0
+}
+
 /// Closes all but the standard streams and this socket, which gets its place. Whoever else owns a descriptor has forgotten it.
 pub(crate) fn keep_only(socket: OwnedFd) -> io::Result<OwnedFd> {
     exec::keep_only([None; 3], socket.into_raw_fd())

@@ -104,6 +104,11 @@ fn hurry() -> bool {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -1) == 0 }
 }
 
+fn merge(pages: bool) -> bool {
+    // SAFETY: changes an attribute of this process.
+    unsafe { libc::prctl(libc::PR_SET_MEMORY_MERGE, libc::c_ulong::from(pages), 0, 0, 0) == 0 }
+}
+
 /// Of the whole process: undone after it was seen.
 fn concerns_all(what: &str, change: impl FnOnce() -> bool, undo: impl FnOnce() -> bool) {
     if !change() {
@@ -148,11 +153,22 @@ pub(crate) fn whoever_changes_what_only_exec_passes_on_gets_exec() {
     let mortal = "/proc/self/oom_score_adj";
     let before = fs::read_to_string(mortal).unwrap();
     concerns_all("oom_score_adj", || fs::write(mortal, "999").is_ok(), || fs::write(mortal, before).is_ok());
+    concerns_all("merged pages", || merge(true), || merge(false));
     // There, nothing can be executed, but neither does a child come from the zygote.
     let moved = thread::spawn(|| new_root().then(|| from_zygote().spawn(|| (), ()).map(drop))).join().unwrap();
     assert!(matches!(moved, None | Some(Err(_))), "{moved:?}");
     // SAFETY: a session of this process's own.
     if unsafe { libc::setsid() } != -1 {
         assert!(exec_is_the_default());
+    }
+}
+
+pub(crate) fn whoever_forbids_itself_new_code_gets_exec() {
+    const REFUSE_EXEC_GAIN: libc::c_ulong = 1;
+    assert!(!exec_is_the_default());
+    // SAFETY: changes an attribute of this process, for good.
+    match unsafe { libc::prctl(libc::PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) } {
+        0 => assert!(exec_is_the_default()),
+        _ => println!("new code: cannot be forbidden here"),
     }
 }

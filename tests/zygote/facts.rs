@@ -47,6 +47,7 @@ pub(crate) struct Facts {
     status: Vec<String>,
     limits: Vec<(u64, u64)>,
     nice: i32,
+    scheduler: i32,
     /// Parent, group and session.
     ids: [i32; 3],
     descriptors: Vec<i32>,
@@ -79,6 +80,8 @@ pub(crate) fn facts() -> Facts {
         limits: (0..16).map(limit).collect(),
         // SAFETY: has no preconditions.
         nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
+        // SAFETY: has no preconditions.
+        scheduler: unsafe { libc::sched_getscheduler(0) },
         ids: [
             // SAFETY: has no preconditions.
             unsafe { libc::getppid() },

@@ -68,7 +68,8 @@ const TESTS: &[(&str, fn())] = tests! {
         a_start_without_a_descriptor_to_spare_loses_nobody
         threads_that_start_at_once_have_each_their_child;
     credentials:
-        whoever_changes_what_only_exec_passes_on_gets_exec;
+        whoever_changes_what_only_exec_passes_on_gets_exec
+        whoever_forbids_itself_new_code_gets_exec;
     many:
         children_start_among_threads_that_allocate_print_and_open;
 };

@@ -13,17 +13,17 @@ use super::{PREPARE, Prepare, READY, START, Start, Zygote, of_this_process, why_
 use crate::error::{Error, Result};
 use crate::sys::clock::Deadline;
 use crate::sys::heritage::Heritage;
-use crate::sys::spawn::Started;
+use crate::sys::spawn::{Started, Strings};
 use crate::sys::{socket, zygote};
 
-/// Starts a child of the zygote, with these bytes as its environment. Its answer will come to the socket, into which `send`
-/// puts what it is to do; once more into another, if the first child turns out to have been killed.
+/// Starts a child of the zygote. Its answer will come to the socket, into which `send` puts what it is to do; once more into
+/// another, if the first child turns out to have been killed. `environment` is asked for while a child is forked, or wakes up.
 ///
 /// # Errors
 ///
 /// Why it has to be an exec.
 pub(in super::super) fn start(
-    environment: &[u8],
+    environment: impl Fn() -> Result<Strings>,
     directory: Option<&Path>,
     streams: [Option<BorrowedFd<'_>>; 3],
     send: impl Fn(BorrowedFd<'_>) -> Result<()>,
@@ -31,20 +31,29 @@ pub(in super::super) fn start(
     let Some(known) = of_this_process().filter(|known| !known.is_gone.load(Ordering::Relaxed)) else {
         return Err(no_zygote());
     };
-    if known.did_differ.load(Ordering::Relaxed) {
-        known.heritage_of_this_thread()?;
-    }
     let directory = open_directory(directory)?;
     let inherited = zygote::inherited_streams();
     let streams = [0, 1, 2].map(|number| streams[number].or(inherited[number]));
     let start = Start { streams: streams.map(|stream| stream.is_some()) };
     let descriptors: Vec<_> = [directory.as_fd()].into_iter().chain(streams.into_iter().flatten()).collect();
 
-    let tell = |child: &Child| {
+    let mut preparation = None;
+    let did_differ = known.did_differ.load(Ordering::Relaxed);
+    if did_differ || !known.has_spare() {
+        if !did_differ {
+            known.ask_ahead();
+        }
+        preparation = Some(known.preparation(environment()?)?);
+    }
+    let mut tell = |child: &Child| {
         let control = child.control.as_fd();
         message::send(START, control, &start, &[], &descriptors)?;
         send(control)?;
-        known.prepare(control, environment)?;
+        let (head, environment) = match &mut preparation {
+            Some(known) => known,
+            unknown => unknown.insert(known.preparation(environment()?)?),
+        };
+        message::send(PREPARE, control, head, environment, &[])?;
         wait_until_ready(child)
     };
     let mut fresh = 0;
@@ -92,15 +101,16 @@ impl Zygote {
         Ok(here)
     }
 
-    /// Tells a child what the calling thread has.
-    fn prepare(&self, control: BorrowedFd<'_>, environment: &[u8]) -> Result<()> {
+    /// What a child is to be given, and its environment, if it is not the zygote's.
+    fn preparation(&self, environment: Strings) -> Result<(Prepare, Vec<u8>)> {
         let here = self.heritage_of_this_thread()?;
+        let environment = Some(environment.into_bytes()).filter(|bytes| *bytes != self.environment.bytes());
         let prepare = Prepare {
             mask: here.mask,
             attributes: Some(here.attributes).filter(|attributes| *attributes != self.heritage.attributes),
-            environment: environment != self.environment.bytes(),
+            environment: environment.is_some(),
         };
-        message::send(PREPARE, control, &prepare, if prepare.environment { environment } else { &[] }, &[])
+        Ok((prepare, environment.unwrap_or_default()))
     }
 }
 

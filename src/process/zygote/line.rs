@@ -87,6 +87,11 @@ impl Zygote {
         }
     }
 
+    /// Whether a child waits that nobody has taken yet. If somebody else is at it, none may be left.
+    pub(super) fn has_spare(&self) -> bool {
+        self.line.try_lock().is_ok_and(|line| line.is_answered())
+    }
+
     /// Has the next start find a child that waits. If somebody else is at it, that one's start does.
     pub(super) fn ask_ahead(&self) {
         if let Ok(mut line) = self.line.try_lock()
@@ -139,6 +144,12 @@ impl Line {
         socket::send(self.socket.as_fd(), &[IoSlice::new(ASK)], &[there.as_fd()]).map_err(failed)?;
         self.asked = Some(here);
         Ok(())
+    }
+
+    /// Whether there is an answer of the zygote's that nobody has taken.
+    fn is_answered(&self) -> bool {
+        let is_there = || poll::readable(&[self.socket.as_fd()], Deadline::after(Duration::ZERO));
+        self.forked.is_some() || self.asked.is_some() && is_there().is_ok_and(|answers| !answers.is_empty())
     }
 
     /// The zygote's answer, if there is one: the number of the child that was asked for.

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! So the child of a start has been forked before, but for the first one and those that follow too closely: a *spare*. What the
-//! parent has to find out about its own thread it finds out while the child wakes up. If the child then is of no use, or the
+//! parent has to find out about its own thread it finds out while the child wakes up, or is forked. If the child then is of no use, or the
 //! request cannot be sent, the child is ended before it has run anything.
 //!
 //! | | invariant | so |

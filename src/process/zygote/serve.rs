@@ -20,13 +20,14 @@ pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
     let Ok((socket, parent_end)) = zygote::settle(socket, parent) else { exit::now(1) };
     let own = std::process::id();
     warm_up();
+    let gives_way = zygote::give_way();
     loop {
         // Whatever goes wrong here, the parent sees that there is no zygote any more, and goes on without.
         let Some(control) = next_request(socket.as_fd(), parent_end.as_fd()) else { exit::now(0) };
         let sent = match cloner.sibling() {
             Ok(Side::Copy) => {
                 std::mem::forget((socket, parent_end)); // closed with all others
-                wait_for_a_start(control, own, parent)
+                wait_for_a_start(control, own, parent, gives_way)
             }
             Ok(Side::Original(child)) => {
                 let started: Answer = Ok(child.pid);
@@ -53,7 +54,7 @@ fn next_request(socket: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Option<OwnedF
 }
 
 /// What a spare does: nothing, until it is started, or its zygote ends (Z5).
-fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
+fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32, gives_way: bool) -> ! {
     let Ok(control) = zygote::keep_only(control) else { exit::now(1) };
     // A zygote that has ended keeps its number until the parent has collected it, which ends its spare first; but for one of
     // which it does not know, whose socket it has shut.
@@ -62,6 +63,9 @@ fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32) -> ! {
     exit::die_with_parent(parent);
     let child = Child::new(control);
     let control = child.control();
+    if gives_way {
+        zygote::stop_giving_way();
+    }
     let start = next::<Start>(START, control, zygote.as_fd()).unwrap_or_else(|_| exit::now(1));
     zygote::forget_signals();
     exit::outlive_parent();
