@@ -155,7 +155,7 @@ impl Core {
         if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
             self.orders.close();
             self.alarm.raise();
-            self.posted.notify_all();
+            self.post();
         }
         drop(hub);
         if !endings.is_empty() {
@@ -209,7 +209,14 @@ impl Core {
             }
             hub.submit(unit, &self.board, &self.orders);
         });
-        self.posted.notify_all();
+        self.post();
+    }
+
+    /// Has those look who talk to a server. Where nobody does, it would be a system call for nothing, of each task.
+    fn post(&self) {
+        if self.staff == 0 {
+            self.posted.notify_all();
+        }
     }
 
     /// Whether there are results to come that nobody may be waiting for.
@@ -263,7 +270,7 @@ impl Core {
     pub(super) fn stir(&self) {
         self.bell.set();
         self.gate.wake();
-        self.posted.notify_all();
+        self.post();
     }
 
     /// Waits until `is_done`, which only what results set going makes so. Not in a forked copy, which does not even ask: it
