@@ -14,7 +14,8 @@ use crate::error::TaskError;
 
 impl<R: DeserializeOwned> Task<R> {
     /// Has `callback` called with the outcome: in this process, on one thread for all callbacks of the pool, one at a time, in the
-    /// order in which the tasks end. At once if the task is done.
+    /// order in which the tasks end. At once if the task is done. The pool has that thread from its start on, which fails if there is none
+    /// to be had, until nobody has the pool or a task of it any more.
     ///
     /// It may do what it likes, also submit to the pool, or terminate it; while it runs, others wait. It may ask this task, too, but
     /// for the outcome, which it has: [`get`](Self::get) is an error there. A panic of it is printed, and changes nothing.
