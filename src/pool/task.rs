@@ -1,12 +1,10 @@
 use std::fmt;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::callbacks;
 use super::core::Core;
 use super::job::Job;
 use super::results::Outcomes;
@@ -307,14 +305,7 @@ fn lock<R>(opened: &Mutex<Opened<R>>) -> MutexGuard<'_, Opened<R>> {
 fn open<'a, R>(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> MutexGuard<'a, Opened<R>> {
     let mut opened = lock(opened);
     if matches!(*opened, Opened::Not) {
-        let outcome = job.take_all().and_then(|outcomes| {
-            // The first to ask is not the only one: the others need an outcome, too.
-            panic::catch_unwind(AssertUnwindSafe(|| how(outcomes))).unwrap_or_else(|payload| {
-                callbacks::dispose(payload);
-                Err(TaskError::Decode { reason: "the decoding of the result panicked".into() })
-            })
-        });
-        *opened = Opened::Here(outcome);
+        *opened = Opened::Here(job.take_all().and_then(how));
     }
     opened
 }
