@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::callbacks;
 use super::job::Job;
 use super::task::{Lent, Task};
+use super::wakers::Waiter;
 use crate::error::TaskError;
 
 impl<R: DeserializeOwned> Task<R> {
@@ -108,7 +109,10 @@ impl<R: DeserializeOwned> Future for Task<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.is_taken, "a task was polled after it was ready");
-        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) && !self.core.is_over(&self.job) {
+        if !self.core.is_copied()
+            && self.job.wake_at_end(context.waker(), Waiter::Poll)
+            && !self.core.is_over(&self.job)
+        {
             return Poll::Pending;
         }
         self.is_taken = true;
