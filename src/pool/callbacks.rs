@@ -3,57 +3,48 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use super::job::Callback;
+use crate::error::{Error, Result};
 
 #[derive(Default)]
 pub(super) struct Callbacks {
-    /// Made by the first callback; it ends with this.
-    thread: Mutex<Option<(Sender<Callback>, ThreadId)>>,
+    /// It is there from the pool's start on, and ends with this: whoever has taken in a task's end could run no callback in its place,
+    /// as it may hold what the callback waits for.
+    thread: OnceLock<(Sender<Callback>, ThreadId)>,
 }
 
 impl Callbacks {
-    /// Has it run behind those that came before; at once and here if there is no thread to be had.
+    /// Starts the thread.
+    pub(super) fn start(&self) -> Result<()> {
+        let (sender, callbacks) = mpsc::channel::<Callback>();
+        let run = move || callbacks.into_iter().for_each(contain);
+        let started = thread::Builder::new().name("crossproc-callbacks".into()).spawn(run);
+        let thread = started.map_err(|error| Error::os("start a thread of a pool", error))?;
+        self.thread.get_or_init(|| (sender, thread.thread().id()));
+        Ok(())
+    }
+
+    /// Has it run behind those that came before.
     pub(super) fn run(&self, callback: Callback) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() {
-            let (sender, callbacks) = mpsc::channel::<Callback>();
-            let started = thread::Builder::new().name("crossproc-callbacks".into()).spawn(move || {
-                callbacks.into_iter().for_each(contain);
-            });
-            *thread = started.ok().map(|handle| (sender, handle.thread().id()));
-        }
-        match &*thread {
-            Some((sender, _)) => {
-                let _ = sender.send(callback);
-            }
-            None => {
-                drop(thread);
-                contain(callback);
-            }
+        if let Some((sender, _)) = self.thread.get() {
+            let _ = sender.send(callback);
         }
     }
 
     /// Whether the calling thread is that thread.
     pub(super) fn are_here(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_some_and(|(_, id)| *id == thread::current().id())
+        self.thread.get().is_some_and(|(_, id)| *id == thread::current().id())
     }
 
     /// Waits until all that there are by now have run; not if the caller is one.
     pub(super) fn wait(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((sender, id)) = &*thread else { return };
-        if *id == thread::current().id() {
-            return;
-        }
         let (done, all) = mpsc::channel::<()>();
-        let sent = sender.send(Box::new(move || drop(done)));
-        drop(thread);
-        if sent.is_ok() {
+        if !self.are_here() {
+            self.run(Box::new(move || drop(done)));
             let _ = all.recv(); // it is closed
         }
     }

@@ -118,7 +118,7 @@ where
 
     /// So many calls may be ahead of those whose outcomes are taken, where these are taken one by one.
     pub(super) fn lead(&self) -> u64 {
-        self.chunk_size().saturating_mul(4 * self.core.options.workers as u64)
+        self.chunk_size().min(MOST_PENDING as u64).saturating_mul(4 * self.core.options.workers as u64)
     }
 
     /// Calls so far.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::results::Outcomes;
+use super::wakers::{Waiter, Wakers};
 use crate::error::TaskError;
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
@@ -124,7 +125,7 @@ struct State {
     /// Until its end, if it goes on while nobody waits for it.
     attendance: Option<Attendance>,
     is_cancelled: bool,
-    wakers: Vec<Waker>,
+    wakers: Wakers,
     callbacks: Vec<Callback>,
     /// Callbacks that have been handed on and not returned yet.
     calling: usize,
@@ -241,15 +242,13 @@ impl Job {
     }
 
     /// Has `waker` woken at the end; false if that has come.
-    pub(super) fn wake_at_end(&self, waker: &Waker) -> bool {
+    pub(super) fn wake_at_end(&self, waker: &Waker, whose: Waiter) -> bool {
         let mut state = self.state();
-        if state.is_complete() && state.calling == 0 {
-            return false;
-        }
-        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
-            state.wakers.push(waker.clone());
-        }
-        true
+        let is_to_come = !state.is_complete() || state.calling > 0;
+        let replaced = if is_to_come { state.wakers.add(waker, whose) } else { None };
+        drop(state);
+        drop(replaced);
+        is_to_come
     }
 
     /// Has `callback` called at the end; gives it back if that has come.
@@ -267,7 +266,7 @@ impl Job {
     pub(super) fn has_called(&self) -> Vec<Waker> {
         let mut state = self.state();
         state.calling = state.calling.saturating_sub(1);
-        if state.calling == 0 { mem::take(&mut state.wakers) } else { Vec::new() }
+        if state.calling == 0 { state.wakers.take() } else { Vec::new() }
     }
 
     /// All outcomes of a job that is complete, chunk by chunk.
@@ -338,7 +337,7 @@ impl State {
         }
         self.attendance = None;
         // With callbacks, the end is when they have returned; but not for a callback that waits.
-        Aftermath { wakers: mem::take(&mut self.wakers), callbacks: mem::take(&mut self.callbacks) }
+        Aftermath { wakers: self.wakers.take(), callbacks: mem::take(&mut self.callbacks) }
     }
 
     fn has_outcomes(&self) -> bool {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::answers::{Answer, Answers};
 use super::core::Core;
 use super::desk::Desk;
 use super::hub::{Hub, Phase, Started};
@@ -33,11 +34,12 @@ pub(super) struct Keeper {
     last_failure: Option<Error>,
     /// When the next start may be.
     not_before: Option<Instant>,
+    answers: Answers,
 }
 
 impl Keeper {
     /// Fills the places of all workers, and waits until they are ready; fails with the first that is not.
-    pub(super) fn start_all(&mut self, core: &Core) -> Result<(), Error> {
+    pub(super) fn start_all(&mut self, core: &Arc<Core>) -> Result<(), Error> {
         for place in 0..core.options.workers {
             self.start(core, place)?;
         }
@@ -52,7 +54,7 @@ impl Keeper {
     }
 
     /// Looks after the workers until there are none and none are needed.
-    pub(super) fn run(mut self, core: &Core) {
+    pub(super) fn run(mut self, core: &Arc<Core>) {
         loop {
             let wake = self.staff(core);
             if core.hub().workers.iter().all(Option::is_none) && !needs_workers(&core.hub()) {
@@ -66,7 +68,7 @@ impl Keeper {
     }
 
     /// Starts workers where there are none and some are needed; when to look again at the latest.
-    fn staff(&mut self, core: &Core) -> Deadline {
+    fn staff(&mut self, core: &Arc<Core>) -> Deadline {
         let mut wake = self.mind_the_time(core);
         for place in 0..core.options.workers {
             if core.hub().workers[place].is_some() || !needs_workers(&core.hub()) {
@@ -111,7 +113,11 @@ impl Keeper {
     }
 
     /// Waits for something to happen, and deals with it.
-    fn look(&mut self, core: &Core, deadline: Deadline) -> Result<(), Error> {
+    fn look(&mut self, core: &Arc<Core>, deadline: Deadline) -> Result<(), Error> {
+        let of = |worker: &Worker| {
+            let listens = !worker.socket.mail.has_ended && !self.answers.are_awaited_by(worker.number);
+            (Arc::clone(&worker.socket.process), listens)
+        };
         let processes: Vec<_> = core.hub().workers.iter().map(|worker| worker.as_ref().map(of)).collect();
         let mut watched: Vec<BorrowedFd<'_>> = vec![core.alarm.as_fd()];
         let mut whose = vec![None];
@@ -142,8 +148,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Hears those whose questions are not in their sockets any more.
-    fn hear_what_is_there(&mut self, core: &Core) {
+    /// Hears those whose questions are not in their sockets any more, or who have just been answered.
+    fn hear_what_is_there(&mut self, core: &Arc<Core>) {
+        for (number, sent) in self.answers.finished() {
+            note_answer(core, number, sent);
+        }
         for place in 0..core.options.workers {
             let has_asked = |worker: &Worker| worker.socket.mail.has_questions();
             if core.hub().workers[place].as_ref().is_some_and(has_asked) {
@@ -152,32 +161,45 @@ impl Keeper {
         }
     }
 
-    fn hear(&mut self, core: &Core, place: usize) {
-        core.with_hub(|hub| {
-            let Some(mut worker) = hub.workers[place].take() else { return };
-            let (mut has_heard, was_ready, taken) = (false, worker.socket.mail.is_ready, worker.socket.mail.taken);
-            while let Some(question) = worker.socket.listen() {
-                has_heard = true;
-                let answer = match question {
-                    // One that is not known any more belongs to a task that nobody wants.
-                    Question::Segment(number) => hub.segment(number).map(Parcel::of_segment),
-                    Question::Function(number) => Some(Parcel::of_bytes(hub.function(number))),
-                    Question::Load(cell) => Some(Parcel::of_bytes(hub.load(cell))),
-                };
-                match note::send(worker.socket.as_fd(), &answer.unwrap_or_default()) {
-                    Err(error) if !note::nobody_listens(&error) => worker.fail(TaskError::encode(&error)),
-                    _ => {}
-                }
+    /// Takes in what a worker says, and answers what it asks.
+    fn hear(&mut self, core: &Arc<Core>, place: usize) {
+        let mut has_heard = false;
+        while let Some((number, process, answer)) = core.with_hub(|hub| self.hear_next(hub, place, has_heard)) {
+            has_heard = true;
+            if let Some(sent) = self.answers.send(core, number, process, answer) {
+                note_answer(core, number, sent);
             }
-            if worker.socket.mail.is_ready && !was_ready {
-                (self.failures, self.not_before) = (0, None);
-            }
-            if has_heard || worker.socket.mail.taken > taken {
-                worker.relieve();
-            }
-            worker.socket.mail.has_ended |= !has_heard && note::is_at_end(worker.socket.as_fd());
+        }
+    }
+
+    /// What is to be sent to whom for the next question, which others are not to wait for.
+    fn hear_next(&mut self, hub: &mut Hub, place: usize, has_heard: bool) -> Option<(u32, Arc<Process<()>>, Answer)> {
+        let mut worker = hub.workers[place].take()?;
+        // Of one that is dead, all that it has said.
+        if self.answers.are_awaited_by(worker.number) && worker.socket.process.exit().is_none() {
             hub.workers[place] = Some(worker);
+            return None;
+        }
+        let (was_ready, taken) = (worker.socket.mail.is_ready, worker.socket.mail.taken);
+        let question = worker.socket.listen();
+        if worker.socket.mail.is_ready && !was_ready {
+            (self.failures, self.not_before) = (0, None);
+        }
+        if worker.socket.mail.taken > taken {
+            worker.relieve();
+        }
+        worker.socket.mail.has_ended |= !has_heard && question.is_none() && note::is_at_end(worker.socket.as_fd());
+        let answer = question.map(|question| match question {
+            // One that is not known any more belongs to a task that nobody wants.
+            Question::Segment(number) => {
+                Answer::Parcel(hub.segment(number).map(Parcel::of_segment).unwrap_or_default())
+            }
+            Question::Function(number) => Answer::Parcel(Parcel::of_bytes(hub.function(number))),
+            Question::Load(cell) => hub.load(cell).map_or_else(|| Answer::Parcel(Parcel::default()), Answer::Load),
         });
+        let asked = answer.map(|answer| (worker.number, Arc::clone(&worker.socket.process), answer));
+        hub.workers[place] = Some(worker);
+        asked
     }
 
     /// A worker has ended.
@@ -207,7 +229,7 @@ impl Keeper {
     }
 
     /// Kills those whose initializers have taken too long; when the next one's will have, or `wake`.
-    fn mind_the_initializers(&mut self, core: &Core, mut wake: Deadline) -> Deadline {
+    fn mind_the_initializers(&mut self, core: &Arc<Core>, mut wake: Deadline) -> Deadline {
         let Some(limit) = core.options.initializer_limit else { return wake };
         for place in 0..core.options.workers {
             let left = || core.hub().workers[place].as_ref().and_then(Worker::time_left);
@@ -223,12 +245,19 @@ impl Keeper {
         wake
     }
 
+    /// Whose answers are on their way, their tasks' time does not count.
+    fn relieve_who_waits(&self, core: &Core) {
+        let is_waiting = |worker: &&mut Worker| self.answers.are_awaited_by(worker.number);
+        core.hub().workers.iter_mut().flatten().filter(is_waiting).for_each(Worker::relieve);
+    }
+
     /// Kills those whose time has run out; when the next one's will have.
-    fn mind_the_time(&mut self, core: &Core) -> Deadline {
+    fn mind_the_time(&mut self, core: &Arc<Core>) -> Deadline {
         let Some(limit) = core.options.time_limit else { return Deadline::NEVER };
         if core.hub().is_idle() {
             return Deadline::NEVER; // the next one to submit raises the alarm
         }
+        self.relieve_who_waits(core);
         let is_over = |started: &Started| started.left(limit).is_zero();
         let over: Vec<_> = core.hub().started(&core.board).into_iter().filter(is_over).collect();
         if !over.is_empty() {
@@ -251,8 +280,15 @@ impl Keeper {
     }
 }
 
-fn of(worker: &Worker) -> (Arc<Process<()>>, bool) {
-    (Arc::clone(&worker.socket.process), !worker.socket.mail.has_ended)
+/// A worker was sent an answer, or could not be.
+fn note_answer(core: &Core, number: u32, sent: Result<(), Error>) {
+    core.with_hub(|hub| {
+        let Some(worker) = hub.workers.iter_mut().flatten().find(|worker| worker.number == number) else { return };
+        worker.relieve();
+        if let Err(error) = sent {
+            worker.fail(TaskError::encode(&error));
+        }
+    });
 }
 
 /// Whether what a dead worker was at may be tried again: what was meant to end, and what panicked, is not.

@@ -7,9 +7,9 @@
 //! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
-//! | `job`, `results` | what was asked for, and its outcomes |
+//! | `job`, `results`, `wakers` | what was asked for, its outcomes, and whom its end wakes |
 //! | `hub` (in it `backlog`, `collect`, `loss`), `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
-//! | `core`, `gate`, `keeper`, `callbacks` | who does the work in this process: threads that wait, and three of the pool's own |
+//! | `core`, `gate`, `keeper`, `answers`, `callbacks` | who does the work in this process: threads that wait, and three or four of the pool's own |
 //! | `staff`, `mail` | workers as the pool sees them, and what they have said |
 //! | `worker`, `original`, `lookout`, `supplies` | a worker's own life, who it is, how it waits for the next order, and what it asks for to do it |
 //! | `board`, `desk`, `order` | what the two share, and what they say to each other |
@@ -18,6 +18,7 @@
 //! | `wire` | what the two say to each other |
 //! | `unserved` | whether anybody serves a pool |
 
+mod answers;
 #[cfg(feature = "cli")]
 mod bar;
 mod board;
@@ -62,6 +63,7 @@ mod try_task_error;
 mod unit;
 #[cfg(feature = "redis")]
 mod unserved;
+mod wakers;
 mod whole;
 #[cfg(feature = "redis")]
 mod wire;

@@ -1,11 +1,14 @@
 //! Results on their way from workers to whoever asks for them: still encoded, as only that one knows their type.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 
 use serde::de::DeserializeOwned;
 #[cfg(feature = "redis")]
 use serde::{Deserialize, Serialize};
 
+use super::callbacks::dispose;
 #[cfg(feature = "redis")]
 use super::order::Bytes;
 use crate::error::{Error, TaskError};
@@ -188,12 +191,24 @@ impl Outcomes {
         let bytes = self.bytes.get(self.at..)?;
         if bytes.first() == Some(&ODD) {
             self.at += 1;
-            return self.odd.pop_front().map(Odd::open);
+            return self.odd.pop_front().map(|odd| contain(|| odd.open()));
         }
         let (result, rest) = split(bytes)?;
         self.at = self.bytes.len() - rest.len();
-        Some(decode(RESULT, result).map_err(undecoded))
+        Some(contain(|| decode(RESULT, result).map_err(undecoded)))
     }
+}
+
+/// Decodes as the program says. If that panics, it is the outcome of this call, as any other error is.
+#[inline]
+fn contain<R>(decode: impl FnOnce() -> Result<R, Box<TaskError>>) -> Result<R, Box<TaskError>> {
+    panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)
+}
+
+#[cold]
+fn panicked<R>(payload: Box<dyn Any + Send>) -> Result<R, Box<TaskError>> {
+    dispose(payload);
+    Err(Box::new(TaskError::Decode { reason: "the decoding of the result panicked".into() }))
 }
 
 #[cold]

@@ -7,6 +7,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::task::Task;
+use super::wakers::Waiter;
 use crate::error::TryNextError;
 use crate::sys::clock::Deadline;
 
@@ -55,7 +56,8 @@ impl<R> Task<R> {
         loop {
             // First the wakers, then the look: what ends in between wakes us.
             let has_ended = |task: &Task<R>| {
-                !task.core.is_copied() && (!task.job.wake_at_end(&waker) || task.core.is_over(&task.job))
+                !task.core.is_copied()
+                    && (!task.job.wake_at_end(&waker, Waiter::Thread) || task.core.is_over(&task.job))
             };
             let ready: Vec<_> = (0..tasks.len()).filter(|&index| has_ended(&tasks[index])).collect();
             let is_copied = tasks.first().is_none_or(|task| task.core.is_copied());

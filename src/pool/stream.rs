@@ -50,6 +50,10 @@ where
                 self.given += 1;
                 return Ok(Some(outcome.map_err(|error| *error)?));
             }
+            // The copy may have been made while another thread had the job in hands.
+            if self.core.is_copied() {
+                return Ok(None);
+            }
             if let Portion::Some(outcomes) = self.feeder.job.take_some() {
                 self.outcomes = outcomes;
                 continue;
@@ -65,9 +69,6 @@ where
                 Portion::NotYet => {
                     let job = &self.feeder.job;
                     if !self.core.wait(deadline, || job.has_some()) {
-                        if self.core.is_copied() {
-                            return Ok(None);
-                        }
                         // Who asks now and then collects nothing in between, and not what a chunk has that takes long.
                         job.attend(&self.core.attended);
                         self.core.attend();

@@ -1,11 +1,10 @@
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::callbacks;
 use super::core::Core;
 use super::job::Job;
 use super::results::Outcomes;
@@ -45,7 +44,7 @@ pub struct Task<R> {
     pub(super) core: Arc<Core>,
     pub(super) job: Arc<Job>,
     pub(super) open: Open<R>,
-    pub(super) opened: Arc<Mutex<Option<Result<R, TaskError>>>>,
+    pub(super) opened: Arc<Mutex<Opened<R>>>,
     /// Whether it was given away as a future's output.
     pub(super) is_taken: bool,
 }
@@ -57,11 +56,13 @@ impl<R: DeserializeOwned> Task<R> {
         Task { core: Arc::clone(core), job, open, opened: Arc::default(), is_taken: false }
     }
 
-    /// Waits for the result. If there are callbacks, they have run by then, unless it is one that asks.
+    /// Waits for the result. If there are callbacks, they have run by then, unless it is one that asks: a callback waits for none.
     ///
     /// # Errors
     ///
-    /// What the task has ended with instead of a result.
+    /// What the task has ended with instead of a result. In a callback of this very task, [`TaskError::Decode`]: the callback has the outcome
+    /// in hands, and those behind it are to see it, too. If a callback of another task takes it before this one's have run, these are told
+    /// the same.
     ///
     /// # Examples
     ///
@@ -152,14 +153,14 @@ impl<R: DeserializeOwned> Task<R> {
     /// # }
     /// ```
     pub fn is_successful(&self) -> Option<bool> {
-        self.is_ready().then(|| open(&self.opened, &self.job, self.open).as_ref().is_some_and(Result::is_ok))
+        self.is_ready().then(|| open(&self.opened, &self.job, self.open).is_ok())
     }
 
     pub(super) fn take(&self) -> Result<R, TaskError> {
         if self.core.is_copied() {
             return Err(TaskError::ForkedCopy);
         }
-        open(&self.opened, &self.job, self.open).take().unwrap_or(Err(TaskError::Cancelled))
+        open(&self.opened, &self.job, self.open).take()
     }
 }
 
@@ -244,22 +245,67 @@ impl<R> fmt::Debug for Task<R> {
     }
 }
 
+/// A task's outcome in this process.
+#[derive(Default)]
+pub(super) enum Opened<R> {
+    /// Nobody has asked for it yet.
+    #[default]
+    Not,
+    Here(Result<R, TaskError>),
+    /// A callback has it in hands, or somebody has taken it; whether it is a result.
+    Away(bool),
+}
+
+impl<R> Opened<R> {
+    fn is_ok(&self) -> bool {
+        matches!(self, Opened::Here(Ok(_)) | Opened::Away(true))
+    }
+
+    fn take(&mut self) -> Result<R, TaskError> {
+        match mem::replace(self, Opened::Away(self.is_ok())) {
+            Opened::Here(outcome) => outcome,
+            Opened::Not | Opened::Away(_) => {
+                Err(TaskError::Decode { reason: "its outcome is with a callback, or was taken".into() })
+            }
+        }
+    }
+}
+
+/// An outcome in the hands of a callback, which may ask the task for whatever it likes meanwhile; then it goes back.
+pub(super) struct Lent<'a, R> {
+    opened: &'a Mutex<Opened<R>>,
+    outcome: Option<Result<R, TaskError>>,
+}
+
+impl<'a, R> Lent<'a, R> {
+    pub(super) fn new(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> Self {
+        Lent { opened, outcome: Some(open(opened, job, how).take()) }
+    }
+
+    pub(super) fn show(&self, callback: impl FnOnce(&Result<R, TaskError>)) {
+        if let Some(outcome) = &self.outcome {
+            callback(outcome);
+        }
+    }
+}
+
+impl<R> Drop for Lent<'_, R> {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            *lock(self.opened) = Opened::Here(outcome);
+        }
+    }
+}
+
+fn lock<R>(opened: &Mutex<Opened<R>>) -> MutexGuard<'_, Opened<R>> {
+    opened.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The outcome, decoded by whoever comes first.
-pub(super) fn open<'a, R>(
-    opened: &'a Mutex<Option<Result<R, TaskError>>>,
-    job: &Job,
-    open: Open<R>,
-) -> MutexGuard<'a, Option<Result<R, TaskError>>> {
-    let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
-    if opened.is_none() {
-        let outcome = job.take_all().and_then(|outcomes| {
-            // The first to ask is not the only one: the others need an outcome, too.
-            panic::catch_unwind(AssertUnwindSafe(|| open(outcomes))).unwrap_or_else(|payload| {
-                callbacks::dispose(payload);
-                Err(TaskError::Decode { reason: "the decoding of the result panicked".into() })
-            })
-        });
-        *opened = Some(outcome);
+fn open<'a, R>(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> MutexGuard<'a, Opened<R>> {
+    let mut opened = lock(opened);
+    if matches!(*opened, Opened::Not) {
+        *opened = Opened::Here(job.take_all().and_then(how));
     }
     opened
 }

@@ -9,15 +9,17 @@ use serde::de::DeserializeOwned;
 
 use super::callbacks;
 use super::job::Job;
-use super::task::{Task, open};
+use super::task::{Lent, Task};
+use super::wakers::Waiter;
 use crate::error::TaskError;
 
 impl<R: DeserializeOwned> Task<R> {
     /// Has `callback` called with the outcome: in this process, on one thread for all callbacks of the pool, one at a time, in the
-    /// order in which the tasks end. At once if the task is done.
+    /// order in which the tasks end. At once if the task is done. The pool has that thread from its start on, which fails if there is none
+    /// to be had, until nobody has the pool or a task of it any more.
     ///
-    /// It may do what it likes, also submit to the pool, or terminate it; while it runs, others wait. A panic of it is printed,
-    /// and changes nothing.
+    /// It may do what it likes, also submit to the pool, or terminate it; while it runs, others wait. It may ask this task, too, but
+    /// for the outcome, which it has: [`get`](Self::get) is an error there. A panic of it is printed, and changes nothing.
     ///
     /// # Examples
     ///
@@ -50,9 +52,7 @@ impl<R: DeserializeOwned> Task<R> {
         let call = Box::new(move || {
             // Also after a panic.
             let _called = Called { job: &job, wake: &|| core.upgrade().into_iter().for_each(|core| core.stir()) };
-            if let Some(outcome) = &*open(&opened, &job, how) {
-                callback(outcome);
-            }
+            Lent::new(&opened, &job, how).show(callback);
         });
         if let Some(call) = self.job.call_at_end(call) {
             self.core.callbacks.run(call);
@@ -109,7 +109,10 @@ impl<R: DeserializeOwned> Future for Task<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.is_taken, "a task was polled after it was ready");
-        if !self.core.is_copied() && self.job.wake_at_end(context.waker()) && !self.core.is_over(&self.job) {
+        if !self.core.is_copied()
+            && self.job.wake_at_end(context.waker(), Waiter::Poll)
+            && !self.core.is_over(&self.job)
+        {
             return Poll::Pending;
         }
         self.is_taken = true;

@@ -1,8 +1,10 @@
 //! Who waits for callbacks, and what callbacks wait for.
 
+use std::fs;
 use std::sync::{Arc, mpsc};
+use std::thread;
 
-use crossproc::{Pool, Task};
+use crossproc::{Pool, Process, Task};
 
 use crate::common::watchdog;
 
@@ -43,4 +45,38 @@ fn a_callback_waits_for_tasks_with_callbacks_in_each_way() {
 /// Joins a pool that nobody else has any more.
 fn join(pool: Arc<Pool>) {
     Arc::into_inner(pool).unwrap().join();
+}
+
+/// Less than a thread's stack.
+const LITTLE: u64 = 1 << 20;
+
+fn park() {
+    loop {
+        thread::park();
+    }
+}
+
+/// Has calls of a pool from callbacks where no thread can be had any more.
+fn call_without_threads() {
+    let pool = Arc::new(Pool::new(2).unwrap());
+    let pages: u64 = fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let limit = libc::rlimit { rlim_cur: pages * 4096 + LITTLE, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: reads one struct, which outlives the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    // Some may find the stack of one that has ended.
+    while thread::Builder::new().spawn(park).is_ok() {}
+    let (sender, seen) = mpsc::channel();
+    let inside = Arc::clone(&pool);
+    let task = pool.apply_async(|| 1, ()).on_done(move |outcome| {
+        sender.send((outcome.clone(), inside.apply(|| 2, ()))).unwrap();
+        inside.join();
+    });
+    assert_eq!((task.get(), seen.recv()), (Ok(1), Ok((Ok(1), Ok(2)))));
+    pool.join();
+}
+
+#[test]
+fn a_callback_waits_where_no_thread_can_be_had() {
+    let _watchdog = watchdog();
+    assert_eq!(Process::spawn(call_without_threads, ()).unwrap().join(), Ok(()));
 }

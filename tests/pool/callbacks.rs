@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use crossproc::{Pool, TaskError};
+use crossproc::{Pool, Task, TaskError};
 
 use crate::common::locking::Stage;
 use crate::common::watchdog;
@@ -198,4 +198,62 @@ fn one_may_drop_the_pool() {
     go.advance();
     assert_eq!(task.get(), Ok(()));
     assert_eq!(gone.recv(), Ok(()));
+}
+
+/// It has the outcome in hands: it may ask for all but that, which those behind it see, too.
+#[test]
+fn one_may_ask_its_own_task() {
+    let _watchdog = watchdog();
+    let (pool, go, (sender, seen)) = (Pool::new(1).unwrap(), Stage::new(), mpsc::channel());
+    let (slot, ends) = (Arc::new(Mutex::new(None::<Task<u32>>)), sender.clone());
+    let own = Arc::clone(&slot);
+    let task = pool.apply_async(wait_for, (&go,)).on_done(move |_| {
+        let task = own.lock().unwrap().take().unwrap();
+        task.wait();
+        assert!(task.is_ready() && !task.cancel());
+        sender.send((task.is_successful(), task.get())).unwrap();
+    });
+    let task = task.on_done(move |outcome| ends.send((None, outcome.clone())).unwrap());
+    *slot.lock().unwrap() = Some(task);
+    go.advance();
+    assert!(matches!(seen.recv(), Ok((Some(true), Err(TaskError::Decode { .. })))));
+    assert_eq!(seen.recv(), Ok((None, Ok(7))));
+    pool.join();
+}
+
+fn wait_for(go: Stage) -> u32 {
+    go.wait_for(1);
+    7
+}
+
+#[test]
+fn one_may_ask_a_task_that_others_have_too() {
+    let _watchdog = watchdog();
+    let (pool, go, (sender, seen)) = (Pool::new(1).unwrap(), Stage::new(), mpsc::channel());
+    let slot = Arc::new(Mutex::new(None::<Arc<Task<u32>>>));
+    let own = Arc::clone(&slot);
+    let task = pool.apply_async(wait_for, (&go,)).on_done(move |_| {
+        let task = own.lock().unwrap().take().unwrap();
+        sender.send(task.is_successful()).unwrap();
+    });
+    let task = Arc::new(task);
+    *slot.lock().unwrap() = Some(Arc::clone(&task));
+    go.advance();
+    task.wait();
+    assert_eq!((seen.recv(), task.is_successful()), (Ok(Some(true)), Some(true)));
+    assert_eq!(Arc::into_inner(task).unwrap().get(), Ok(7));
+}
+
+/// A callback waits for no other one, and so can be first.
+#[test]
+fn an_outcome_that_one_has_taken_is_not_there_for_those_of_its_task() {
+    let _watchdog = watchdog();
+    let (pool, (sender, seen)) = (Arc::new(Pool::new(1).unwrap()), mpsc::channel());
+    let inside = Arc::clone(&pool);
+    let first = pool.apply_async(square, (3,)).on_done(move |_| {
+        let later = inside.map_async(square, 0..3).on_done(move |outcome| sender.send(outcome.clone()).unwrap());
+        assert_eq!(later.get(), Ok(vec![0, 1, 4]));
+    });
+    assert_eq!(first.get(), Ok(9));
+    assert!(matches!(seen.recv(), Ok(Err(TaskError::Decode { .. }))));
 }

@@ -57,3 +57,39 @@ fn a_copy_of_a_busy_pool_is_told_so() {
         is_over.store(true, Relaxed);
     });
 }
+
+/// While its outcomes come: those that it has in hands it gives, and then no more.
+#[test]
+fn a_copy_of_a_busy_lazy_map_is_at_its_end() {
+    const LONG: usize = 60_000;
+    let (pool, is_over) = (Pool::new(2).unwrap(), AtomicBool::new(false));
+    let mut outcomes = pool.chunk(1).imap_unordered(|n: u64| vec![n as u8; LONG], 0..);
+    thread::scope(|scope| {
+        // Somebody else takes in what comes, at every moment.
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                pool.map(|n: u32| n, 0..1_000).unwrap();
+            }
+        });
+        for _ in 0..if cfg!(debug_assertions) { 100 } else { 1_000 } {
+            let _watchdog = watchdog();
+            assert!(outcomes.by_ref().take(3).all(|outcome| outcome.is_ok()));
+            // SAFETY: as above.
+            let copy = unsafe { libc::fork() };
+            if copy == 0 {
+                let _ = outcomes.try_next();
+                let ends = outcomes.by_ref().take(100).count() < 100 && outcomes.try_next() == Ok(None);
+                drop(outcomes);
+                // SAFETY: ends this process, and touches no memory.
+                unsafe { libc::_exit(i32::from(!ends)) };
+            }
+            let mut status = 0;
+            // SAFETY: writes one integer, which outlives the call.
+            while unsafe { libc::waitpid(copy, &raw mut status, libc::WNOHANG) } == 0 {
+                assert!(outcomes.next().is_some_and(|outcome| outcome.is_ok()));
+            }
+            assert_eq!(status, 0);
+        }
+        is_over.store(true, Relaxed);
+    });
+}

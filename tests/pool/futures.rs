@@ -153,3 +153,24 @@ fn the_waker_of_a_future_left_behind_is_let_go() {
         assert!(waker.times.load(SeqCst) <= 1);
     }
 }
+
+/// As some executors have a new one for each poll.
+#[test]
+fn the_wakers_of_earlier_polls_are_let_go() {
+    let _watchdog = watchdog();
+    const FEW: usize = 8;
+    let (pool, stage) = (Pool::new(1).unwrap(), Stage::new());
+    let mut task = pool.apply_async(wait_for, (&stage,));
+    let wakers: Vec<_> = (0..1_000).map(|_| Awakened::new()).collect();
+    for waker in &wakers {
+        assert!(poll(&mut task, waker).is_pending());
+    }
+    let kept = wakers.iter().filter(|waker| Arc::strong_count(waker) > 1).count();
+    assert!((1..=FEW).contains(&kept), "{kept} are kept");
+    stage.advance();
+    while wakers[999].times.load(SeqCst) == 0 {
+        thread::park(); // whoever wakes unparks
+    }
+    assert_eq!(poll(&mut task, &wakers[0]), Poll::Ready(Ok(7)));
+    assert!(wakers.iter().all(|waker| waker.times.load(SeqCst) <= 1 && Arc::strong_count(waker) == 1));
+}

@@ -91,6 +91,23 @@ fn infinite_inputs_are_pulled_as_far_as_is_needed() {
     assert!(pulled.get() <= 5_000 + (4 * WORKERS + 1) * 4_096, "{} items pulled", pulled.get());
 }
 
+/// A chunk is of no more items than go together, whatever was asked for.
+#[test]
+fn infinite_inputs_are_pulled_no_further_for_the_largest_chunks() {
+    let _watchdog = watchdog();
+    const MOST: u64 = 64 << 10;
+    let pool = Pool::new(1).unwrap();
+    for chunk in [10_000_000, usize::MAX] {
+        let pulled = Cell::new(0);
+        let input = (0..).inspect(|_| {
+            pulled.set(pulled.get() + 1);
+            assert!(pulled.get() <= 5 * MOST + 1, "too many items pulled");
+        });
+        let outcomes = pool.chunk(chunk).imap(square, input);
+        assert_eq!(outcomes.take(3).collect::<Vec<_>>(), [Ok(0), Ok(1), Ok(4)]);
+    }
+}
+
 /// However much of it is there.
 #[test]
 fn nothing_is_pulled_while_nothing_is_taken() {

@@ -26,6 +26,7 @@ mod lazy;
 mod leaks;
 mod leaving;
 mod limits;
+mod loads;
 mod maps;
 mod orphans;
 mod panics;

@@ -123,3 +123,44 @@ fn a_result_whose_decoding_panics_is_one_outcome_for_all_who_ask() {
     assert!(matches!(task.get(), Err(TaskError::Decode { .. })));
     assert_eq!(seen.recv(), Ok(true));
 }
+
+/// Of which those that are odd cannot be decoded.
+#[derive(Debug, PartialEq)]
+struct Even(u32);
+
+impl Serialize for Even {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Even {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        assert_eq!(number % 2, 0, "it is odd");
+        Ok(Even(number))
+    }
+}
+
+/// More than a lazy map has ahead.
+#[test]
+fn a_result_whose_decoding_panics_is_one_of_many() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(1).unwrap();
+    let are_right = |outcomes: Vec<Result<Even, TaskError>>| {
+        assert_eq!(outcomes.len(), 50);
+        for (number, outcome) in (0..).zip(outcomes) {
+            let is_right = match outcome {
+                Err(TaskError::Decode { .. }) => number % 2 == 1,
+                other => other == Ok(Even(number)),
+            };
+            assert!(is_right, "{number}");
+        }
+    };
+    for chunk in [1, 7] {
+        are_right(pool.chunk(chunk).imap(Even, 0..50).collect());
+        are_right(pool.chunk(chunk).try_map(Even, 0..50));
+        assert!(matches!(pool.chunk(chunk).map(Even, 0..50), Err(TaskError::Decode { .. })));
+        assert!(matches!(pool.chunk(chunk).map_async(Even, 0..50).get(), Err(TaskError::Decode { .. })));
+    }
+}

@@ -15,7 +15,7 @@ use crate::pool::board::{Board, CELLS};
 use crate::pool::far::{Batch, Far};
 use crate::pool::job::{Aftermath, Arrival};
 use crate::pool::numbers::Numbers;
-use crate::pool::order::{ORDER_HEAD, Order};
+use crate::pool::order::{Load, ORDER_HEAD, Order};
 use crate::pool::staff::Worker;
 use crate::pool::unit::{INLINE, Unit};
 #[cfg(feature = "redis")]
@@ -207,11 +207,10 @@ impl Hub {
         self.endings.push(hand_over(&mut unit, board));
     }
 
-    /// The encoded load of a cell's task, for a worker that asks; nothing if there is no such task any more.
-    pub(super) fn load(&mut self, cell: u32) -> Vec<u8> {
-        let unit = self.cells.get(cell as usize).and_then(|cell| cell.unit.as_ref());
-        // Of numbers and bytes: it encodes.
-        unit.and_then(|unit| postcard::to_stdvec(&unit.load(&mut self.numbers)).ok()).unwrap_or_default()
+    /// The load of a cell's task, for a worker that asks; none if there is no such task any more.
+    pub(super) fn load(&mut self, cell: u32) -> Option<Load> {
+        let unit = self.cells.get(cell as usize)?.unit.as_ref()?;
+        Some(unit.load(&mut self.numbers))
     }
 
     pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
