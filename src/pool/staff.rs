@@ -66,7 +66,7 @@ impl Worker {
         Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by, relieved })
     }
 
-    /// Ends the worker, to which or from which something does not get through, and its task with this error.
+    /// Ends the worker, and its task with this error, unless that has another reason already.
     pub(super) fn fail(&mut self, verdict: TaskError) {
         self.verdict.get_or_insert(verdict);
         let _ = self.socket.process.kill();

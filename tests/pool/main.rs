@@ -27,6 +27,7 @@ mod leaks;
 mod leaving;
 mod limits;
 mod maps;
+mod newcomers;
 mod orphans;
 mod panics;
 mod passing;
