@@ -29,6 +29,10 @@ use crate::sys::clock::Deadline;
 /// [`TaskError::WorkerDied`], unless it is to be tried again ([`retries`](PoolBuilder::retries)). Nothing else is lost: not what it had
 /// done, nor the rest of its chunk. Another worker takes its place. The death of an idle worker goes unnoticed.
 ///
+/// A panic is the outcome of its task ([`TaskError::Panicked`], with message, place and, where `RUST_BACKTRACE` asks for one, a backtrace) and
+/// its worker goes on. Workers do not print it, as a process would: what nobody asks for, be it by [`Task::get`], [`Task::on_error`] or
+/// the result of a map, is not seen.
+///
 /// If this process is killed, so are its workers, at once. Ctrl-C does nothing to them: this process decides.
 ///
 /// # Dropping

@@ -41,6 +41,42 @@ use crate::sys::clock::Deadline;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A server drops the future of a request whose time is up, or whose client has gone. What runs for it ends then, if the future has the task
+/// in a guard:
+///
+/// ```
+/// use crossproc::{Pool, Task, TaskError};
+///
+/// struct Wanted<R>(Task<R>);
+///
+/// impl<R> Drop for Wanted<R> {
+///     fn drop(&mut self) {
+///         self.0.cancel(); // nothing, once it is done
+///     }
+/// }
+///
+/// async fn answer(pool: &Pool, seconds: u64) -> Result<u64, TaskError> {
+///     let work = |seconds| {
+///         std::thread::sleep(std::time::Duration::from_secs(seconds));
+///         seconds
+///     };
+///     let mut task = Wanted(pool.apply_async(work, (seconds,)));
+///     (&mut task.0).await
+/// }
+///
+/// # use std::future::Future;
+/// # use std::task::{Context, Waker};
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let pool = Pool::new(1)?;
+/// let mut answered = Box::pin(answer(&pool, 3_600)); // in a server, inside of `tokio::time::timeout(limit, ...)`
+/// # assert!(answered.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+/// drop(answered);
+/// assert_eq!(pool.apply(|| 7, ()), Ok(7)); // the only worker does not sleep for an hour
+/// # Ok(())
+/// # }
+/// ```
 pub struct Task<R> {
     pub(super) core: Arc<Core>,
     pub(super) job: Arc<Job>,
