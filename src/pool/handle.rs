@@ -207,9 +207,10 @@ impl Pool {
             self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
         let feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
-        let mut feeder = feeder.numbered_from(self.core.next_single());
+        let number = self.core.next_single();
+        let mut feeder = feeder.numbered_from(number);
         feeder.feed();
-        Task::new(&self.core, feeder.close(), open_one)
+        Task::new(&self.core, feeder.close(), number, open_one)
     }
 
     /// How far it has come.

@@ -80,6 +80,7 @@ use crate::sys::clock::Deadline;
 pub struct Task<R> {
     pub(super) core: Arc<Core>,
     pub(super) job: Arc<Job>,
+    number: u64,
     pub(super) open: Open<R>,
     pub(super) opened: Arc<Mutex<Option<Result<R, TaskError>>>>,
     /// Whether it was given away as a future's output.
@@ -89,8 +90,9 @@ pub struct Task<R> {
 pub(super) type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
 
 impl<R: DeserializeOwned> Task<R> {
-    pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, open: Open<R>) -> Self {
-        Task { core: Arc::clone(core), job, open, opened: Arc::default(), is_taken: false }
+    /// `number`: of its first call.
+    pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, number: u64, open: Open<R>) -> Self {
+        Task { core: Arc::clone(core), job, number, open, opened: Arc::default(), is_taken: false }
     }
 
     /// Waits for the result. If there are callbacks, they have run by then, unless it is one that asks.
@@ -227,6 +229,42 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.core.wait(Deadline::after(timeout), || self.core.is_over(&self.job))
+    }
+
+    /// Its number, which errors carry as `task`: how many tasks of [`apply`](crate::Pool::apply) and
+    /// [`apply_async`](crate::Pool::apply_async) its pool had been given before it. In the errors of a map there is the number of an item; the
+    /// task of a map itself has that of the first, 0.
+    ///
+    /// # Examples
+    ///
+    /// What was asked for, by what has come of it:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use crossproc::{Pool, Task, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let parse = |text: String| text.parse::<u32>().unwrap();
+    /// let (mut texts, mut tasks) = (HashMap::new(), Vec::new());
+    /// for text in ["1", "x", "3"] {
+    ///     let task = pool.apply_async(parse, (text,));
+    ///     texts.insert(task.number(), text);
+    ///     tasks.push(task);
+    /// }
+    /// for task in Task::as_completed(tasks) {
+    ///     let text = texts[&task.number()];
+    ///     match task.get() {
+    ///         Err(TaskError::Panicked { task, .. }) => assert_eq!((text, texts[&task]), ("x", "x")),
+    ///         number => assert_eq!(number?.to_string(), text),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether it is done, and its callbacks have run. Final if so.
