@@ -457,7 +457,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A system call failed.
+    /// A system call failed. The text says what was attempted; why it failed say the `source` and `Debug`, as for every error with one.
     #[error("cannot {attempt}")]
     Os {
         /// What was attempted, on which object.
