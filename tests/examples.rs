@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -284,6 +284,43 @@ fn pool_callback() {
 #[test]
 fn pool_initializer() {
     assert_eq!(run("pool_initializer").lines, ["55", "55"]);
+}
+
+#[test]
+fn pool_interrupt() {
+    assert_eq!(run("pool_interrupt").lines, ["begun", "100 done"]);
+}
+
+/// Begins `pool_interrupt`.
+fn pool_interrupt_that(does: &str) -> Child {
+    let mut command = Command::new(program("pool_interrupt"));
+    command.arg(does).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap_or_else(|error| panic!("{error}; `cargo build --examples` builds it"))
+}
+
+/// Whatever ends it, nobody goes on waiting for Ctrl-C.
+#[test]
+fn pool_interrupt_ends_with_a_task_that_fails() {
+    let mut child = pool_interrupt_that("fail");
+    let status = wait(&mut child, "pool_interrupt fail");
+    let errors = io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("task 50 panicked") && errors.contains("no such number"), "{errors}");
+}
+
+#[test]
+fn pool_interrupt_goes_on_after_ctrl_c() {
+    let mut child = pool_interrupt_that("wait");
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    assert!(!wait_any(&[output.get_ref()], Some(PATIENCE)).unwrap().is_empty(), "it has not begun");
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "begun\n");
+    // SAFETY: a system call without pointers. The group is the example's, which has not been waited for.
+    assert_eq!(unsafe { libc::kill(-child.id().cast_signed(), libc::SIGINT) }, 0);
+    let status = wait(&mut child, "pool_interrupt wait");
+    assert!(status.success(), "{status}");
+    assert_eq!(io::read_to_string(output).unwrap(), "10 done\n");
 }
 
 /// All rows are there both times. Batches cannot overtake each other, and nothing in a pool waits for a batch.

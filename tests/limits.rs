@@ -3,11 +3,14 @@
 mod common;
 
 use std::error::Error as _;
+use std::hint::black_box;
 
 use common::locking::Stage;
 use common::processes::forked;
 use common::watchdog;
-use crossproc::{Arena, Array, Error, GetError, Lock, PipeBuilder, Process, ProcessError, Queue, Value};
+use crossproc::{
+    Arena, Array, Error, GetError, Lock, PipeBuilder, Pool, Process, ProcessError, Queue, TaskError, Value,
+};
 
 crossproc::test_support!();
 
@@ -51,6 +54,47 @@ fn a_limit_of_the_address_space_is_no_space() {
         matches!(Array::<u8>::new(1 << 30), Err(Error::NoSpace { .. })) && Array::<u8>::new(MEBIBYTE).is_ok()
     };
     assert!(elsewhere!(refused));
+}
+
+/// Limits the address space of this process to what it has, and a little more.
+fn limit_the_address_space() {
+    limit(libc::RLIMIT_AS, address_space() + (1 << 20));
+}
+
+#[test]
+fn what_may_be_a_limit_of_the_address_space_is_said_to_be_one() {
+    let refused = || {
+        limit_the_address_space();
+        Queue::<u8>::new(1024).map(drop).unwrap_err().to_string()
+    };
+    let text = elsewhere!(refused);
+    assert!(text.contains("RLIMIT_AS"), "{text}");
+}
+
+fn put(queue: Queue<u8>) -> bool {
+    queue.put(7).is_ok()
+}
+
+#[test]
+fn a_task_in_a_limited_address_space_ends_with_the_reason() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).initializer(limit_the_address_space, ()).start().unwrap();
+    match pool.apply(put, (&Queue::new(1024).unwrap(),)) {
+        Err(TaskError::Decode { reason }) => assert!(reason.contains("RLIMIT_AS"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is shared is no data of a process.
+#[test]
+fn a_limit_of_data_is_for_what_tasks_allocate() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).initializer(|| limit(libc::RLIMIT_DATA, 256 << 20), ()).start().unwrap();
+    let queue = Queue::new(1024).unwrap();
+    assert_eq!(pool.apply(put, (&queue,)), Ok(true));
+    let allocate = |bytes: usize| drop(black_box(vec![1_u8; bytes]));
+    assert!(matches!(pool.apply(allocate, (1 << 30,)), Err(TaskError::WorkerDied { .. })));
+    assert_eq!(pool.apply(allocate, (1 << 20,)), Ok(()));
 }
 
 /// Bytes of address space that this process uses.

@@ -262,7 +262,8 @@ impl<G: Guard> std::error::Error for TryLockError<G> {
 /// lost in no other way.
 pub(super) fn owner_died(object: Kind) -> String {
     const LOST: &str = "was not heard at the server for as long as its lease, or the server was restarted";
-    let died = format!("an owner of {object} died while holding it, and nobody has repaired it since");
+    const TAKE: &str = "`or_else(LockError::repair)` takes over what it guards as it is";
+    let died = format!("an owner of {object} died while holding it ({TAKE}), and nobody has repaired it since");
     match object {
         Kind::Lock | Kind::RLock => format!("{died}; or, at a server, this process had it and has lost it: it {LOST}"),
         Kind::Semaphore => format!("this process has lost its permit: it {LOST}"),
@@ -281,6 +282,7 @@ mod tests {
         for object in [Kind::Lock, Kind::RLock] {
             let both = [format!("an owner of {object} died"), "this process had it and has lost it".to_owned()];
             assert!(both.iter().all(|said| text(object).contains(said)), "{}", text(object));
+            assert!(text(object).contains("LockError::repair"), "{}", text(object));
         }
         for object in [Kind::Semaphore, Kind::Queue] {
             assert!(text(object).contains("was not heard at the server"), "{}", text(object));
@@ -288,6 +290,7 @@ mod tests {
         // These are on this machine alone.
         for object in [Kind::Value, Kind::RwLock, Kind::SharedMemory] {
             assert!(text(object).ends_with("and nobody has repaired it since"), "{}", text(object));
+            assert!(text(object).contains("LockError::repair"), "{}", text(object));
         }
     }
 }

@@ -130,8 +130,9 @@ pub enum Error {
         expected: String,
     },
 
-    /// There is not enough shared memory left, in the file system or within this process's limits.
-    #[error("cannot reserve shared memory: {needed} bytes needed, {available} available")]
+    /// There is not enough shared memory left, in the file system or within this process's limits. One of address space (`RLIMIT_AS`) is
+    /// easily reached by what is shared, which takes more of it than memory; one of data (`RLIMIT_DATA`) does not concern what is shared.
+    #[error("cannot reserve shared memory: {needed} bytes needed, {available} available{}", hint(*.needed, *.available))]
     NoSpace {
         /// Bytes asked for.
         needed: u64,
@@ -456,7 +457,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A system call failed.
+    /// A system call failed. The text says what was attempted; why it failed say the `source` and `Debug`, as for every error with one.
     #[error("cannot {attempt}")]
     Os {
         /// What was attempted, on which object.
@@ -464,6 +465,11 @@ pub enum Error {
         /// What the kernel said.
         source: OsError,
     },
+}
+
+/// What may lie behind it that the kernel has said no, and not how much there is. A byte that is not there is a file.
+fn hint(needed: u64, available: u64) -> &'static str {
+    if available == 0 && needed > 1 { "; this process may be at a limit of its address space (RLIMIT_AS)" } else { "" }
 }
 
 impl From<AttachError> for Error {

@@ -120,6 +120,17 @@ pub enum ProcessError {
         reason: String,
     },
 
+    /// It was to work for a [`Pool`](crate::Pool), and ended before what was to be run first had returned: that called
+    /// `std::process::exit`, say, or aborted.
+    InitializerEnded {
+        /// The process's name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+    },
+
     /// It was to work for a [`Pool`](crate::Pool), and what was to be run first took longer than the pool allows
     /// ([`initializer_timeout`](crate::PoolBuilder::initializer_timeout)).
     InitializerTimedOut {
@@ -157,6 +168,9 @@ impl fmt::Display for ProcessError {
             }
             ProcessError::Initializer { name, pid, reason } => {
                 write!(f, "the initializer of process {name} ({pid}) failed: {reason}")
+            }
+            ProcessError::InitializerEnded { name, pid, exit } => {
+                write!(f, "process {name} ({pid}) {exit} before its initializer returned")
             }
             ProcessError::InitializerTimedOut { name, pid, limit } => {
                 write!(f, "the initializer of process {name} ({pid}) has not returned after {limit:?}")

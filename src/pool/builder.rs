@@ -155,7 +155,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How often a task is tried again whose worker died (default: 0). A panic is an outcome and is not tried again.
+    /// How often a task is tried again whose worker died (default: 0). Not tried again are a task that panicked, one that has run out of time
+    /// ([`task_timeout`](Self::task_timeout)), for which its pool has killed the worker itself, and one that was cancelled.
     ///
     /// What has one owner, an end of a channel, cannot be handed over twice: it is lost with the first worker that took it, and the next
     /// try of that task ends with [`TaskError::Decode`](crate::TaskError::Decode).
@@ -186,8 +187,13 @@ impl PoolBuilder {
 
     /// How many chunks may wait in this process (default: as many as memory holds): whoever submits another one waits.
     ///
-    /// Some hundred more are in the queue to the workers. That wait ends when there is room or the pool ends, and has no timeout: a program
-    /// that must not wait to submit has no bound here, and looks at [`Progress::queued`](crate::Progress::queued) itself.
+    /// They are not all that wait: 256 chunks are with the workers or in the queue to them, from where these take the next without asking this
+    /// process. So with a bound of 2, one worker, and chunks of one as `apply_async` makes them, 257 tasks wait while one runs. The
+    /// bound is for memory, and not for who is to wait how long.
+    ///
+    /// The wait ends when there is room or the pool ends, and has no timeout. In an async program it would stop a thread of the runtime: have no
+    /// bound there, but a semaphore of the runtime's with a permit for each task that may be under way, or look at
+    /// [`Progress::queued`](crate::Progress::queued) and refuse what would be too much.
     ///
     /// # Examples
     ///
@@ -221,7 +227,7 @@ impl PoolBuilder {
     ///
     /// Those of [`Process::spawn`](crate::Process::spawn); [`Error::Workers`] for a number of workers that cannot be; what went
     /// wrong with the first worker that did not get ready, as an [`Error::Process`]: [`Initializer`](crate::ProcessError::Initializer) if the
-    /// initializer returned an `Err`, [`InitializerTimedOut`](crate::ProcessError::InitializerTimedOut) if it took longer than
+    /// initializer returned an `Err`, [`InitializerEnded`](crate::ProcessError::InitializerEnded) if its worker ended in it, [`InitializerTimedOut`](crate::ProcessError::InitializerTimedOut) if it took longer than
     /// [`initializer_timeout`](Self::initializer_timeout) allows. No worker is left then.
     ///
     /// # Examples

@@ -29,6 +29,10 @@ use crate::sys::clock::Deadline;
 /// [`TaskError::WorkerDied`], unless it is to be tried again ([`retries`](PoolBuilder::retries)). Nothing else is lost: not what it had
 /// done, nor the rest of its chunk. Another worker takes its place. The death of an idle worker goes unnoticed.
 ///
+/// A panic is the outcome of its task ([`TaskError::Panicked`], with message, place and, where `RUST_BACKTRACE` asks for one, a backtrace) and
+/// its worker goes on. Workers do not print it, as a process would: what nobody asks for, be it by [`Task::get`], [`Task::on_error`] or
+/// the result of a map, is not seen.
+///
 /// If this process is killed, so are its workers, at once. Ctrl-C does nothing to them: this process decides.
 ///
 /// # Dropping
@@ -204,9 +208,10 @@ impl Pool {
             self.core.wait(Deadline::NEVER, || self.core.hub().has_room(bound));
         }
         let feeder = Feeder::new(&self.core, job, f, std::iter::once(args), ChunkSize::Fixed(1));
-        let mut feeder = feeder.numbered_from(self.core.next_single());
+        let number = self.core.next_single();
+        let mut feeder = feeder.numbered_from(number);
         feeder.feed();
-        Task::new(&self.core, feeder.close(), open_one)
+        Task::new(&self.core, feeder.close(), number, open_one)
     }
 
     /// How far it has come.

@@ -27,6 +27,13 @@ use crate::sys::program;
 /// [`PoolBuilder::engine`](crate::PoolBuilder). That is the one thing that a variable of the environment decides, `CROSSPROC_HOST`; not in a
 /// program with privileges of its own.
 ///
+/// # Async programs
+///
+/// have a plain `main`, whose first line this is, and build their runtime after it, as the last example does. With an attribute like
+/// `#[tokio::main]` the runtime is there before the first line: every child starts its threads for nothing and runs its function inside
+/// it, where one that builds a runtime of its own panics; and [`init_with_zygote`](crate::init_with_zygote) finds threads, and has no
+/// zygote. Tasks of a pool are futures for any runtime; a [`Process`](crate::Process) is joined where blocking is allowed (`spawn_blocking`).
+///
 /// # Panics
 ///
 /// If the first call is not on the main thread, as in a `#[test]`: each child would run everything before it, all tests
@@ -69,6 +76,57 @@ use crate::sys::program;
 ///         }
 ///         other => panic!("did not wait: {other:?}"),
 ///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// An async program:
+///
+/// ```
+/// # mod tokio {
+/// #     pub mod runtime {
+/// #         use std::future::Future;
+/// #         use std::sync::Arc;
+/// #         use std::task::{Context, Poll, Wake};
+/// #         use std::thread::{self, Thread};
+/// #
+/// #         struct Unpark(Thread);
+/// #
+/// #         impl Wake for Unpark {
+/// #             fn wake(self: Arc<Self>) {
+/// #                 self.0.unpark();
+/// #             }
+/// #         }
+/// #
+/// #         pub struct Runtime;
+/// #
+/// #         impl Runtime {
+/// #             pub fn new() -> std::io::Result<Self> {
+/// #                 Ok(Runtime)
+/// #             }
+/// #
+/// #             pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+/// #                 let (waker, mut future) = (Arc::new(Unpark(thread::current())).into(), Box::pin(future));
+/// #                 loop {
+/// #                     match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #                         Poll::Ready(output) => return output,
+/// #                         Poll::Pending => thread::park(),
+/// #                     }
+/// #                 }
+/// #             }
+/// #         }
+/// #     }
+/// # }
+/// use crossproc::Pool;
+///
+/// fn main() -> crossproc::Result<()> {
+///     crossproc::init();
+///     tokio::runtime::Runtime::new()?.block_on(serve()) // not `#[tokio::main]`
+/// }
+///
+/// async fn serve() -> crossproc::Result<()> {
+///     let pool = Pool::new(2)?;
+///     assert_eq!(pool.apply_async(u64::pow, (2, 10)).await?, 1024);
 ///     Ok(())
 /// }
 /// ```

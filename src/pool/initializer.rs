@@ -13,7 +13,11 @@ impl PoolBuilder {
     /// connection, a random generator), or for handles that all tasks use.
     ///
     /// The arguments are encoded now and once: the handles in them are held as long as the pool is. What has one owner can go to
-    /// one worker only. If the function panics or returns an `Err`, that worker does not work; see [`start`](Self::start).
+    /// one worker only. If the function panics, returns an `Err` or ends the process, that worker does not work; see [`start`](Self::start).
+    ///
+    /// One that limits what its worker may use sets `RLIMIT_DATA`, not `RLIMIT_AS`: what is shared takes address space, a
+    /// [`Queue`](crate::Queue) of 1024 messages a GiB of it, and under such a limit tasks end with
+    /// [`TaskError::Decode`](crate::TaskError::Decode), as their handles cannot be attached.
     ///
     /// # Examples
     ///

@@ -88,11 +88,7 @@ impl Keeper {
     fn start(&mut self, core: &Core, place: usize) -> Result<(), Error> {
         self.started = self.started % MOST_WORKERS + 1;
         let worker = Worker::start(core, self.started, place)?;
-        let mut hub = core.hub();
-        if matches!(hub.phase, Phase::Ended(_)) {
-            let _ = worker.socket.process.kill(); // it is reaped as the others are
-        }
-        hub.workers[place] = Some(worker);
+        core.hub().enter(place, worker);
         Ok(())
     }
 

@@ -238,7 +238,7 @@ impl<'a> Mapping<'a> {
         let bound = core.options.bound.unwrap_or(usize::MAX);
         let job = self.feed(self.feeder(f, items.into_iter(), Job::attended(Arrival::AtOnce, &core.attended)), bound);
         core.attend();
-        Task::new(core, job, open_all)
+        Task::new(core, job, 0, open_all)
     }
 
     /// As [`Pool::imap`].

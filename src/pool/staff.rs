@@ -22,6 +22,7 @@ pub(super) struct Worker {
     pub(super) socket: Socket,
     /// What its death will mean for the task that it is at, if it is killed for that.
     pub(super) verdict: Option<TaskError>,
+    has_initializer: bool,
     /// When its initializer will have taken too long.
     pub(super) ready_by: Deadline,
     /// When its pool last did something that it may have waited for; `None` where the time of tasks has no limit.
@@ -37,6 +38,7 @@ pub(super) struct Socket {
 impl Worker {
     /// Starts the worker of this number and place.
     pub(super) fn start(core: &Core, number: u32, place: usize) -> Result<Worker> {
+        let has_initializer = core.options.initializer.is_some();
         let (sender, results) = PipeBuilder::new().capacity(RESULTS).channel()?;
         let boot = Boot {
             board: core.board.clone(),
@@ -46,7 +48,7 @@ impl Worker {
             results: sender,
             worker: number,
             place: place as u32,
-            has_initializer: core.options.initializer.is_some(),
+            has_initializer,
             most_calls: core.options.most_calls,
             is_timed: core.options.time_limit.is_some(),
         };
@@ -63,10 +65,11 @@ impl Worker {
             note::send(process.control(), parcel)?;
         }
         let relieved = core.options.time_limit.map(|_| clock::nanoseconds());
-        Ok(Worker { number, results, socket: Socket::new(process), verdict: None, ready_by, relieved })
+        let socket = Socket::new(process);
+        Ok(Worker { number, results, socket, verdict: None, has_initializer, ready_by, relieved })
     }
 
-    /// Ends the worker, to which or from which something does not get through, and its task with this error.
+    /// Ends the worker, and its task with this error, unless that has another reason already.
     pub(super) fn fail(&mut self, verdict: TaskError) {
         self.verdict.get_or_insert(verdict);
         let _ = self.socket.process.kill();
@@ -129,6 +132,7 @@ impl Worker {
             Some(Failure::Returned(reason)) => ProcessError::Initializer { name, pid, reason },
             Some(Failure::TimedOut(limit)) => ProcessError::InitializerTimedOut { name, pid, limit },
             Some(Failure::Failed(error)) => ProcessError::Failed { name, pid, source: Box::new(error) },
+            None if self.has_initializer => ProcessError::InitializerEnded { name, pid, exit },
             None => ProcessError::Ended { name, pid, exit },
         };
         error.into()

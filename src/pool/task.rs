@@ -40,9 +40,46 @@ use crate::sys::clock::Deadline;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A server drops the future of a request whose time is up, or whose client has gone. What runs for it ends then, if the future has the task
+/// in a guard:
+///
+/// ```
+/// use crossproc::{Pool, Task, TaskError};
+///
+/// struct Wanted<R>(Task<R>);
+///
+/// impl<R> Drop for Wanted<R> {
+///     fn drop(&mut self) {
+///         self.0.cancel(); // nothing, once it is done
+///     }
+/// }
+///
+/// async fn answer(pool: &Pool, seconds: u64) -> Result<u64, TaskError> {
+///     let work = |seconds| {
+///         std::thread::sleep(std::time::Duration::from_secs(seconds));
+///         seconds
+///     };
+///     let mut task = Wanted(pool.apply_async(work, (seconds,)));
+///     (&mut task.0).await
+/// }
+///
+/// # use std::future::Future;
+/// # use std::task::{Context, Waker};
+/// # fn main() -> crossproc::Result<()> {
+/// crossproc::init();
+/// let pool = Pool::new(1)?;
+/// let mut answered = Box::pin(answer(&pool, 3_600)); // in a server, inside of `tokio::time::timeout(limit, ...)`
+/// # assert!(answered.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+/// drop(answered);
+/// assert_eq!(pool.apply(|| 7, ()), Ok(7)); // the only worker does not sleep for an hour
+/// # Ok(())
+/// # }
+/// ```
 pub struct Task<R> {
     pub(super) core: Arc<Core>,
     pub(super) job: Arc<Job>,
+    number: u64,
     pub(super) open: Open<R>,
     pub(super) opened: Arc<Mutex<Opened<R>>>,
     /// Whether it was given away as a future's output.
@@ -52,8 +89,9 @@ pub struct Task<R> {
 pub(super) type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
 
 impl<R: DeserializeOwned> Task<R> {
-    pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, open: Open<R>) -> Self {
-        Task { core: Arc::clone(core), job, open, opened: Arc::default(), is_taken: false }
+    /// `number`: of its first call.
+    pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, number: u64, open: Open<R>) -> Self {
+        Task { core: Arc::clone(core), job, number, open, opened: Arc::default(), is_taken: false }
     }
 
     /// Waits for the result. If there are callbacks, they have run by then, unless it is one that asks: a callback waits for none.
@@ -192,6 +230,42 @@ impl<R> Task<R> {
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.core.wait(Deadline::after(timeout), || self.core.is_over(&self.job))
+    }
+
+    /// Its number, which errors carry as `task`: how many tasks of [`apply`](crate::Pool::apply) and
+    /// [`apply_async`](crate::Pool::apply_async) its pool had been given before it. In the errors of a map there is the number of an item; the
+    /// task of a map itself has that of the first, 0.
+    ///
+    /// # Examples
+    ///
+    /// What was asked for, by what has come of it:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use crossproc::{Pool, Task, TaskError};
+    ///
+    /// # fn main() -> crossproc::Result<()> {
+    /// crossproc::init();
+    /// let pool = Pool::new(2)?;
+    /// let parse = |text: String| text.parse::<u32>().unwrap();
+    /// let (mut texts, mut tasks) = (HashMap::new(), Vec::new());
+    /// for text in ["1", "x", "3"] {
+    ///     let task = pool.apply_async(parse, (text,));
+    ///     texts.insert(task.number(), text);
+    ///     tasks.push(task);
+    /// }
+    /// for task in Task::as_completed(tasks) {
+    ///     let text = texts[&task.number()];
+    ///     match task.get() {
+    ///         Err(TaskError::Panicked { task, .. }) => assert_eq!((text, texts[&task]), ("x", "x")),
+    ///         number => assert_eq!(number?.to_string(), text),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether it is done, and its callbacks have run. Final if so.

@@ -40,7 +40,8 @@ use crate::segment::handle::{Outgoing, Parcel};
 /// # }
 /// ```
 ///
-/// So are functions that borrow their parameters:
+/// So are functions that borrow their parameters, which have to be owned: `String` instead of `&str`, `Vec<T>` instead of `&[T]`. Where such
+/// an argument is passed as well, all that the compiler says is "implementation of `Deserialize` is not general enough".
 ///
 /// ```compile_fail,E0277
 /// fn length(text: &str) -> usize {

@@ -59,7 +59,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not plain data that processes can share",
     note = "use an integer of fixed width, `f32`, `f64` or an array of these (for a `bool`, a `u8`)",
-    note = "a `#[repr(C)]` struct of these can be shared once it derives zerocopy's traits: see `crossproc::Shared`"
+    note = "a `#[repr(C)]` struct of these can be shared once it derives zerocopy's `FromBytes`, `IntoBytes` and `Immutable`, and \
+            says so: `impl crossproc::Shared for {Self} {{}}`"
 )]
 pub trait Shared: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static {}
 

@@ -28,6 +28,7 @@ mod leaving;
 mod limits;
 mod loads;
 mod maps;
+mod newcomers;
 mod orphans;
 mod panics;
 mod passing;

@@ -46,6 +46,23 @@ fn a_task_that_is_not_done_is_given_back() {
     assert_eq!(task.try_get().unwrap(), 7);
 }
 
+/// Whatever is asked for in between.
+#[test]
+fn a_task_has_the_number_that_its_errors_carry() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(2).unwrap();
+    let fail = |n: u64| -> u64 { panic!("{n}") };
+    for number in [0, 2, 4] {
+        let task = pool.apply_async(fail, (number,));
+        assert_eq!(task.number(), number);
+        let is_it = |task| matches!(task, Err(TaskError::Panicked { task, message, .. }) if task == number && message == number.to_string());
+        assert!(is_it(task.get()));
+        let map = pool.map_async(square, 0..3);
+        assert_eq!((map.number(), map.get()), (0, Ok(vec![0, 1, 4])));
+        assert!(pool.apply(fail, (7,)).is_err());
+    }
+}
+
 #[test]
 fn a_task_that_failed_says_why_in_every_way_of_asking() {
     let _watchdog = watchdog();

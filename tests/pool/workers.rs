@@ -142,10 +142,15 @@ fn a_pool_whose_initializer_fails_is_not_started() {
     assert!(matches!(&error, ProcessError::Initializer { reason, .. } if reason == "no 7"), "{error:?}");
     for code in [0, 3] {
         let error = start(two().initializer(exit, (code,)));
-        assert!(matches!(&error, ProcessError::Ended { exit, .. } if *exit == Exit::Code(code)), "{error:?}");
+        assert!(
+            matches!(&error, ProcessError::InitializerEnded { exit, .. } if *exit == Exit::Code(code)),
+            "{error:?}"
+        );
+        let text = format!("exited with code {code} before its initializer returned");
+        assert!(error.to_string().ends_with(&text), "{error}");
     }
     let error = start(two().initializer(abort, ()));
-    assert!(matches!(&error, ProcessError::Ended { exit: Exit::Signal(libc::SIGABRT), .. }), "{error:?}");
+    assert!(matches!(&error, ProcessError::InitializerEnded { exit: Exit::Signal(libc::SIGABRT), .. }), "{error:?}");
     let error = start(two().initializer(|_: Odd| (), (Odd,)));
     assert!(
         matches!(&error, ProcessError::Failed { source, .. } if matches!(**source, Error::Decode { .. })),
@@ -173,7 +178,7 @@ fn a_pool_that_cannot_replace_its_workers_gives_up_and_says_why() {
         let is_why = |source: &Error| match source {
             Error::Process(ProcessError::Panicked { message, .. }) => how == 0 && message == "worn out",
             Error::Process(ProcessError::Initializer { reason, .. }) => how == 1 && reason == "worn out",
-            Error::Process(ProcessError::Ended { exit, .. }) => {
+            Error::Process(ProcessError::InitializerEnded { exit, .. }) => {
                 *exit == [Exit::Code(9), Exit::Signal(libc::SIGABRT)][how - 2]
             }
             _ => false,

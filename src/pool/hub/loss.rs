@@ -138,12 +138,14 @@ impl Hub {
         number: u32,
         verdict: TaskError,
     ) {
+        if !board.condemn(cell, generation, number) {
+            return;
+        }
+        self.cells[cell].condemned = Some(number);
         let is_it = |worker: &&mut Worker| worker.number == number;
-        let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else { return };
-        if board.condemn(cell, generation, number) {
-            self.cells[cell].condemned = Some(number);
-            worker.verdict = Some(verdict);
-            let _ = worker.socket.process.kill();
+        match self.workers.iter_mut().flatten().find(is_it) {
+            Some(worker) => worker.fail(verdict),
+            None => self.early_verdict = Some((number, verdict)),
         }
     }
 }

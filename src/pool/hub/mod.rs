@@ -52,6 +52,8 @@ pub(super) struct Hub {
     free: Vec<usize>,
     numbers: Numbers,
     pub(super) workers: Vec<Option<Worker>>,
+    /// What the death will mean of a worker that is to be killed for its task, and that has not been entered yet: one is started at a time.
+    early_verdict: Option<(u32, TaskError)>,
     /// Chunks that workers are at although nobody wants their outcomes.
     orphans: usize,
     /// Whether the keeper has to answer what is not in a socket any more.
@@ -79,10 +81,24 @@ impl Hub {
             free: (0..CELLS).rev().collect(),
             numbers: Numbers::default(),
             workers: (0..workers).map(|_| None).collect(),
+            early_verdict: None,
             orphans: 0,
             is_asked: false,
             endings: Vec::new(),
         }
+    }
+
+    /// Enters a worker that was started, unless it is not to live: then it is killed, and reaped as the others are.
+    pub(super) fn enter(&mut self, place: usize, mut worker: Worker) {
+        let early = self.early_verdict.take_if(|(number, _)| *number == worker.number);
+        let end = match &self.phase {
+            Phase::Ended(error) => Some(error.clone()),
+            _ => None,
+        };
+        if let Some(verdict) = early.map(|(_, verdict)| verdict).or(end) {
+            worker.fail(verdict);
+        }
+        self.workers[place] = Some(worker);
     }
 
     /// Takes a chunk over; gives it back if the pool does not run tasks any more.

@@ -111,6 +111,10 @@ const MESSAGE: &str = "a message";
 impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// A queue for `capacity` messages (1 to 2^30) of up to 1 MiB each, in memory of its own.
     ///
+    /// Whoever has a handle of it needs address space for all messages at their longest, a GiB for 1024 of them, and memory only for
+    /// those that have been long. Where address space is limited (`RLIMIT_AS`, `ulimit -v`), a
+    /// [`builder`](Self::builder) makes one of shorter messages.
+    ///
     /// # Errors
     ///
     /// [`Capacity`](Error::Capacity) for none or too many, [`NoSpace`](Error::NoSpace) without shared memory,
