@@ -67,7 +67,7 @@ pub(super) fn work(boot: Boot) {
     let mut worker = Worker {
         boot,
         original,
-        supplies: Supplies::new(socket),
+        supplies: Supplies::default(),
         lookout: Lookout::new(),
         is_deaf: false,
         calls: 0,
