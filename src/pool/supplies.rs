@@ -22,6 +22,8 @@ pub(super) struct Supplies {
     known: BTreeMap<u64, Arc<Segment>>,
     /// Functions, by the pool's numbers.
     functions: BTreeMap<u64, Step>,
+    /// Something could not be asked for, or not be taken in: a task may have closed the socket, or have set this process a limit.
+    is_deaf: bool,
 }
 
 impl Supplies {
@@ -40,8 +42,20 @@ impl Supplies {
         control().is_none_or(note::is_at_end)
     }
 
+    /// Whether it is no use to ask for anything.
+    pub(super) fn are_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
     /// Says something to the keeper, with what belongs to it.
-    pub(super) fn say(&self, what: &Ask, mut parcel: Parcel) -> Result<()> {
+    pub(super) fn say(&mut self, what: &Ask, parcel: Parcel) -> Result<()> {
+        let said = Self::send(what, parcel);
+        // What is too much to be sent says nothing of what comes next.
+        self.is_deaf |= said.is_err() && self.are_cut_off();
+        said
+    }
+
+    fn send(what: &Ask, mut parcel: Parcel) -> Result<()> {
         let mut bytes = postcard::to_stdvec(what).unwrap_or_default();
         bytes.append(&mut parcel.bytes);
         parcel.bytes = bytes;
@@ -56,26 +70,30 @@ impl Supplies {
     }
 
     /// Says how the worker has begun.
-    pub(super) fn tell(&self, what: &Ask) {
+    pub(super) fn tell(&mut self, what: &Ask) {
         if self.ask(what).is_err() {
             process::exit(1);
         }
     }
 
     /// What is short, and without descriptors: it fails only without a socket.
-    fn ask(&self, what: &Ask) -> Result<()> {
+    fn ask(&mut self, what: &Ask) -> Result<()> {
         self.say(what, Parcel::default())
     }
 
-    fn answer(&self) -> Result<Received<()>> {
-        match note::wait(control().ok_or_else(closed)?) {
+    fn answer(&mut self) -> Result<Received<()>> {
+        match control().ok_or_else(closed).and_then(note::wait) {
             Ok(Some(answer)) => Ok(answer),
-            _ => process::exit(0),
+            Ok(None) => process::exit(0),
+            Err(error) => {
+                self.is_deaf = true;
+                Err(error)
+            }
         }
     }
 
     /// `None` if the pool has no memory or no descriptor to send it.
-    pub(super) fn ask_for_load(&self, cell: u32) -> Option<Load> {
+    pub(super) fn ask_for_load(&mut self, cell: u32) -> Option<Load> {
         self.ask(&Ask::Load(cell)).ok()?;
         postcard::from_bytes(self.answer().ok()?.body()).ok()
     }
