@@ -1,10 +1,15 @@
-//! Results that nobody asks for.
+//! Results that nobody asks for, or that nobody can get.
 
 mod common;
 
+use std::io::Read;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
 use common::watchdog;
 use crossproc::{
-    Child, Error, Exit, Function, GetError, Process, Producer, Queue, Receiver, RecvError, SendError, Sender, channel,
+    Child, Error, Exit, Function, GetError, Process, ProcessError, Producer, Queue, Receiver, RecvError, SendError,
+    Sender, channel,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -103,4 +108,24 @@ fn a_panic_names_its_process() {
         }
     });
     assert!(words.starts_with("crossproc: in process worker (PID):\n") && words.contains("no luck"), "{words}");
+}
+
+/// A child that has closed all that it did not open may have opened something else since, of the same number.
+#[test]
+fn a_result_goes_to_nobody_but_the_parent() {
+    let _watchdog = watchdog();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let tell = |address: SocketAddr| {
+        // SAFETY: not ours to close, which is the point; no memory is involved.
+        assert_eq!(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) }, 0);
+        mem::forget(TcpStream::connect(address).unwrap());
+        "secret".to_string()
+    };
+    let process = Process::spawn(tell, (listener.local_addr().unwrap(),)).unwrap();
+    let (mut stranger, _) = listener.accept().unwrap();
+    let outcome = process.join();
+    assert!(matches!(outcome, Err(ProcessError::Ended { exit: Exit::Code(1), .. })), "{outcome:?}");
+    let mut received = Vec::new();
+    stranger.read_to_end(&mut received).unwrap();
+    assert_eq!(received, []);
 }

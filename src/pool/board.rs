@@ -97,6 +97,16 @@ impl Board {
         errand::ender(self.cell(cell), generation)
     }
 
+    /// As [`errand::is_queued`].
+    pub(super) fn is_queued(&self, cell: usize, generation: u64) -> bool {
+        errand::is_queued(self.cell(cell), generation)
+    }
+
+    /// As [`errand::is_sound`].
+    pub(super) fn is_sound(&self, cell: usize, generation: u64) -> bool {
+        errand::is_sound(self.cell(cell), generation)
+    }
+
     /// As [`errand::condemn`].
     pub(super) fn condemn(&self, cell: usize, generation: u64, worker: u32) -> bool {
         errand::condemn(self.cell(cell), generation, worker)
@@ -149,6 +159,27 @@ mod tests {
         assert!(board.start_task(3, 2, next, 500));
         assert!(!board.start_task(3, 1, late, 20));
         assert_eq!((board.starter(3, 2), board.start(next.1)), (Some(next.0), 500));
+    }
+
+    #[test]
+    fn words_that_nobody_may_have_written_are_told_from_all_others() {
+        let board = Board::new(1).unwrap();
+        let are = || (board.is_queued(0, 5), board.is_sound(0, 5), board.is_sound(0, 4));
+        assert_eq!(are(), (false, false, false));
+        board.queue(0, 5);
+        assert_eq!(are(), (true, true, false));
+        assert!(board.start_task(0, 5, (7, 0), 0));
+        assert_eq!(are(), (false, true, false));
+        assert!(board.condemn(0, 5, 7));
+        assert_eq!(are(), (false, true, false));
+        board.queue(0, 5);
+        assert!(board.start_task(0, 5, (7, 0), 0) && board.end_task(0, 5, 7));
+        assert_eq!(are(), (false, true, false));
+        // A worker of no number; free or started by nobody; of other generations.
+        for word in [5 << 30 | 1 | 7 << 2, 5 << 30, 5 << 30 | 2, 6 << 30 | 1, u64::MAX, 0] {
+            board.cell(0).store(word, Relaxed);
+            assert!(!board.is_queued(0, 5) && !board.is_sound(0, 5), "{word:x}");
+        }
     }
 
     #[test]

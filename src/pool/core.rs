@@ -241,31 +241,6 @@ impl Core {
         });
     }
 
-    /// No new tasks; workers end when there is nothing left to do.
-    pub(super) fn close(&self) {
-        self.with_hub(|hub| {
-            if hub.phase == Phase::Open {
-                hub.phase = Phase::Closed;
-            }
-        });
-    }
-
-    /// Runs no task any more, and kills the workers; tasks that are not done end with `error`.
-    pub(super) fn end(&self, error: &TaskError) {
-        self.with_hub(|hub| {
-            if !matches!(hub.phase, Phase::Ended(_)) {
-                hub.phase = Phase::Ended(error.clone());
-            }
-            hub.give_up(&self.board, error);
-            for worker in hub.workers.iter().flatten() {
-                let _ = worker.socket.process.kill();
-            }
-        });
-        self.stir();
-        self.gate.dismiss();
-        self.alarm.raise();
-    }
-
     /// Whoever waits looks again, be it at the gate or, who leads, at the bell.
     pub(super) fn stir(&self) {
         self.bell.set();
@@ -302,7 +277,7 @@ impl Core {
             self.bell.clear();
             self.collect();
             if look.has_passed() {
-                self.look_at_desks();
+                self.look_closer();
                 look = Deadline::after(PATIENCE);
             }
             if is_done() || deadline.has_passed() {
@@ -313,14 +288,15 @@ impl Core {
         }
     }
 
-    /// Takes in what workers have not sent, as they are in the midst of long chunks.
-    fn look_at_desks(&self) {
+    /// Takes in what workers have not sent, as they are in the midst of long chunks; and looks after what they will never send.
+    fn look_closer(&self) {
         let founds = (0..self.staff).filter_map(|place| Desk::of(&self.desks, place).look());
         let founds: Vec<_> = founds.filter(|found| !found.results.is_empty()).collect();
         self.with_hub(|hub| {
             for found in founds {
                 hub.collect_desk(&found, &self.board);
             }
+            hub.repair(&self.board, &self.orders);
         });
     }
 
@@ -337,24 +313,5 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// Drops what nobody has started of a job that nobody waits for any more. `kill`: those who are at work on it, too.
-    pub(super) fn abandon(&self, job: &Arc<Job>, kill: bool) -> bool {
-        if self.is_copied() {
-            return false;
-        }
-        let Some(aftermath) = job.cancel() else { return false };
-        self.with_hub(|hub| {
-            for (cell, generation, number) in hub.drop_job(job, &self.board, &self.orders) {
-                if kill {
-                    hub.end_task(&self.board, cell, generation, number, TaskError::Cancelled);
-                }
-            }
-        });
-        self.follow(aftermath);
-        self.stir();
-        self.attend();
-        true
     }
 }

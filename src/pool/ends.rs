@@ -1,15 +1,58 @@
 //! The ends of a pool: all is done, or nothing more is.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::core::Core;
 use super::handle::Pool;
+use super::hub::Phase;
+use super::job::Job;
 use crate::error::TaskError;
 use crate::sys::clock::Deadline;
 
 /// How long the end of a pool waits for killed workers to be gone, which takes milliseconds unless the kernel is busy with them.
 /// A guess.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// No new tasks; workers end when there is nothing left to do.
+    pub(super) fn close(&self) {
+        self.with_hub(|hub| {
+            if hub.phase == Phase::Open {
+                hub.phase = Phase::Closed;
+            }
+        });
+    }
+
+    /// Runs no task any more, and kills the workers; tasks that are not done end with `error`.
+    pub(super) fn end(&self, error: &TaskError) {
+        self.with_hub(|hub| hub.end(&self.board, error));
+        // Those that this process may not kill end where they are idle.
+        self.orders.close();
+        self.stir();
+        self.gate.dismiss();
+        self.alarm.raise();
+    }
+
+    /// Drops what nobody has started of a job that nobody waits for any more. `kill`: those who are at work on it, too.
+    pub(super) fn abandon(&self, job: &Arc<Job>, kill: bool) -> bool {
+        if self.is_copied() {
+            return false;
+        }
+        let Some(aftermath) = job.cancel() else { return false };
+        self.with_hub(|hub| {
+            for (cell, generation, number) in hub.drop_job(job, &self.board, &self.orders) {
+                if kill {
+                    hub.end_task(&self.board, cell, generation, number, TaskError::Cancelled);
+                }
+            }
+        });
+        self.follow(aftermath);
+        self.stir();
+        self.attend();
+        true
+    }
+}
 
 impl Pool {
     /// No new tasks: whatever is submitted from now on ends as [`TaskError::Closed`]. Workers end when there is nothing left to do.
@@ -93,6 +136,9 @@ impl Pool {
 
     /// Ends it at once: tasks that are not done end as [`Cancelled`](TaskError::Cancelled), and the workers are killed. Returns when
     /// they are gone. A callback may do it, too.
+    ///
+    /// Where this process may not kill them, as it has changed its user since they were started, they end by themselves: a worker
+    /// that is idle at once, one that is at a task when that returns. For those it waits for 5 s.
     ///
     /// # Examples
     ///

@@ -9,10 +9,12 @@ use std::os::fd::BorrowedFd;
 use super::order::{Ask, Failure};
 use crate::error::{Error, Result};
 use crate::process::Received;
-use crate::process::note::{self, Heard};
+use crate::process::note::{self, Begun, Heard};
 
 #[derive(Default)]
 pub(super) struct Mail {
+    /// The message that is coming.
+    begun: Begun,
     /// Results by their numbers; each begins so many bytes behind the beginning of its message.
     results: VecDeque<(u64, Received<()>, usize)>,
     /// What nobody has answered yet.
@@ -51,7 +53,7 @@ impl Mail {
 
     /// Takes the next message in; false if there is none.
     fn take_in(&mut self, socket: BorrowedFd<'_>) -> bool {
-        match note::receive(socket) {
+        match note::receive(socket, &mut self.begun) {
             Ok(Some(Heard::Note(received))) => self.understand(received),
             Ok(Some(Heard::Panicked(panic))) => self.failure = Some(Failure::Panicked(panic)),
             Ok(Some(Heard::Failed(error))) => self.failure = Some(Failure::Failed(error)),

@@ -12,6 +12,7 @@ use crate::error::{Error, Exit, ProcessError, Result, TaskError};
 use crate::pipe::{PipeBuilder, Receiver};
 use crate::process::{Process, Received, note};
 use crate::sys::clock::{self, Deadline};
+use crate::sys::zygote;
 
 /// Bytes of a worker's channel: results that it is ahead of the pool. A guess.
 const RESULTS: usize = 256 << 10;
@@ -69,10 +70,16 @@ impl Worker {
         Ok(Worker { number, results, socket, verdict: None, has_initializer, ready_by, relieved })
     }
 
-    /// Ends the worker, and its task with this error, unless that has another reason already.
-    pub(super) fn fail(&mut self, verdict: TaskError) {
+    /// Kills the worker, whose task ends with this error, unless that has another reason already; whether this process may.
+    pub(super) fn fail(&mut self, verdict: TaskError) -> bool {
         self.verdict.get_or_insert(verdict);
+        self.socket.process.kill().is_ok()
+    }
+
+    /// Ends it for good, with what it is at. If it may not be killed, it hears of nothing any more, and nobody of it.
+    pub(super) fn end(&self) {
         let _ = self.socket.process.kill();
+        zygote::shut_down(self.socket.as_fd());
     }
 
     /// Its pool has just answered it, or made room for what it says: so long, a task that it has begun may have waited for that.

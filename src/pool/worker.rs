@@ -3,7 +3,6 @@
 use std::os::fd::BorrowedFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
-use std::thread;
 use std::time::Duration;
 
 use super::callbacks::dispose;
@@ -19,7 +18,7 @@ use crate::message::codec::Arguments;
 use crate::process::{Fault, Step, be_quiet, control, describe_panic, note, run_at};
 use crate::queue::{Queue, QueueTask};
 use crate::segment::handle::Parcel;
-use crate::sys::{clock, interrupt};
+use crate::sys::{clock, exit, interrupt};
 
 /// The longest result that goes through the channel, which has room for several. Longer ones go through a file of their own.
 /// A guess.
@@ -36,8 +35,6 @@ struct Worker {
     original: Original,
     supplies: Supplies,
     lookout: Lookout,
-    /// Whether its end of the socket was closed, so that it can ask for nothing.
-    is_deaf: bool,
     /// Calls so far.
     calls: u64,
     /// Results that went through the socket.
@@ -67,9 +64,8 @@ pub(super) fn work(boot: Boot) {
     let mut worker = Worker {
         boot,
         original,
-        supplies: Supplies::new(socket),
+        supplies: Supplies::default(),
         lookout: Lookout::new(),
-        is_deaf: false,
         calls: 0,
         apart: 0,
         results: Vec::new(),
@@ -82,6 +78,9 @@ pub(super) fn work(boot: Boot) {
             worker.run();
         }
     }
+    drop(worker);
+    // What follows would say that it has returned, for which nobody asks, or complain that it cannot.
+    process::exit(0)
 }
 
 fn initialize(boot: &Boot, socket: BorrowedFd<'_>) -> Result<(), Failure> {
@@ -99,7 +98,7 @@ fn initialize(boot: &Boot, socket: BorrowedFd<'_>) -> Result<(), Failure> {
 impl Worker {
     fn run(&mut self) {
         let orders = self.boot.orders.clone();
-        while !self.has_done_all() && !self.is_deaf {
+        while !self.has_done_all() && !self.supplies.are_deaf() {
             match self.next(&orders) {
                 Ok(task) => {
                     let (cell, generation) = (task.cell as usize, task.generation);
@@ -113,8 +112,9 @@ impl Worker {
                     if is_ours {
                         self.execute(&order);
                         crash_point!("pool.sent");
+                        // Condemned (C3): the pool kills this process, if it may.
                         if !self.boot.board.end_task(cell, generation, number) {
-                            wait_to_be_killed();
+                            exit::now(0);
                         }
                     }
                     self.boot.bell.set();
@@ -167,11 +167,8 @@ impl Worker {
             Ok((arguments, segments, step)) => {
                 self.call_all(order, step, &mut Arguments::new(arguments.as_slice(), segments));
             }
-            // The task has not begun: it is for a worker that can ask.
-            Err(_) if self.supplies.are_cut_off() => {
-                self.is_deaf = true;
-                self.leave(order, 0);
-            }
+            // The task has not begun: it is for a worker that can ask. One that nobody has spoilt could not, either.
+            Err(_) if self.supplies.are_deaf() && self.calls > 0 => self.leave(order, 0),
             Err(error) => {
                 let error = TaskError::decode(&error);
                 (0..order.calls).for_each(|call| self.fail(order, call, Tag::Failed, error.clone()));
@@ -332,12 +329,5 @@ fn send(boot: &mut Boot, record: &[u8]) {
             }
         }
         Err(_) => process::exit(0),
-    }
-}
-
-/// The pool has decided to end this process (C3 in `word/errand.rs`).
-fn wait_to_be_killed() -> ! {
-    loop {
-        thread::park();
     }
 }

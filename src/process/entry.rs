@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +21,8 @@ use crate::fault::crash_point;
 use crate::sys::barrier;
 use crate::sys::exit;
 use crate::sys::fork;
+use crate::sys::inherited::{self, Inherited, Kept};
 use crate::sys::program;
-use crate::sys::socket::{self, Inherited};
 use crate::sys::spawn::{self, CONTROL};
 
 /// How this program came to recognise its children.
@@ -56,7 +56,7 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) -> bool {
         if mode == Mode::Program && !spawn::on_main_thread() {
             return;
         }
-        control = match socket::take_inherited(CONTROL, &MAGIC) {
+        control = match inherited::take_inherited(CONTROL, &MAGIC) {
             Inherited::Other => None,
             Inherited::Control(control) => Some(control),
             // To go on would be to run `main` in every child, which would start children in turn.
@@ -89,8 +89,9 @@ pub(super) fn start(mode: Mode, prepare_child: impl FnOnce()) -> bool {
 
 /// The parent, as the child sees it.
 struct Parent {
-    /// The child's end of the socket; it stays open, so that its descriptor's number is not given to anything else.
-    control: OwnedFd,
+    /// The child's end of the socket. It stays open, so that its descriptor's number is not given to anything else; unless the
+    /// program closes what is not its own.
+    control: Kept,
     /// Whose parent it is: a forked copy of the child must not answer in its place.
     generation: u32,
 }
@@ -101,7 +102,9 @@ fn send_answer(parent: &Parent, answer: &Answer, result: Option<Encoded>) -> Res
         return Ok(true);
     }
     let parcel = result.map(|Encoded(parcel)| parcel).unwrap_or_default();
-    match message::send(ANSWER, parent.control.as_fd(), answer, &parcel.bytes, &parcel.descriptors()) {
+    let closed = || Error::os(format!("send {ANSWER}"), io::Error::from_raw_os_error(libc::EBADF));
+    let control = parent.control.get().ok_or_else(closed)?;
+    match message::send(ANSWER, control, answer, &parcel.bytes, &parcel.descriptors()) {
         // Whoever could have asked for it is gone, or does not want to any more.
         Err(error) if message::nobody_listens(&error) => Ok(false),
         other => other.map(|()| true),
@@ -115,9 +118,10 @@ fn complain(reason: &str) {
 
 static PARENT: OnceLock<&Parent> = OnceLock::new();
 
-/// This process's end of the socket to its parent; `None` if crossproc did not start it, and in forked copies.
+/// This process's end of the socket to its parent; `None` if crossproc did not start it, in forked copies, and where the program has
+/// closed it: what has its number now is somebody else's, who must get nothing, and be asked for nothing.
 pub(crate) fn control() -> Option<BorrowedFd<'static>> {
-    PARENT.get().filter(|parent| fork::generation() == parent.generation).map(|parent| parent.control.as_fd())
+    PARENT.get().filter(|parent| fork::generation() == parent.generation).and_then(|parent| parent.control.get())
 }
 
 /// Does a child's `work`, which gets its end of the socket, sends what comes of it to the parent, and exits.
@@ -131,7 +135,8 @@ pub(super) struct Child(&'static Parent);
 impl Child {
     /// Makes this process one, whose end of the socket this is.
     pub(super) fn new(control: OwnedFd) -> Self {
-        let parent: &'static Parent = Box::leak(Box::new(Parent { control, generation: fork::generation() }));
+        let parent: &'static Parent =
+            Box::leak(Box::new(Parent { control: Kept::new(control), generation: fork::generation() }));
         let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
         unwinding::record_panics_of_this_thread(|panic| {
             let _ = send_answer(parent, &Answer::Panicked(panic), None);
@@ -139,15 +144,16 @@ impl Child {
         Child(parent)
     }
 
+    /// While no code of the program has run that could have closed it.
     pub(super) fn control(&self) -> BorrowedFd<'static> {
-        self.0.control.as_fd()
+        self.0.control.as_it_began()
     }
 
     /// Does the `work`, sends what comes of it to the parent, and exits.
     pub(super) fn run(self, work: impl FnOnce(BorrowedFd<'_>) -> Result<Returned>) -> ! {
         let parent = self.0;
         let _ = send_answer(parent, &Answer::Hello, None);
-        let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_fd()))) {
+        let failed = match panic::catch_unwind(AssertUnwindSafe(|| work(parent.control.as_it_began()))) {
             Ok(Ok(Returned { result, error })) => match send_answer(parent, &Answer::Returned, Some(result)) {
                 Ok(can_be_asked) => {
                     if let Some(reason) = error.as_ref().filter(|_| !can_be_asked) {
@@ -164,7 +170,7 @@ impl Child {
             }
         };
         let reason = format!("{failed:?}");
-        if let Ok(false) = send_answer(parent, &Answer::Failed(failed), None) {
+        if !matches!(send_answer(parent, &Answer::Failed(failed), None), Ok(true)) {
             complain(&reason);
         }
         process::exit(1)

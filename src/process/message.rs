@@ -33,8 +33,8 @@ pub(super) const MAGIC: [u8; 8] = *b"crossp\0\x01";
 /// reads (net.core.wmem_default), and both of a child's messages must fit.
 const INLINE: usize = 64 << 10;
 
-/// How long the rest of a message whose beginning is there may take: its sender is in the midst of a system call, or waits for
-/// room. A guess.
+/// How long the rest of a message whose beginning is there may take for who waits for it: its sender is in the midst of a system
+/// call. A guess.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a sender waits before it looks again whether there is room. A guess.
@@ -149,42 +149,70 @@ fn deliver<H: Serialize>(
 
 /// Takes the next message, if there is one; `what` names it in errors. Trusts nothing in it.
 pub(super) fn receive<H: DeserializeOwned>(what: &'static str, socket: BorrowedFd<'_>) -> Result<Option<Received<H>>> {
-    let malformed = |reason: String| Error::Decode { what: what.into(), reason };
-    let failed = |error: io::Error| Error::os(format!("receive {what}"), error);
-    let Some((mut packet, mut descriptors)) = socket::receive(socket).map_err(failed)? else { return Ok(None) };
-    let Some(rest) = packet.strip_prefix(&MAGIC) else {
-        return Err(malformed(format!("magic {:02x?}, expected {MAGIC:02x?}", &packet[..packet.len().min(8)])));
-    };
-    let (envelope, rest): (Envelope, _) =
-        postcard::take_from_bytes(rest).map_err(|error| malformed(format!("its envelope: {error}")))?;
-    let start = packet.len() - rest.len();
-
-    let expected = envelope.descriptors as usize + usize::from(envelope.sealed.is_some());
-    while descriptors.len() < expected {
-        // They were sent together, but not at once.
-        poll::readable(&[socket], Deadline::after(PATIENCE))?;
-        let Some((more, further)) = socket::receive(socket).map_err(failed)? else {
-            return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
-        };
-        if more != MORE || further.is_empty() {
-            return Err(malformed(format!("{} descriptors and another message", descriptors.len())));
+    let mut begun = Begun::default();
+    loop {
+        let received = begun.receive(what, socket)?;
+        if received.is_some() || begun.0.is_none() {
+            return Ok(received);
         }
-        descriptors.extend(further);
-    }
-    if descriptors.len() != expected {
-        return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
-    }
-
-    let payload = match envelope.sealed {
-        Some(length) => Payload::Sealed(sealed::map(descriptors.remove(0), length)?),
-        None => {
-            packet.drain(..start);
-            Payload::Packet(packet)
+        // Its packets were sent together, but not at once.
+        if poll::readable(&[socket], Deadline::after(PATIENCE))?.is_empty()
+            || socket::peek(socket, &mut []).is_ok_and(|next| next.is_none())
+        {
+            return Err(Error::Decode { what: what.into(), reason: "some of its descriptors are missing".into() });
         }
-    };
-    let (head, body) = postcard::take_from_bytes(&payload).map_err(|error| malformed(format!("its head: {error}")))?;
-    let body = payload.len() - body.len();
-    Ok(Some(Received { head, payload, body, descriptors }))
+    }
+}
+
+/// A message that may not be there as a whole, so that nobody has to wait for the rest of it.
+#[derive(Default)]
+pub(crate) struct Begun(Option<(Vec<u8>, Vec<OwnedFd>)>);
+
+impl Begun {
+    /// As [`receive`], but `None` as long as there is only a part of it. One whose rest does not come before another message is none.
+    pub(super) fn receive<H: DeserializeOwned>(
+        &mut self,
+        what: &'static str,
+        socket: BorrowedFd<'_>,
+    ) -> Result<Option<Received<H>>> {
+        let malformed = |reason: String| Error::Decode { what: what.into(), reason };
+        let failed = |error: io::Error| Error::os(format!("receive {what}"), error);
+        while let Some((packet, descriptors)) = socket::receive(socket).map_err(failed)? {
+            let (mut packet, mut descriptors) = match self.0.take() {
+                Some((first, mut before)) if packet == MORE && !descriptors.is_empty() => {
+                    before.extend(descriptors);
+                    (first, before)
+                }
+                _ => (packet, descriptors),
+            };
+            let Some(rest) = packet.strip_prefix(&MAGIC) else {
+                return Err(malformed(format!("magic {:02x?}, expected {MAGIC:02x?}", &packet[..packet.len().min(8)])));
+            };
+            let (envelope, rest): (Envelope, _) =
+                postcard::take_from_bytes(rest).map_err(|error| malformed(format!("its envelope: {error}")))?;
+            let start = packet.len() - rest.len();
+            let expected = envelope.descriptors as usize + usize::from(envelope.sealed.is_some());
+            if descriptors.len() < expected {
+                self.0 = Some((packet, descriptors));
+                continue;
+            }
+            if descriptors.len() > expected {
+                return Err(malformed(format!("{} descriptors, expected {expected}", descriptors.len())));
+            }
+            let payload = match envelope.sealed {
+                Some(length) => Payload::Sealed(sealed::map(descriptors.remove(0), length)?),
+                None => {
+                    packet.drain(..start);
+                    Payload::Packet(packet)
+                }
+            };
+            let (head, body) =
+                postcard::take_from_bytes(&payload).map_err(|error| malformed(format!("its head: {error}")))?;
+            let body = payload.len() - body.len();
+            return Ok(Some(Received { head, payload, body, descriptors }));
+        }
+        Ok(None)
+    }
 }
 
 /// Whether sending failed because nobody is there to receive.
@@ -217,6 +245,54 @@ mod tests {
                 assert_eq!(sent(&body, count), (body, count), "{length} bytes, {count} descriptors");
             }
         }
+    }
+
+    /// Of so many descriptors, `packets` packets.
+    fn beginning(descriptors: usize, packets: usize) -> (OwnedFd, OwnedFd) {
+        let (here, there) = socket::pair().unwrap();
+        let (before, after) = socket::pair().unwrap();
+        let segment = Segment::create(0, 0, None).unwrap();
+        send("a message", before.as_fd(), &"head".to_string(), b"body", &vec![segment.as_fd(); descriptors]).unwrap();
+        for _ in 0..packets {
+            let (packet, descriptors) = socket::receive(after.as_fd()).unwrap().unwrap();
+            let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            socket::send(here.as_fd(), &[IoSlice::new(&packet)], &descriptors).unwrap();
+        }
+        (here, there)
+    }
+
+    #[test]
+    fn nobody_waits_for_the_rest_of_a_message() {
+        let (here, there) = beginning(600, 1);
+        let mut begun = Begun::default();
+        assert!(begun.receive::<String>("a message", there.as_fd()).unwrap().is_none());
+        let (_here, more) = beginning(600, 3);
+        let mut packets = std::iter::from_fn(|| socket::receive(more.as_fd()).unwrap()).skip(1);
+        for is_last in [false, true] {
+            let (packet, descriptors) = packets.next().unwrap();
+            let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            socket::send(here.as_fd(), &[IoSlice::new(&packet)], &descriptors).unwrap();
+            let received = begun.receive::<String>("a message", there.as_fd()).unwrap();
+            assert_eq!(
+                received.map(|received| (received.head, received.descriptors.len())),
+                is_last.then(|| ("head".to_string(), 600))
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_without_its_rest_takes_no_other_one_away() {
+        for packets in [1, 2] {
+            let (here, there) = beginning(600, packets);
+            send("a message", here.as_fd(), &"next".to_string(), b"", &[]).unwrap();
+            let mut begun = Begun::default();
+            let received = begun.receive::<String>("a message", there.as_fd()).unwrap();
+            assert_eq!(received.map(|received| received.head).as_deref(), Some("next"));
+            assert!(begun.receive::<String>("a message", there.as_fd()).unwrap().is_none());
+        }
+        let (here, there) = beginning(600, 2);
+        drop(here);
+        assert!(receive::<String>("a message", there.as_fd()).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+pub(crate) use super::message::Begun;
 use super::message::{self, Received};
 pub(crate) use super::protocol::Panic;
 use super::protocol::{ANSWER, Answer};
@@ -39,9 +40,9 @@ pub(crate) fn nobody_listens(error: &Error) -> bool {
     message::nobody_listens(error)
 }
 
-/// Takes what is there; `None` if nothing is, or never will be.
-pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Heard>> {
-    let Some(received) = message::receive::<Answer>(ANSWER, socket)? else { return Ok(None) };
+/// Takes what is there; `None` if nothing is, or never will be. A part of a message waits in `begun` for the rest.
+pub(crate) fn receive(socket: BorrowedFd<'_>, begun: &mut Begun) -> Result<Option<Heard>> {
+    let Some(received) = begun.receive::<Answer>(ANSWER, socket)? else { return Ok(None) };
     let (head, rest) = received.split();
     Ok(Some(match head {
         Answer::Hello => Heard::Hello,
@@ -61,10 +62,14 @@ pub(crate) fn is_at_end(socket: BorrowedFd<'_>) -> bool {
 
 /// Waits for a note; `None` if the other side is gone.
 pub(crate) fn wait(socket: BorrowedFd<'_>) -> Result<Option<Received<()>>> {
-    poll::readable(&[socket], Deadline::NEVER)?;
-    match receive(socket)? {
-        Some(Heard::Note(note)) => Ok(Some(note)),
-        None => Ok(None),
-        Some(_) => Err(Error::Decode { what: ANSWER.into(), reason: "not a note".into() }),
+    let mut begun = Begun::default();
+    loop {
+        poll::readable(&[socket], Deadline::NEVER)?;
+        match receive(socket, &mut begun)? {
+            Some(Heard::Note(note)) => return Ok(Some(note)),
+            Some(_) => return Err(Error::Decode { what: ANSWER.into(), reason: "not a note".into() }),
+            None if is_at_end(socket) => return Ok(None),
+            None => {}
+        }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod facts;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod heritage;
+pub(crate) mod inherited;
 pub(crate) mod interrupt;
 pub(crate) mod liveness;
 pub(crate) mod map;

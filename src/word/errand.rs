@@ -15,7 +15,7 @@
 //! C1. A worker holds the message until the word is its own, so that the queue gives the message to another one if it dies
 //!     before. Whoever gets a message whose word is not `QUEUED` in its generation drops it.
 //! C2. A worker that has died owns what its word says, but for the results that it has sent.
-//! C3. A worker whose word is condemned never starts another task: it waits to be killed.
+//! C3. A worker whose word is condemned never starts another task: it ends itself where it finds that, if it was not killed before.
 //! C4. The pool gives a word to another task, under the next generation, once it has all results: it need not wait for `FREE`.
 //! C5. `FREE` remembers the worker, which has sent all results: one that the pool has not got when it has taken in all that a dead
 //!     worker has sent was destroyed on its way, and nothing will come.
@@ -106,6 +106,18 @@ pub(crate) fn starter(word: &AtomicU64, generation: u64) -> Option<u32> {
 pub(crate) fn ender(word: &AtomicU64, generation: u64) -> Option<u32> {
     let word = Word(word.load(Relaxed));
     (word.is_ended() && word.generation() == generation).then(|| word.worker())
+}
+
+/// Whether nobody has started the task.
+pub(crate) fn is_queued(word: &AtomicU64, generation: u64) -> bool {
+    word.load(Relaxed) == Word::new(Word::QUEUED, 0, generation).0
+}
+
+/// Whether the word is that of a task which the pool has queued in this generation and not taken back; another one was written by
+/// somebody who does not keep to the table.
+pub(crate) fn is_sound(word: &AtomicU64, generation: u64) -> bool {
+    let word = Word(word.load(Relaxed));
+    word.generation() == generation && (word.0 & 3 == Word::QUEUED) == (word.worker() == 0)
 }
 
 /// Forbids a worker to go on after this task; whether it is still at it.

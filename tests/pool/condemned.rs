@@ -1,12 +1,12 @@
-//! A worker that is to be killed for one task, and is still there (C3 in `word/errand.rs`).
+//! Workers that are to be killed, and that their pool may not kill (C3 in `word/errand.rs`).
 
 use std::process;
 use std::thread;
+use std::time::Duration;
 
-use crossproc::{Exit, Pool, TaskError};
+use crossproc::{Exit, Pool, Process, TaskError};
 
-use crate::common::locking::{Stage, wait_for_state};
-use crate::common::processes::signal;
+use crate::common::locking::Stage;
 use crate::common::watchdog;
 
 /// From now on this thread cannot send signals by process descriptors, as `Pool` does.
@@ -25,15 +25,16 @@ fn forbid_kills() {
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }, 0);
 }
 
+fn wait(stage: Stage) {
+    stage.advance();
+    stage.wait_for(2);
+}
+
 #[test]
 fn a_condemned_worker_starts_nothing_more_and_its_cell_comes_back() {
     let _watchdog = watchdog();
     let (pool, stage) = (Pool::new(1).unwrap(), Stage::new());
     let worker = pool.workers().remove(0);
-    let wait = |stage: Stage| {
-        stage.advance();
-        stage.wait_for(2);
-    };
     let cancelled = pool.apply_async(wait, (&stage,));
     stage.wait_for(1);
     let next = pool.apply_async(process::id, ());
@@ -44,12 +45,45 @@ fn a_condemned_worker_starts_nothing_more_and_its_cell_comes_back() {
         });
     });
     assert_eq!(cancelled.get(), Err(TaskError::Cancelled));
-    // It lives, ends its task, and sleeps: for work, or for its death.
+    // It lives, and when its task has ended, so does it.
     stage.advance();
-    wait_for_state(worker.pid(), 'S');
-    signal(worker.pid(), libc::SIGKILL);
-    assert_eq!(worker.wait(), Exit::Signal(libc::SIGKILL));
+    assert_eq!(worker.wait(), Exit::Code(0));
     assert_ne!(next.get().unwrap(), worker.pid());
     pool.join(); // until no cell is in use
     assert_eq!((pool.progress().queued(), pool.progress().running()), (0, 0));
+}
+
+/// As of a process that has changed its user since it started the workers.
+#[test]
+fn a_task_that_may_not_be_ended_is_out_of_time_all_the_same() {
+    let _watchdog = watchdog();
+    let run_out = || {
+        forbid_kills();
+        let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(50)).start().unwrap();
+        let (worker, stage) = (pool.workers().remove(0), Stage::new());
+        let long = pool.apply_async(wait, (&stage,));
+        let next = pool.apply_async(process::id, ());
+        assert_eq!(long.get(), Err(TaskError::TimedOut { task: 0 }));
+        assert_eq!(worker.exit(), None);
+        stage.advance();
+        assert_eq!(worker.wait(), Exit::Code(0));
+        assert_ne!(next.get().unwrap(), worker.pid());
+        pool.join();
+        assert_eq!((pool.progress().queued(), pool.progress().done(), pool.progress().failed()), (0, 2, 1));
+    };
+    Process::spawn(run_out, ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn idle_workers_that_may_not_be_killed_end_with_their_pool() {
+    let _watchdog = watchdog();
+    let end = || {
+        forbid_kills();
+        let pool = Pool::new(2).unwrap();
+        assert_eq!(pool.apply(|| 7, ()), Ok(7));
+        let workers = pool.workers();
+        drop(pool);
+        assert!(workers.iter().all(|worker| worker.exit() == Some(Exit::Code(0))), "{workers:?}");
+    };
+    Process::spawn(end, ()).unwrap().join().unwrap();
 }

@@ -1,11 +1,12 @@
-//! What becomes of tasks that nobody does: their worker has died, nobody wants them any more, or the pool has ended.
+//! What becomes of tasks that nobody does: their worker has died, nobody wants them any more, what says whose they are was destroyed, or
+//! the pool has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use super::Crew;
-use super::{Cell, Hub, count_dropped, fail_rest};
+use super::{Cell, Hub, Phase, count_dropped, fail_rest};
 use crate::error::TaskError;
 use crate::pool::board::{Board, CELLS};
 use crate::pool::job::Job;
@@ -13,6 +14,8 @@ use crate::pool::order::Order;
 use crate::pool::staff::Worker;
 use crate::queue::Queue;
 use crate::sys::clock;
+
+const NOBODYS: &str = "what says whose it is was destroyed";
 
 /// A task in the hands of a worker.
 #[derive(PartialEq, Eq)]
@@ -37,21 +40,22 @@ impl Hub {
     /// A worker has died, and all that it has sent was taken in; `error` is what has become of the call that it was at, which is
     /// tried again if `is_lost` and as often as its chunk may be.
     pub(in crate::pool) fn lose(&mut self, worker: u32, board: &Board, error: &TaskError, is_lost: bool) {
+        let living: Vec<u32> = self.workers.iter().flatten().map(|worker| worker.number).collect();
         for index in 0..CELLS {
             let cell = &mut self.cells[index];
             if cell.condemned.take_if(|condemned| *condemned == worker).is_some() && cell.unit.is_none() {
                 self.free.push(index);
             }
             let Some(unit) = cell.unit.as_mut() else { continue };
-            if board.ender(index, cell.generation) == Some(worker) {
-                let reason = "a worker had done it, and what it had sent was destroyed".into();
-                if !unit.is_cancelled {
-                    fail_rest(unit, board, &TaskError::Decode { reason });
-                }
-                self.retire(index, board);
+            let (starter, ender) = (board.starter(index, cell.generation), board.ender(index, cell.generation));
+            if ender == Some(worker) {
+                self.destroy(index, board, "a worker had done it, and what it had sent was destroyed");
                 continue;
             }
-            if board.starter(index, cell.generation) != Some(worker) {
+            if starter != Some(worker) {
+                if starter.or(ender).is_some_and(|other| !living.contains(&other)) {
+                    self.destroy(index, board, NOBODYS);
+                }
                 continue;
             }
             let is_over = !is_lost || !unit.may_retry();
@@ -61,6 +65,30 @@ impl Hub {
                 board.count_failed(1);
             }
             self.retire(index, board);
+        }
+    }
+
+    /// Ends what nobody will do, as it is in the hands of nobody who could.
+    fn destroy(&mut self, index: usize, board: &Board, reason: &str) {
+        if let Some(unit) = self.cells[index].unit.as_mut().filter(|unit| !unit.is_cancelled) {
+            fail_rest(unit, board, &TaskError::Decode { reason: reason.into() });
+        }
+        self.retire(index, board);
+    }
+
+    /// Does what can be done where somebody has written over the shared words: ends tasks that are nobody's by them, and puts those
+    /// that nobody has begun into the queue once more if they are not there. Whoever has the message of one twice drops one of the two
+    /// (C1 in `word/errand.rs`).
+    pub(in crate::pool) fn repair(&mut self, board: &Board, orders: &Queue<Order>) {
+        let is_empty = orders.is_empty();
+        for index in 0..CELLS {
+            let Cell { generation, unit: Some(unit), .. } = &self.cells[index] else { continue };
+            if !board.is_sound(index, *generation) {
+                self.destroy(index, board, NOBODYS);
+            } else if is_empty && board.is_queued(index, *generation) {
+                let order = unit.order(&mut self.numbers, index, *generation);
+                let _ = orders.try_put(&order); // or at the next look
+            }
         }
     }
 
@@ -109,6 +137,16 @@ impl Hub {
         at_work
     }
 
+    /// Runs no task any more, and ends the workers.
+    pub(in crate::pool) fn end(&mut self, board: &Board, error: &TaskError) {
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.phase = Phase::Ended(error.clone());
+        }
+        self.give_up(board, error);
+        self.workers.iter().flatten().for_each(Worker::end);
+        self.is_asked = true;
+    }
+
     /// No task is run any more.
     pub(in crate::pool) fn give_up(&mut self, board: &Board, error: &TaskError) {
         let mut units = Vec::new();
@@ -143,9 +181,18 @@ impl Hub {
         }
         self.cells[cell].condemned = Some(number);
         let is_it = |worker: &&mut Worker| worker.number == number;
-        match self.workers.iter_mut().flatten().find(is_it) {
-            Some(worker) => worker.fail(verdict),
-            None => self.early_verdict = Some((number, verdict)),
+        let Some(worker) = self.workers.iter_mut().flatten().find(is_it) else {
+            self.early_verdict = Some((number, verdict));
+            return;
+        };
+        // Nobody is to wait for what may not be ended: the task is over, and its worker is when it finds that (C3).
+        if !worker.fail(verdict.clone())
+            && let Some(unit) = self.cells[cell].unit.as_mut()
+        {
+            if !unit.is_cancelled {
+                fail_rest(unit, board, &verdict);
+            }
+            self.retire(cell, board);
         }
     }
 }

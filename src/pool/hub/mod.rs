@@ -162,6 +162,11 @@ impl Hub {
 
     /// Puts what waits into the queue as far as there is room.
     fn feed_workers(&mut self, board: &Board, orders: &Queue<Order>) {
+        if self.phase == Phase::Open && orders.is_closed() {
+            // Its workers would end as soon as they are started.
+            let reason = "somebody has closed the queue to its workers".into();
+            return self.end(board, &TaskError::Decode { reason });
+        }
         while let Some(&index) = self.free.last()
             && let Some(unit) = self.backlog.pop_front()
         {
