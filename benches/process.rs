@@ -21,6 +21,7 @@ const PROGRAM: &str = "/proc/self/exe";
 const RETURN: &str = "--return";
 const READ: &str = "--read-input";
 const MIB: usize = 1 << 20;
+/// As the row's name says.
 const IN_A_ROW: usize = 10;
 
 fn main() -> ExitCode {
@@ -95,7 +96,7 @@ fn from_the_zygote(table: &Table, starts: usize) {
         }],
     );
     let fork = ("fork + _exit + waitpid", &fork);
-    table.percentile_row("spawn from the zygote + join, ten in a row", "us", 50.0, &ours, fork, &[]);
+    table.percentile_row("spawn from the zygote + join, of 10 in a row, p50", "us", 50.0, &ours, fork, &[]);
 }
 
 /// The exit status of a copy that ends at once.

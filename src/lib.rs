@@ -82,8 +82,7 @@
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64. At most 256 processes may be attached to one segment at a time: have handles of one
 //! object, of the objects of one [`Arena`] or of one [`Manager`]; the next one is told so ([`Error::TooManyPeers`]). Values travel
-//! through the stack: for more than some kilobytes use an [`Array`]. What is shared takes more address space than memory, a queue as much as all of
-//! its messages at their longest: limit processes by `RLIMIT_DATA`, not by `RLIMIT_AS`. Handles travel in arguments and results, not through queues
+//! through the stack: for more than some kilobytes use an [`Array`]. Handles travel in arguments and results, not through queues
 //! and channels, which refuse them ([`Error::HandleOutsideTransfer`]); through queues at a server, handles of what lies there do.
 //!
 //! # Features

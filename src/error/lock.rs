@@ -262,8 +262,10 @@ impl<G: Guard> std::error::Error for TryLockError<G> {
 /// lost in no other way.
 pub(super) fn owner_died(object: Kind) -> String {
     const LOST: &str = "was not heard at the server for as long as its lease, or the server was restarted";
-    const TAKE: &str = "`or_else(LockError::repair)` takes over what it guards as it is";
-    let died = format!("an owner of {object} died while holding it ({TAKE}), and nobody has repaired it since");
+    let died = format!(
+        "an owner of {object} died while holding it (`LockError::repair`, or `TryLockError`'s, takes it over as it is), \
+         and nobody has repaired it since"
+    );
     match object {
         Kind::Lock | Kind::RLock => format!("{died}; or, at a server, this process had it and has lost it: it {LOST}"),
         Kind::Semaphore => format!("this process has lost its permit: it {LOST}"),

@@ -131,7 +131,8 @@ pub enum Error {
     },
 
     /// There is not enough shared memory left, in the file system or within this process's limits. One of address space (`RLIMIT_AS`) is
-    /// easily reached by what is shared, which takes more of it than memory; one of data (`RLIMIT_DATA`) does not concern what is shared.
+    /// easily reached by what is shared, which takes more of it than memory; one of data (`RLIMIT_DATA`) does not concern what is
+    /// shared, but copies of messages.
     #[error("cannot reserve shared memory: {needed} bytes needed, {available} available{}", hint(*.needed, *.available))]
     NoSpace {
         /// Bytes asked for.
@@ -457,7 +458,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A system call failed. The text says what was attempted; why it failed say the `source` and `Debug`, as for every error with one.
+    /// A system call failed. The text says what was attempted; why it failed is in `source` and `Debug`, as for every error with a source.
     #[error("cannot {attempt}")]
     Os {
         /// What was attempted, on which object.
@@ -467,9 +468,13 @@ pub enum Error {
     },
 }
 
-/// What may lie behind it that the kernel has said no, and not how much there is. A byte that is not there is a file.
+/// What may lie behind it where nothing at all was to be had. A byte that is not there is a file (`NO_MORE_FILES`).
 fn hint(needed: u64, available: u64) -> &'static str {
-    if available == 0 && needed > 1 { "; this process may be at a limit of its address space (RLIMIT_AS)" } else { "" }
+    if available == 0 && needed > 1 {
+        "; unless that is full, this process may be at a limit (RLIMIT_AS, RLIMIT_DATA)"
+    } else {
+        ""
+    }
 }
 
 impl From<AttachError> for Error {

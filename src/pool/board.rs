@@ -14,7 +14,8 @@ use crate::cell::RawArray;
 use crate::error::Result;
 use crate::word::errand;
 
-/// How many tasks may be in the queue or with workers. A guess: many enough that workers do not wait for the pool.
+/// How many tasks may be in the queue or with workers; the docs of `queue_bound` say it. A guess: many enough that workers do not wait
+/// for the pool.
 pub(super) const CELLS: usize = 256;
 
 /// Where the counts are, before two words for each worker and one for each cell.

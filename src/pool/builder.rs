@@ -227,7 +227,8 @@ impl PoolBuilder {
     ///
     /// Those of [`Process::spawn`](crate::Process::spawn); [`Error::Workers`] for a number of workers that cannot be; what went
     /// wrong with the first worker that did not get ready, as an [`Error::Process`]: [`Initializer`](crate::ProcessError::Initializer) if the
-    /// initializer returned an `Err`, [`InitializerEnded`](crate::ProcessError::InitializerEnded) if its worker ended in it, [`InitializerTimedOut`](crate::ProcessError::InitializerTimedOut) if it took longer than
+    /// initializer returned an `Err`, [`InitializerEnded`](crate::ProcessError::InitializerEnded) if its worker ended in it,
+    /// [`InitializerTimedOut`](crate::ProcessError::InitializerTimedOut) if it took longer than
     /// [`initializer_timeout`](Self::initializer_timeout) allows. No worker is left then.
     ///
     /// # Examples

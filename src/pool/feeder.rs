@@ -118,6 +118,7 @@ where
 
     /// So many calls may be ahead of those whose outcomes are taken, where these are taken one by one.
     pub(super) fn lead(&self) -> u64 {
+        // Of no chunk are more pulled, whatever was asked for; else an endless input would be pulled for ever.
         self.chunk_size().min(MOST_PENDING as u64).saturating_mul(4 * self.core.options.workers as u64)
     }
 

@@ -56,6 +56,7 @@ impl Lookout {
             }
             if !has_yielded && began.elapsed() >= MOMENT {
                 thread::yield_now();
+                // What others ran meanwhile is not its time: it looks for a whole spell from here.
                 (began, has_yielded) = (Instant::now(), true);
             }
         };

@@ -35,7 +35,7 @@ pub(crate) fn nameless(mode: u32) -> Result<MemoryFile> {
     Ok(file)
 }
 
-/// The file system has none left, however small.
+/// The file system has none left, however small. A single byte tells them from memory in the text of the error.
 const NO_MORE_FILES: Error = Error::NoSpace { needed: 1, available: 0 };
 
 /// linkat(2): gives a nameless file its name; false if that is taken.

@@ -167,7 +167,8 @@ impl Hub {
         }
     }
 
-    /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task.
+    /// Kills a worker for the task of this cell, unless it has done it; what the death will mean for that task. One that is not entered
+    /// yet is killed by [`enter`](Hub::enter).
     pub(in crate::pool) fn end_task(
         &mut self,
         board: &Board,

@@ -52,7 +52,7 @@ pub(super) struct Hub {
     free: Vec<usize>,
     numbers: Numbers,
     pub(super) workers: Vec<Option<Worker>>,
-    /// What the death will mean of a worker that is to be killed for its task, and that has not been entered yet: one is started at a time.
+    /// The number of a worker whose task was ended before it was entered here, and the verdict. One is enough: one is started at a time.
     early_verdict: Option<(u32, TaskError)>,
     /// Chunks that workers are at although nobody wants their outcomes.
     orphans: usize,

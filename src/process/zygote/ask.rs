@@ -37,6 +37,7 @@ pub(in super::super) fn start(
     let start = Start { streams: streams.map(|stream| stream.is_some()) };
     let descriptors: Vec<_> = [directory.as_fd()].into_iter().chain(streams.into_iter().flatten()).collect();
 
+    // After a child that was of no use, the look comes first; where none waits, one is forked meanwhile.
     let mut preparation = None;
     let did_differ = known.did_differ.load(Ordering::Relaxed);
     if did_differ || !known.has_spare() {
@@ -49,11 +50,11 @@ pub(in super::super) fn start(
         let control = child.control.as_fd();
         message::send(START, control, &start, &[], &descriptors)?;
         send(control)?;
-        let (head, environment) = match &mut preparation {
-            Some(known) => known,
-            unknown => unknown.insert(known.preparation(environment()?)?),
+        let (head, bytes) = match &mut preparation {
+            Some(ready) => ready,
+            none => none.insert(known.preparation(environment()?)?),
         };
-        message::send(PREPARE, control, head, environment, &[])?;
+        message::send(PREPARE, control, head, bytes, &[])?;
         wait_until_ready(child)
     };
     let mut fresh = 0;
