@@ -91,12 +91,11 @@ impl Hub {
     /// Enters a worker that was started, unless it is not to live: then it is killed, and reaped as the others are.
     pub(super) fn enter(&mut self, place: usize, mut worker: Worker) {
         let early = self.early_verdict.take_if(|(number, _)| *number == worker.number);
-        let end = match &self.phase {
-            Phase::Ended(error) => Some(error.clone()),
-            _ => None,
-        };
-        if let Some(verdict) = early.map(|(_, verdict)| verdict).or(end) {
+        if let Some((_, verdict)) = early {
             worker.fail(verdict);
+        }
+        if matches!(self.phase, Phase::Ended(_)) {
+            worker.end();
         }
         self.workers[place] = Some(worker);
     }
