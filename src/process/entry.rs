@@ -21,8 +21,8 @@ use crate::fault::crash_point;
 use crate::sys::barrier;
 use crate::sys::exit;
 use crate::sys::fork;
-use crate::sys::program;
 use crate::sys::inherited::{self, Inherited, Kept};
+use crate::sys::program;
 use crate::sys::spawn::{self, CONTROL};
 
 /// How this program came to recognise its children.
@@ -135,7 +135,8 @@ pub(super) struct Child(&'static Parent);
 impl Child {
     /// Makes this process one, whose end of the socket this is.
     pub(super) fn new(control: OwnedFd) -> Self {
-        let parent: &'static Parent = Box::leak(Box::new(Parent { control: Kept::new(control), generation: fork::generation() }));
+        let parent: &'static Parent =
+            Box::leak(Box::new(Parent { control: Kept::new(control), generation: fork::generation() }));
         let _ = PARENT.set(parent); // a copy that a child has forked keeps the one of its original, which counts for nobody in it
         unwinding::record_panics_of_this_thread(|panic| {
             let _ = send_answer(parent, &Answer::Panicked(panic), None);
