@@ -73,8 +73,8 @@ fn a_message_that_never_comes_keeps_nobody() {
 
 /// Writes this word over all that tells whose each task is, and over the counts: that is the one mapping of its size.
 fn write_over_the_board(word: u64) {
-    /// What is before the words: the header of the segment and its table of peers.
-    const HEAD: usize = 128 + 8 * 256;
+    /// What is before the words: the header of the segment, its table of peers, and the header of the array.
+    const HEAD: usize = 128 + 8 * 256 + 128;
     const WORDS: usize = 3 + 2 * WORKERS + 256;
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let board = maps.lines().filter(|line| line.contains("rw-s")).find_map(|line| {
