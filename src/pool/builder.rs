@@ -133,7 +133,11 @@ impl PoolBuilder {
     /// task ends with [`TaskError::TimedOut`](crate::TaskError::TimedOut), however many retries there are.
     ///
     /// What counts is the function's time: not how long this process, while it is stopped, keeps the worker waiting for arguments, nor how
-    /// long a result waits for room while nobody asks for results.
+    /// long a result waits for room while nobody asks for results. A panic's message and backtrace are part of it: with `RUST_BACKTRACE`
+    /// set, a backtrace takes tens of milliseconds, and a task that panics within that of its limit may end as one that ran for too long.
+    ///
+    /// Where this process may not kill the worker, as it has changed its user since the worker was started, the task ends all the same;
+    /// its function goes on until it returns, and then the worker ends.
     ///
     /// Tasks of such a pool are handed out one by one: chunk sizes do not count.
     ///

@@ -38,7 +38,7 @@ impl Supplies {
     }
 
     /// Whether nobody is at the other end: the pool's process has ended, or become another program; or this end is closed.
-    pub(super) fn are_cut_off(&self) -> bool {
+    pub(super) fn are_cut_off() -> bool {
         control().is_none_or(note::is_at_end)
     }
 
@@ -51,7 +51,7 @@ impl Supplies {
     pub(super) fn say(&mut self, what: &Ask, parcel: Parcel) -> Result<()> {
         let said = Self::send(what, parcel);
         // What is too much to be sent says nothing of what comes next.
-        self.is_deaf |= said.is_err() && self.are_cut_off();
+        self.is_deaf |= said.is_err() && Self::are_cut_off();
         said
     }
 

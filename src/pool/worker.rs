@@ -121,7 +121,7 @@ impl Worker {
                 }
                 Err(TryGetError::Empty) => {
                     self.supplies.let_go();
-                    if self.original.is_orphan() || self.supplies.are_cut_off() {
+                    if self.original.is_orphan() || Supplies::are_cut_off() {
                         return;
                     }
                 }
@@ -140,7 +140,7 @@ impl Worker {
                 return found;
             }
             // A task may have closed what is not its own. In a dense series the look would cost a quarter of its throughput.
-            if self.supplies.are_cut_off() {
+            if Supplies::are_cut_off() {
                 return Err(TryGetError::Closed);
             }
             if let Some(found) = self.lookout.until(glance) {
