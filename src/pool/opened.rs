@@ -29,9 +29,7 @@ impl<R> Opened<R> {
     pub(super) fn take(&mut self) -> Result<R, TaskError> {
         match mem::replace(self, Opened::Away(self.is_ok())) {
             Opened::Here(outcome) => outcome,
-            Opened::Not | Opened::Away(_) => {
-                Err(TaskError::Decode { reason: "its outcome is with a callback, or was taken".into() })
-            }
+            Opened::Not | Opened::Away(_) => Err(TaskError::Taken),
         }
     }
 }

@@ -95,7 +95,7 @@ impl<R: DeserializeOwned> Task<R> {
     ///
     /// # Errors
     ///
-    /// What the task has ended with instead of a result. In a callback of this very task, [`TaskError::Decode`]: the callback has the outcome
+    /// What the task has ended with instead of a result. In a callback of this very task, [`TaskError::Taken`]: the callback has the outcome
     /// in hands, and those behind it are to see it, too. If a callback of another task takes it before this one's have run, these are told
     /// the same.
     ///
