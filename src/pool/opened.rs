@@ -34,15 +34,19 @@ impl<R> Opened<R> {
     }
 }
 
-/// An outcome in the hands of a callback, which may ask the task for whatever it likes meanwhile; then it goes back.
+/// An outcome in the hands of a callback, which may ask the task for whatever it likes meanwhile; then it goes back where it was.
 pub(super) struct Lent<'a, R> {
     opened: &'a Mutex<Opened<R>>,
     outcome: Option<Result<R, TaskError>>,
+    /// If not, somebody has it already, and this is the error that says so.
+    was_here: bool,
 }
 
 impl<'a, R> Lent<'a, R> {
     pub(super) fn new(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> Self {
-        Lent { opened, outcome: Some(open(opened, job, how).take()) }
+        let mut found = open(opened, job, how);
+        let was_here = matches!(*found, Opened::Here(_));
+        Lent { opened, outcome: Some(found.take()), was_here }
     }
 
     pub(super) fn show(&self, callback: impl FnOnce(&Result<R, TaskError>)) {
@@ -54,7 +58,7 @@ impl<'a, R> Lent<'a, R> {
 
 impl<R> Drop for Lent<'_, R> {
     fn drop(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
+        if let Some(outcome) = self.outcome.take_if(|_| self.was_here) {
             *lock(self.opened) = Opened::Here(outcome);
         }
     }
