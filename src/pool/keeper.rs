@@ -212,7 +212,7 @@ impl Keeper {
             core.board.set_running(place, 0);
             let (number, is_lost) = (worker.number, is_lost(&worker));
             let has_failed = !worker.socket.mail.is_ready && worker.verdict.is_none();
-            let failure = has_failed.then(|| worker.start_error(exit));
+            let failure = has_failed.then(|| worker.start_error(exit, core.options.initializer.is_some()));
             let error = worker.outcome(exit);
             hub.lose(number, &core.board, &error, is_lost);
             hub.feed(&core.board, &core.orders);
