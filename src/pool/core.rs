@@ -113,7 +113,7 @@ impl Core {
             alarm: EventFd::new()?,
             gate: Gate::default(),
             attended: Attended::default(),
-            callbacks: Callbacks::default(),
+            callbacks: Callbacks::start()?,
             hub: Mutex::new(Hub::new(crew, staff)),
             posted: Condvar::new(),
             staff,
