@@ -35,16 +35,11 @@ fn run(example: &str) -> Run {
     let (output, errors) = (directory.join("output"), directory.join("errors"));
 
     let started = Instant::now();
-    let mut child = Command::new(program(example))
-        .env("SEED_SCALE", SCALE.to_string())
-        .env("TMPDIR", &temporary)
-        .stdin(Stdio::null())
-        .stdout(File::create(&output).unwrap())
-        .stderr(File::create(&errors).unwrap())
-        .process_group(0)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{example}: {error}; `cargo build --examples` builds it"));
-    let status = wait(&mut child, example);
+    let mut command = Command::new(program(example));
+    command.env("SEED_SCALE", SCALE.to_string()).env("TMPDIR", &temporary);
+    command.stdout(File::create(&output).unwrap()).stderr(File::create(&errors).unwrap());
+    let mut begun = Begun::new(command);
+    let status = begun.wait();
     let took = started.elapsed();
 
     let output = fs::read_to_string(output).unwrap();
@@ -54,7 +49,7 @@ fn run(example: &str) -> Run {
     assert!(output.ends_with('\n'), "{example}: the last line is not complete:\n{output}");
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{example} left files in {}", temporary.display());
     fs::remove_dir_all(&directory).unwrap();
-    Run { pid: child.id(), lines: output.lines().map(str::to_string).collect(), took }
+    Run { pid: begun.child.id(), lines: output.lines().map(str::to_string).collect(), took }
 }
 
 /// The example's executable: this one is in `deps`, next to which are `examples`.
@@ -63,21 +58,45 @@ fn program(example: &str) -> PathBuf {
     tests.ancestors().nth(2).unwrap().join("examples").join(example)
 }
 
-/// Waits for the example to end, and kills it and its children if it does not.
-fn wait(child: &mut Child, example: &str) -> ExitStatus {
-    // SAFETY: has no memory arguments.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
-    assert!(descriptor >= 0, "{}", io::Error::last_os_error());
-    // SAFETY: just made for us.
-    let end = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
-    if wait_any(&[&end], Some(PATIENCE)).unwrap().is_empty() {
-        // SAFETY: a system call without pointers. The group is the example's: it has not been waited for, so that
-        // nobody else has its number.
-        unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
-        child.wait().unwrap();
-        panic!("{example} has not ended after {PATIENCE:?}");
+/// An example that runs. If it has not ended when this is dropped, it is killed, and its children, too.
+struct Begun {
+    command: Command,
+    child: Child,
+}
+
+impl Begun {
+    fn new(mut command: Command) -> Self {
+        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; `cargo build --examples` builds it"));
+        Begun { command, child }
     }
-    child.wait().unwrap()
+
+    /// Waits for it to end.
+    fn wait(&mut self) -> ExitStatus {
+        // SAFETY: has no memory arguments.
+        let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, self.child.id(), 0) };
+        assert!(descriptor >= 0, "{}", io::Error::last_os_error());
+        // SAFETY: just made for us.
+        let end = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
+        let has_ended = !wait_any(&[&end], Some(PATIENCE)).unwrap().is_empty();
+        assert!(has_ended, "{:?} has not ended after {PATIENCE:?}", self.command);
+        self.child.wait().unwrap()
+    }
+
+    /// Sends it and its children a signal, before it has been waited for; whether that was possible.
+    fn signal(&self, signal: libc::c_int) -> bool {
+        // SAFETY: a system call without pointers. As it has not been waited for, nobody else's group has its number.
+        unsafe { libc::kill(-self.child.id().cast_signed(), signal) == 0 }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(libc::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
 }
 
 impl Run {
@@ -292,33 +311,32 @@ fn pool_interrupt() {
 }
 
 /// Begins `pool_interrupt`.
-fn pool_interrupt_that(does: &str) -> Child {
+fn pool_interrupt_that(does: &str) -> Begun {
     let mut command = Command::new(program("pool_interrupt"));
-    command.arg(does).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap_or_else(|error| panic!("{error}; `cargo build --examples` builds it"))
+    command.arg(does).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Begun::new(command)
 }
 
 /// Whatever ends it, nobody goes on waiting for Ctrl-C.
 #[test]
 fn pool_interrupt_ends_with_a_task_that_fails() {
-    let mut child = pool_interrupt_that("fail");
-    let status = wait(&mut child, "pool_interrupt fail");
-    let errors = io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    let mut begun = pool_interrupt_that("fail");
+    let status = begun.wait();
+    let errors = io::read_to_string(begun.child.stderr.take().unwrap()).unwrap();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("task 50 panicked") && errors.contains("no such number"), "{errors}");
 }
 
 #[test]
 fn pool_interrupt_goes_on_after_ctrl_c() {
-    let mut child = pool_interrupt_that("wait");
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut begun = pool_interrupt_that("wait");
+    let mut output = BufReader::new(begun.child.stdout.take().unwrap());
     assert!(!wait_any(&[output.get_ref()], Some(PATIENCE)).unwrap().is_empty(), "it has not begun");
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(line, "begun\n");
-    // SAFETY: a system call without pointers. The group is the example's, which has not been waited for.
-    assert_eq!(unsafe { libc::kill(-child.id().cast_signed(), libc::SIGINT) }, 0);
-    let status = wait(&mut child, "pool_interrupt wait");
+    assert!(begun.signal(libc::SIGINT));
+    let status = begun.wait();
     assert!(status.success(), "{status}");
     assert_eq!(io::read_to_string(output).unwrap(), "10 done\n");
 }

@@ -5,6 +5,7 @@ mod common;
 use std::error::Error as _;
 use std::hint::black_box;
 
+use common::limits::{address_space, limit};
 use common::locking::Stage;
 use common::processes::forked;
 use common::watchdog;
@@ -20,16 +21,6 @@ macro_rules! elsewhere {
         let _watchdog = watchdog();
         Process::spawn($f, ()).unwrap().join().unwrap()
     }};
-}
-
-/// setrlimit(2), for the soft limit of this process.
-fn limit(resource: libc::__rlimit_resource_t, most: u64) {
-    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: writes to a live rlimit.
-    assert_eq!(unsafe { libc::getrlimit(resource, &mut now) }, 0);
-    now.rlim_cur = most;
-    // SAFETY: reads a live rlimit.
-    assert_eq!(unsafe { libc::setrlimit(resource, &now) }, 0);
 }
 
 const MEBIBYTE: usize = 1 << 20;
@@ -95,13 +86,6 @@ fn a_limit_of_data_is_for_what_tasks_allocate() {
     let allocate = |bytes: usize| drop(black_box(vec![1_u8; bytes]));
     assert!(matches!(pool.apply(allocate, (1 << 30,)), Err(TaskError::WorkerDied { .. })));
     assert_eq!(pool.apply(allocate, (1 << 20,)), Ok(()));
-}
-
-/// Bytes of address space that this process uses.
-fn address_space() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse::<u64>().unwrap();
-    // SAFETY: has no preconditions.
-    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned()
 }
 
 /// Whoever has no memory for a copy of a long message leaves it to others, or to itself for when it has more.
@@ -178,10 +162,8 @@ fn no_memory_of_its_own_for_a_queue_is_no_space() {
         let capacity = 1 << 22;
         let build = |capacity| Queue::<u8>::builder().capacity(capacity).max_message(200).build();
         drop(build(1).unwrap());
-        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: u64 = pages.split_whitespace().next().unwrap().parse().unwrap();
         // The queue fits, and not all that this process remembers of it.
-        limit(libc::RLIMIT_AS, pages * 4096 + (4096 + 128) * capacity + (20 << 20));
+        limit(libc::RLIMIT_AS, address_space() + (4096 + 128) * capacity + (20 << 20));
         matches!(build(capacity as usize), Err(Error::NoSpace { .. })) && build(1).is_ok()
     };
     assert!(elsewhere!(refused));

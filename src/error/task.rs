@@ -109,6 +109,10 @@ pub enum TaskError {
         #[serde(deserialize_with = "nested")]
         source: Box<Error>,
     },
+
+    /// Its outcome is in the hands of one of its callbacks, or a callback of another task has taken it.
+    #[error("the outcome is with a callback, or was taken")]
+    Taken,
 }
 
 /// Why the next outcome of a lazy map ([`Imap::next_timeout`](crate::Imap::next_timeout)) is not a result, or why
@@ -194,7 +198,8 @@ impl TaskError {
             | TaskError::Cancelled
             | TaskError::Closed
             | TaskError::ForkedCopy
-            | TaskError::BrokenPool { .. } => Vec::new(),
+            | TaskError::BrokenPool { .. }
+            | TaskError::Taken => Vec::new(),
         }
     }
 }

@@ -45,10 +45,11 @@ pub(super) struct Answers {
     /// The numbers of workers to which something is on its way.
     awaited: Vec<u32>,
     /// Made by the first long one; it ends with this.
-    thread: Option<(Sender<Letter>, Receiver<Sent>)>,
+    thread: Option<(Sender<Due>, Receiver<Sent>)>,
 }
 
-struct Letter {
+/// An answer that the thread is to send.
+struct Due {
     core: Arc<Core>,
     worker: u32,
     process: Arc<Process<()>>,
@@ -76,22 +77,22 @@ impl Answers {
             return Some(answer.send(&process));
         }
         self.begin();
-        let Some((letters, _)) = &self.thread else { return Some(answer.send(&process)) };
-        match letters.send(Letter { core: Arc::clone(core), worker, process, answer }) {
+        let Some((to_thread, _)) = &self.thread else { return Some(answer.send(&process)) };
+        match to_thread.send(Due { core: Arc::clone(core), worker, process, answer }) {
             Ok(()) => {
                 self.awaited.push(worker);
                 None
             }
-            Err(mpsc::SendError(letter)) => Some(letter.answer.send(&letter.process)),
+            Err(mpsc::SendError(due)) => Some(due.answer.send(&due.process)),
         }
     }
 
     /// Starts the thread, if there is none but one to be had.
     fn begin(&mut self) {
         if self.thread.is_none() {
-            let ((to_thread, letters), (sent, from_thread)) = (mpsc::channel(), mpsc::channel());
-            let write = move || letters.into_iter().for_each(|letter| deliver(letter, &sent));
-            let started = thread::Builder::new().name("crossproc-letters".into()).spawn(write);
+            let ((to_thread, due), (sent, from_thread)) = (mpsc::channel(), mpsc::channel());
+            let write = move || due.into_iter().for_each(|due| deliver(due, &sent));
+            let started = thread::Builder::new().name("crossproc-answers".into()).spawn(write);
             self.thread = started.ok().map(|_| (to_thread, from_thread));
         }
     }
@@ -104,8 +105,8 @@ impl Answers {
     }
 }
 
-fn deliver(letter: Letter, sent: &Sender<Sent>) {
-    let Letter { core, worker, process, answer } = letter;
+fn deliver(due: Due, sent: &Sender<Sent>) {
+    let Due { core, worker, process, answer } = due;
     // For one that is dead by now, nothing is written.
     let result = if process.exit().is_some() { Ok(()) } else { answer.send(&process) };
     let _ = sent.send((worker, result));

@@ -3,41 +3,37 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, ThreadId};
 
 use super::job::Callback;
 use crate::error::{Error, Result};
 
-#[derive(Default)]
+/// It is there from the pool's start on, and ends with this: whoever has taken in a task's end could run no callback in its place, as it may
+/// hold what the callback waits for.
 pub(super) struct Callbacks {
-    /// It is there from the pool's start on, and ends with this: whoever has taken in a task's end could run no callback in its place,
-    /// as it may hold what the callback waits for.
-    thread: OnceLock<(Sender<Callback>, ThreadId)>,
+    thread: Sender<Callback>,
+    id: ThreadId,
 }
 
 impl Callbacks {
     /// Starts the thread.
-    pub(super) fn start(&self) -> Result<()> {
-        let (sender, callbacks) = mpsc::channel::<Callback>();
+    pub(super) fn start() -> Result<Self> {
+        let (thread, callbacks) = mpsc::channel::<Callback>();
         let run = move || callbacks.into_iter().for_each(contain);
         let started = thread::Builder::new().name("crossproc-callbacks".into()).spawn(run);
-        let thread = started.map_err(|error| Error::os("start a thread of a pool", error))?;
-        self.thread.get_or_init(|| (sender, thread.thread().id()));
-        Ok(())
+        let started = started.map_err(|error| Error::os("start a thread of a pool", error))?;
+        Ok(Callbacks { thread, id: started.thread().id() })
     }
 
     /// Has it run behind those that came before.
     pub(super) fn run(&self, callback: Callback) {
-        if let Some((sender, _)) = self.thread.get() {
-            let _ = sender.send(callback);
-        }
+        let _ = self.thread.send(callback); // it does not end before this
     }
 
     /// Whether the calling thread is that thread.
     pub(super) fn are_here(&self) -> bool {
-        self.thread.get().is_some_and(|(_, id)| *id == thread::current().id())
+        self.id == thread::current().id()
     }
 
     /// Waits until all that there are by now have run; not if the caller is one.

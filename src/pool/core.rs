@@ -113,7 +113,7 @@ impl Core {
             alarm: EventFd::new()?,
             gate: Gate::default(),
             attended: Attended::default(),
-            callbacks: Callbacks::default(),
+            callbacks: Callbacks::start()?,
             hub: Mutex::new(Hub::new(crew, staff)),
             posted: Condvar::new(),
             staff,
@@ -155,7 +155,7 @@ impl Core {
         if hub.phase == Phase::Closed && hub.is_idle() && !self.orders.is_closed() {
             self.orders.close();
             self.alarm.raise();
-            self.post();
+            self.rouse_post();
         }
         drop(hub);
         if !endings.is_empty() {
@@ -209,11 +209,11 @@ impl Core {
             }
             hub.submit(unit, &self.board, &self.orders);
         });
-        self.post();
+        self.rouse_post();
     }
 
     /// Has those look who talk to a server. Where nobody does, it would be a system call for nothing, of each task.
-    fn post(&self) {
+    fn rouse_post(&self) {
         if self.staff == 0 {
             self.posted.notify_all();
         }
@@ -245,7 +245,7 @@ impl Core {
     pub(super) fn stir(&self) {
         self.bell.set();
         self.gate.wake();
-        self.post();
+        self.rouse_post();
     }
 
     /// Waits until `is_done`, which only what results set going makes so. Not in a forked copy, which does not even ask: it

@@ -98,7 +98,6 @@ impl Pool {
     }
 
     pub(super) fn start(core: Arc<Core>) -> Result<Self> {
-        core.callbacks.start()?;
         #[cfg(feature = "redis")]
         if let Some(address) = &core.options.engine {
             let post = Arc::new(Post::at(address)?);

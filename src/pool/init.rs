@@ -85,18 +85,8 @@ use crate::sys::program;
 /// ```
 /// # mod tokio {
 /// #     pub mod runtime {
-/// #         use std::future::Future;
-/// #         use std::sync::Arc;
-/// #         use std::task::{Context, Poll, Wake};
-/// #         use std::thread::{self, Thread};
-/// #
-/// #         struct Unpark(Thread);
-/// #
-/// #         impl Wake for Unpark {
-/// #             fn wake(self: Arc<Self>) {
-/// #                 self.0.unpark();
-/// #             }
-/// #         }
+/// #         use std::pin::pin;
+/// #         use std::task::{Context, Poll, Waker};
 /// #
 /// #         pub struct Runtime;
 /// #
@@ -106,11 +96,11 @@ use crate::sys::program;
 /// #             }
 /// #
 /// #             pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-/// #                 let (waker, mut future) = (Arc::new(Unpark(thread::current())).into(), Box::pin(future));
+/// #                 let mut future = pin!(future);
 /// #                 loop {
-/// #                     match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #                     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
 /// #                         Poll::Ready(output) => return output,
-/// #                         Poll::Pending => thread::park(),
+/// #                         Poll::Pending => std::thread::yield_now(),
 /// #                     }
 /// #                 }
 /// #             }

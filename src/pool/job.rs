@@ -237,14 +237,13 @@ impl Job {
 
     /// Whether they are, and no callback is to be waited for.
     pub(super) fn is_over(&self) -> bool {
-        let state = self.state();
-        state.is_complete() && state.calling == 0
+        self.state().is_over()
     }
 
     /// Has `waker` woken at the end; false if that has come.
     pub(super) fn wake_at_end(&self, waker: &Waker, whose: Waiter) -> bool {
         let mut state = self.state();
-        let is_to_come = !state.is_complete() || state.calling > 0;
+        let is_to_come = !state.is_over();
         let replaced = if is_to_come { state.wakers.add(waker, whose) } else { None };
         drop(state);
         drop(replaced);
@@ -342,6 +341,10 @@ impl State {
 
     fn has_outcomes(&self) -> bool {
         self.chunks.front().is_some_and(|chunk| !chunk.outcomes.is_empty()) || !self.arrived.is_empty()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_complete() && self.calling == 0
     }
 
     fn is_complete(&self) -> bool {

@@ -110,11 +110,11 @@ impl Keeper {
 
     /// Waits for something to happen, and deals with it.
     fn look(&mut self, core: &Arc<Core>, deadline: Deadline) -> Result<(), Error> {
-        let of = |worker: &Worker| {
+        let to_watch = |worker: &Worker| {
             let listens = !worker.socket.mail.has_ended && !self.answers.are_awaited_by(worker.number);
             (Arc::clone(&worker.socket.process), listens)
         };
-        let processes: Vec<_> = core.hub().workers.iter().map(|worker| worker.as_ref().map(of)).collect();
+        let processes: Vec<_> = core.hub().workers.iter().map(|worker| worker.as_ref().map(to_watch)).collect();
         let mut watched: Vec<BorrowedFd<'_>> = vec![core.alarm.as_fd()];
         let mut whose = vec![None];
         for (place, process) in processes.iter().enumerate() {
@@ -168,7 +168,7 @@ impl Keeper {
         }
     }
 
-    /// What is to be sent to whom for the next question, which others are not to wait for.
+    /// Takes in the next question of a worker; whom to answer, and what, outside of the lock.
     fn hear_next(&mut self, hub: &mut Hub, place: usize, has_heard: bool) -> Option<(u32, Arc<Process<()>>, Answer)> {
         let mut worker = hub.workers[place].take()?;
         // Of one that is dead, all that it has said.
@@ -184,9 +184,10 @@ impl Keeper {
         if worker.socket.mail.taken > taken {
             worker.relieve();
         }
+        // One that has just said something is looked at again.
         worker.socket.mail.has_ended |= !has_heard && question.is_none() && note::is_at_end(worker.socket.as_fd());
+        // What is not known any more belongs to a task that nobody wants.
         let answer = question.map(|question| match question {
-            // One that is not known any more belongs to a task that nobody wants.
             Question::Segment(number) => {
                 Answer::Parcel(hub.segment(number).map(Parcel::of_segment).unwrap_or_default())
             }
@@ -212,7 +213,7 @@ impl Keeper {
             core.board.set_running(place, 0);
             let (number, is_lost) = (worker.number, is_lost(&worker));
             let has_failed = !worker.socket.mail.is_ready && worker.verdict.is_none();
-            let failure = has_failed.then(|| worker.start_error(exit));
+            let failure = has_failed.then(|| worker.start_error(exit, core.options.initializer.is_some()));
             let error = worker.outcome(exit);
             hub.lose(number, &core.board, &error, is_lost);
             hub.feed(&core.board, &core.orders);

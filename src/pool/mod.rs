@@ -7,7 +7,7 @@
 //! | `task`, `several`, `then`, `try_task_error` | tasks as the program sees them |
 //! | `bar` | a bar for people |
 //! | `feeder`, `whole` | from the items of an input to chunks, and from all of them to all outcomes |
-//! | `job`, `results`, `wakers` | what was asked for, its outcomes, and whom its end wakes |
+//! | `job`, `results`, `opened`, `wakers` | what was asked for, its outcomes, encoded and decoded, and whom its end wakes |
 //! | `hub` (in it `backlog`, `collect`, `loss`), `unit`, `numbers` | the books: which chunk is where, and what becomes of those that nobody does |
 //! | `core`, `gate`, `keeper`, `answers`, `callbacks` | who does the work in this process: threads that wait, and three or four of the pool's own |
 //! | `staff`, `mail` | workers as the pool sees them, and what they have said |
@@ -47,6 +47,7 @@ mod mail;
 mod mapping;
 mod maps;
 mod numbers;
+mod opened;
 mod order;
 mod original;
 #[cfg(feature = "redis")]

@@ -191,17 +191,17 @@ impl Outcomes {
         let bytes = self.bytes.get(self.at..)?;
         if bytes.first() == Some(&ODD) {
             self.at += 1;
-            return self.odd.pop_front().map(|odd| contain(|| odd.open()));
+            return self.odd.pop_front().map(|odd| or_panicked(|| odd.open()));
         }
         let (result, rest) = split(bytes)?;
         self.at = self.bytes.len() - rest.len();
-        Some(contain(|| decode(RESULT, result).map_err(undecoded)))
+        Some(or_panicked(|| decode(RESULT, result).map_err(undecoded)))
     }
 }
 
 /// Decodes as the program says. If that panics, it is the outcome of this call, as any other error is.
 #[inline]
-fn contain<R>(decode: impl FnOnce() -> Result<R, Box<TaskError>>) -> Result<R, Box<TaskError>> {
+fn or_panicked<R>(decode: impl FnOnce() -> Result<R, Box<TaskError>>) -> Result<R, Box<TaskError>> {
     panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)
 }
 

@@ -23,7 +23,6 @@ pub(super) struct Worker {
     pub(super) socket: Socket,
     /// What its death will mean for the task that it is at, if it is killed for that.
     pub(super) verdict: Option<TaskError>,
-    has_initializer: bool,
     /// When its initializer will have taken too long.
     pub(super) ready_by: Deadline,
     /// When its pool last did something that it may have waited for; `None` where the time of tasks has no limit.
@@ -39,7 +38,6 @@ pub(super) struct Socket {
 impl Worker {
     /// Starts the worker of this number and place.
     pub(super) fn start(core: &Core, number: u32, place: usize) -> Result<Worker> {
-        let has_initializer = core.options.initializer.is_some();
         let (sender, results) = PipeBuilder::new().capacity(RESULTS).channel()?;
         let boot = Boot {
             board: core.board.clone(),
@@ -49,7 +47,7 @@ impl Worker {
             results: sender,
             worker: number,
             place: place as u32,
-            has_initializer,
+            has_initializer: core.options.initializer.is_some(),
             most_calls: core.options.most_calls,
             is_timed: core.options.time_limit.is_some(),
         };
@@ -67,7 +65,7 @@ impl Worker {
         }
         let relieved = core.options.time_limit.map(|_| clock::nanoseconds());
         let socket = Socket::new(process);
-        Ok(Worker { number, results, socket, verdict: None, has_initializer, ready_by, relieved })
+        Ok(Worker { number, results, socket, verdict: None, ready_by, relieved })
     }
 
     /// Kills the worker, whose task ends with this error, unless that has another reason already; whether this process may.
@@ -125,7 +123,7 @@ impl Worker {
     }
 
     /// Why it ended before it was ready.
-    pub(super) fn start_error(&mut self, exit: Exit) -> Error {
+    pub(super) fn start_error(&mut self, exit: Exit, has_initializer: bool) -> Error {
         let process = &self.socket.process;
         let (name, pid) = (process.name().to_string(), process.pid());
         let error = match self.socket.mail.failure.take() {
@@ -139,7 +137,7 @@ impl Worker {
             Some(Failure::Returned(reason)) => ProcessError::Initializer { name, pid, reason },
             Some(Failure::TimedOut(limit)) => ProcessError::InitializerTimedOut { name, pid, limit },
             Some(Failure::Failed(error)) => ProcessError::Failed { name, pid, source: Box::new(error) },
-            None if self.has_initializer => ProcessError::InitializerEnded { name, pid, exit },
+            None if has_initializer => ProcessError::InitializerEnded { name, pid, exit },
             None => ProcessError::Ended { name, pid, exit },
         };
         error.into()

@@ -1,13 +1,12 @@
 use std::fmt;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::core::Core;
 use super::job::Job;
-use super::results::Outcomes;
+use super::opened::{Open, Opened, open};
 use super::try_task_error::TryTaskError;
 use crate::error::TaskError;
 use crate::sys::clock::Deadline;
@@ -86,8 +85,6 @@ pub struct Task<R> {
     pub(super) is_taken: bool,
 }
 
-pub(super) type Open<R> = fn(Vec<Outcomes>) -> Result<R, TaskError>;
-
 impl<R: DeserializeOwned> Task<R> {
     /// `number`: of its first call.
     pub(super) fn new(core: &Arc<Core>, job: Arc<Job>, number: u64, open: Open<R>) -> Self {
@@ -98,7 +95,7 @@ impl<R: DeserializeOwned> Task<R> {
     ///
     /// # Errors
     ///
-    /// What the task has ended with instead of a result. In a callback of this very task, [`TaskError::Decode`]: the callback has the outcome
+    /// What the task has ended with instead of a result. In a callback of this very task, [`TaskError::Taken`]: the callback has the outcome
     /// in hands, and those behind it are to see it, too. If a callback of another task takes it before this one's have run, these are told
     /// the same.
     ///
@@ -317,69 +314,4 @@ impl<R> fmt::Debug for Task<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("is_ready", &self.is_ready()).finish_non_exhaustive()
     }
-}
-
-/// A task's outcome in this process.
-#[derive(Default)]
-pub(super) enum Opened<R> {
-    /// Nobody has asked for it yet.
-    #[default]
-    Not,
-    Here(Result<R, TaskError>),
-    /// A callback has it in hands, or somebody has taken it; whether it is a result.
-    Away(bool),
-}
-
-impl<R> Opened<R> {
-    fn is_ok(&self) -> bool {
-        matches!(self, Opened::Here(Ok(_)) | Opened::Away(true))
-    }
-
-    fn take(&mut self) -> Result<R, TaskError> {
-        match mem::replace(self, Opened::Away(self.is_ok())) {
-            Opened::Here(outcome) => outcome,
-            Opened::Not | Opened::Away(_) => {
-                Err(TaskError::Decode { reason: "its outcome is with a callback, or was taken".into() })
-            }
-        }
-    }
-}
-
-/// An outcome in the hands of a callback, which may ask the task for whatever it likes meanwhile; then it goes back.
-pub(super) struct Lent<'a, R> {
-    opened: &'a Mutex<Opened<R>>,
-    outcome: Option<Result<R, TaskError>>,
-}
-
-impl<'a, R> Lent<'a, R> {
-    pub(super) fn new(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> Self {
-        Lent { opened, outcome: Some(open(opened, job, how).take()) }
-    }
-
-    pub(super) fn show(&self, callback: impl FnOnce(&Result<R, TaskError>)) {
-        if let Some(outcome) = &self.outcome {
-            callback(outcome);
-        }
-    }
-}
-
-impl<R> Drop for Lent<'_, R> {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
-            *lock(self.opened) = Opened::Here(outcome);
-        }
-    }
-}
-
-fn lock<R>(opened: &Mutex<Opened<R>>) -> MutexGuard<'_, Opened<R>> {
-    opened.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The outcome, decoded by whoever comes first.
-fn open<'a, R>(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> MutexGuard<'a, Opened<R>> {
-    let mut opened = lock(opened);
-    if matches!(*opened, Opened::Not) {
-        *opened = Opened::Here(job.take_all().and_then(how));
-    }
-    opened
 }

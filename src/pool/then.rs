@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::callbacks;
 use super::job::Job;
-use super::task::{Lent, Task};
+use super::opened::Lent;
+use super::task::Task;
 use super::wakers::Waiter;
 use crate::error::TaskError;
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod kills;
+pub(crate) mod limits;
 pub(crate) mod locking;
 pub(crate) mod naming;
 pub(crate) mod piping;

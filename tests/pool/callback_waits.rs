@@ -1,11 +1,11 @@
 //! Who waits for callbacks, and what callbacks wait for.
 
-use std::fs;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use crossproc::{Pool, Process, Task};
 
+use crate::common::limits::{address_space, limit};
 use crate::common::watchdog;
 
 /// More of them than the watchdog lets pass if each takes until somebody looks of his own accord.
@@ -16,7 +16,7 @@ fn whoever_waits_for_a_callback_is_woken_by_its_end() {
     let _watchdog = watchdog();
     let pool = Pool::new(1).unwrap();
     for number in 0..MANY {
-        let task = pool.apply_async(|number: u32| number, (number,)).on_done(|_| std::thread::yield_now());
+        let task = pool.apply_async(|number: u32| number, (number,)).on_done(|_| thread::yield_now());
         assert_eq!(task.get(), Ok(number));
     }
 }
@@ -59,10 +59,7 @@ fn park() {
 /// Has calls of a pool from callbacks where no thread can be had any more.
 fn call_without_threads() {
     let pool = Arc::new(Pool::new(2).unwrap());
-    let pages: u64 = fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse().unwrap();
-    let limit = libc::rlimit { rlim_cur: pages * 4096 + LITTLE, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: reads one struct, which outlives the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    limit(libc::RLIMIT_AS, address_space() + LITTLE);
     // Some may find the stack of one that has ended.
     while thread::Builder::new().spawn(park).is_ok() {}
     let (sender, seen) = mpsc::channel();

@@ -1,7 +1,9 @@
 //! Callbacks: on one thread, one at a time, in order; and what they may do.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use crossproc::{Pool, Task, TaskError};
@@ -216,7 +218,7 @@ fn one_may_ask_its_own_task() {
     let task = task.on_done(move |outcome| ends.send((None, outcome.clone())).unwrap());
     *slot.lock().unwrap() = Some(task);
     go.advance();
-    assert!(matches!(seen.recv(), Ok((Some(true), Err(TaskError::Decode { .. })))));
+    assert_eq!(seen.recv(), Ok((Some(true), Err(TaskError::Taken))));
     assert_eq!(seen.recv(), Ok((None, Ok(7))));
     pool.join();
 }
@@ -255,5 +257,24 @@ fn an_outcome_that_one_has_taken_is_not_there_for_those_of_its_task() {
         assert_eq!(later.get(), Ok(vec![0, 1, 4]));
     });
     assert_eq!(first.get(), Ok(9));
-    assert!(matches!(seen.recv(), Ok(Err(TaskError::Decode { .. }))));
+    assert_eq!(seen.recv(), Ok(Err(TaskError::Taken)));
+}
+
+/// It stays what it was, also when those of its task have been told that it is away.
+#[test]
+fn a_task_whose_outcome_was_taken_goes_on_to_be_successful() {
+    let _watchdog = watchdog();
+    let (pool, (sender, seen), (lender, back)) = (Arc::new(Pool::new(1).unwrap()), mpsc::channel(), mpsc::channel());
+    let inside = Arc::clone(&pool);
+    let first = pool.apply_async(square, (3,)).on_done(move |_| {
+        let mut later = inside.apply_async(square, (4,)).on_done(move |outcome| sender.send(outcome.clone()).unwrap());
+        later.wait();
+        let taken = Pin::new(&mut later).poll(&mut Context::from_waker(Waker::noop()));
+        lender.send((later, taken)).unwrap();
+    });
+    assert_eq!(first.get(), Ok(9));
+    let (later, taken) = back.recv().unwrap();
+    later.wait();
+    assert_eq!((seen.recv(), taken), (Ok(Err(TaskError::Taken)), Poll::Ready(Ok(16))));
+    assert_eq!(later.is_successful(), Some(true));
 }

@@ -74,7 +74,7 @@ fn a_copy_of_a_busy_lazy_map_is_at_its_end() {
         for _ in 0..if cfg!(debug_assertions) { 100 } else { 1_000 } {
             let _watchdog = watchdog();
             assert!(outcomes.by_ref().take(3).all(|outcome| outcome.is_ok()));
-            // SAFETY: as above.
+            // SAFETY: the copy does what is promised to work there, and ends without the destructors of others.
             let copy = unsafe { libc::fork() };
             if copy == 0 {
                 let _ = outcomes.try_next();

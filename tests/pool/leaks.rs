@@ -45,6 +45,8 @@ fn use_a_pool() {
     assert_eq!(task.get(), Ok(7));
     let long = pool.apply(|| vec![7_u8; 300 << 10], ()).unwrap();
     assert_eq!(long.len(), 300 << 10);
+    // So long that a thread of its own sends it.
+    assert_eq!(pool.apply(|bytes: Vec<u8>| bytes.len(), (vec![7; 2 << 20],)), Ok(2 << 20));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Long arguments: while they are on their way to a worker, the pool does all else.
+//!
+//! Each test has a process of its own: the files that are looked at are its own then, and not those of other tests.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +8,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
-use crossproc::{Event, Pool, TaskError};
+use crossproc::{Event, Pool, Process, TaskError};
 
 use crate::common::locking::Stage;
 use crate::common::watchdog;
@@ -55,17 +57,19 @@ fn is_heard_meanwhile(pool: &Pool) -> bool {
     })
 }
 
-#[test]
-fn a_death_is_heard_of_while_long_arguments_are_being_sent() {
-    let _watchdog = watchdog();
+fn hear_of_a_death() {
     let pool = Pool::new(2).unwrap();
     assert!((0..ATTEMPTS).any(|_| is_heard_meanwhile(&pool)));
 }
 
-/// Who waits for them dies meanwhile: that is heard of at once, too, and what was being sent harms nobody.
 #[test]
-fn a_worker_that_dies_while_it_is_sent_long_arguments_is_replaced() {
+fn a_death_is_heard_of_while_long_arguments_are_being_sent() {
     let _watchdog = watchdog();
+    Process::spawn(hear_of_a_death, ()).unwrap().join().unwrap();
+}
+
+/// Kills the only worker while it is being sent what it needs, which its successor gets; whether that was so, and it was not done before.
+fn dies_meanwhile() -> bool {
     let pool = Pool::builder().workers(1).retries(1).start().unwrap();
     let worker = pool.workers().remove(0);
     let task = pool.apply_async(length, (vec![1; LONG],));
@@ -73,6 +77,19 @@ fn a_worker_that_dies_while_it_is_sent_long_arguments_is_replaced() {
         thread::yield_now();
     }
     worker.kill().unwrap();
+    let was_sent_something = are_being_written();
     assert_eq!(task.get(), Ok(LONG));
     assert_eq!(pool.apply(process::id, ()), Ok(pool.workers()[0].pid()));
+    was_sent_something
+}
+
+fn replace_one_that_dies() {
+    assert!((0..ATTEMPTS).any(|_| dies_meanwhile()));
+}
+
+/// Who waits for them dies meanwhile: that is heard of at once, too, and what was being sent harms nobody.
+#[test]
+fn a_worker_that_dies_while_it_is_sent_long_arguments_is_replaced() {
+    let _watchdog = watchdog();
+    Process::spawn(replace_one_that_dies, ()).unwrap().join().unwrap();
 }

@@ -53,10 +53,10 @@ fn a_task_has_the_number_that_its_errors_carry() {
     let pool = Pool::new(2).unwrap();
     let fail = |n: u64| -> u64 { panic!("{n}") };
     for number in [0, 2, 4] {
-        let task = pool.apply_async(fail, (number,));
-        assert_eq!(task.number(), number);
-        let is_it = |task| matches!(task, Err(TaskError::Panicked { task, message, .. }) if task == number && message == number.to_string());
-        assert!(is_it(task.get()));
+        let failing = pool.apply_async(fail, (number,));
+        assert_eq!(failing.number(), number);
+        let Err(TaskError::Panicked { message, task, .. }) = failing.get() else { panic!("no panic of {number}") };
+        assert_eq!((message, task), (number.to_string(), number));
         let map = pool.map_async(square, 0..3);
         assert_eq!((map.number(), map.get()), (0, Ok(vec![0, 1, 4])));
         assert!(pool.apply(fail, (7,)).is_err());
