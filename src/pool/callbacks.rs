@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, ThreadId};
 
 use super::job::Callback;
 use crate::error::{Error, Result};
+use crate::sys::clock::Deadline;
 
 /// It is there from the pool's start on, and ends with this: whoever has taken in a task's end could run no callback in its place, as it may
 /// hold what the callback waits for.
@@ -36,13 +37,18 @@ impl Callbacks {
         self.id == thread::current().id()
     }
 
-    /// Waits until all that there are by now have run; not if the caller is one.
-    pub(super) fn wait(&self) {
-        let (done, all) = mpsc::channel::<()>();
-        if !self.are_here() {
-            self.run(Box::new(move || drop(done)));
-            let _ = all.recv(); // it is closed
+    /// Waits until all that there are by now have run, or until the deadline: `false`. Not if the caller is one.
+    pub(super) fn wait(&self, deadline: Deadline) -> bool {
+        if self.are_here() {
+            return true;
         }
+        let (done, all) = mpsc::channel::<()>();
+        self.run(Box::new(move || drop(done)));
+        // It is closed.
+        deadline.remaining().map_or_else(
+            || all.recv().is_err(),
+            |left| matches!(all.recv_timeout(left), Err(RecvTimeoutError::Disconnected)),
+        )
     }
 }
 

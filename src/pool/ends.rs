@@ -127,11 +127,9 @@ impl Pool {
         }
         self.core.close();
         let are_gone = || self.core.hub().is_deserted();
-        let has_ended = self.core.wait(deadline, || self.core.is_idle()) && self.core.wait(deadline, are_gone);
-        if has_ended {
-            self.core.callbacks.wait();
-        }
-        has_ended
+        self.core.wait(deadline, || self.core.is_idle())
+            && self.core.wait(deadline, are_gone)
+            && self.core.callbacks.wait(deadline)
     }
 
     /// Ends it at once: tasks that are not done end as [`Cancelled`](TaskError::Cancelled), and the workers are killed. Returns when

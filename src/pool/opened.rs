@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::job::Job;
-use super::results::Outcomes;
+use super::results::{Outcomes, or_panicked};
 use crate::error::TaskError;
 
 /// How a task's outcome is made of those of its calls.
@@ -72,7 +72,9 @@ fn lock<R>(opened: &Mutex<Opened<R>>) -> MutexGuard<'_, Opened<R>> {
 pub(super) fn open<'a, R>(opened: &'a Mutex<Opened<R>>, job: &Job, how: Open<R>) -> MutexGuard<'a, Opened<R>> {
     let mut opened = lock(opened);
     if matches!(*opened, Opened::Not) {
-        *opened = Opened::Here(job.take_all().and_then(how));
+        // What is dropped on the way to an error is the program's, too, and may panic.
+        let contained = |all| or_panicked(|| how(all).map_err(Box::new)).map_err(|error| *error);
+        *opened = Opened::Here(job.take_all().and_then(contained));
     }
     opened
 }

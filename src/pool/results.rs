@@ -201,7 +201,7 @@ impl Outcomes {
 
 /// Decodes as the program says. If that panics, it is the outcome of this call, as any other error is.
 #[inline]
-fn or_panicked<R>(decode: impl FnOnce() -> Result<R, Box<TaskError>>) -> Result<R, Box<TaskError>> {
+pub(super) fn or_panicked<R>(decode: impl FnOnce() -> Result<R, Box<TaskError>>) -> Result<R, Box<TaskError>> {
     panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)
 }
 

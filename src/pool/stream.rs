@@ -1,6 +1,7 @@
 //! The lazy maps: they pull their input as their results are taken.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ struct Stream<F, S, P, I> {
     outcomes: Outcomes,
     /// Outcomes given away.
     given: u64,
+    /// Whether it has said that this process is a forked copy.
+    has_refused: bool,
 }
 
 impl<F, S, P, I> Stream<F, S, P, I>
@@ -29,7 +32,8 @@ where
     fn new(core: &Arc<Core>, order: Arrival, f: F, input: I, chunk: Option<usize>) -> Self {
         let size = ChunkSize::of(core, chunk, (0, None));
         let feeder = Feeder::new(core, Job::new(order), f, input, size);
-        let mut stream = Stream { core: Arc::clone(core), feeder, outcomes: Outcomes::default(), given: 0 };
+        let mut stream =
+            Stream { core: Arc::clone(core), feeder, outcomes: Outcomes::default(), given: 0, has_refused: false };
         stream.top_up();
         stream
     }
@@ -52,7 +56,7 @@ where
             }
             // The copy may have been made while another thread had the job in hands.
             if self.core.is_copied() {
-                return Ok(None);
+                return if mem::replace(&mut self.has_refused, true) { Ok(None) } else { Err(TaskError::ForkedCopy)? };
             }
             if let Portion::Some(outcomes) = self.feeder.job.take_some() {
                 self.outcomes = outcomes;

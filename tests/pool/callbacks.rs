@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use crossproc::{Pool, Task, TaskError};
 
@@ -13,6 +14,17 @@ use crate::common::watchdog;
 
 fn square(n: u64) -> u64 {
     n * n
+}
+
+#[test]
+fn whoever_joins_waits_for_them_as_long_as_it_likes() {
+    let _watchdog = watchdog();
+    let (pool, (go, gone)) = (Pool::new(1).unwrap(), mpsc::channel::<()>());
+    let task = pool.apply_async(square, (3,)).on_done(move |_| drop(gone.recv()));
+    assert!(!pool.join_timeout(Duration::from_millis(200)));
+    drop(go);
+    assert!(pool.join_timeout(Duration::from_secs(3600)));
+    assert_eq!(task.get(), Ok(9));
 }
 
 #[test]

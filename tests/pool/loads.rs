@@ -28,8 +28,8 @@ fn are_being_written() -> bool {
     fs::read_dir("/proc/self/fd").unwrap().flatten().any(|file| is_begun(&file.path()))
 }
 
-fn length(bytes: Vec<u8>) -> usize {
-    bytes.len()
+fn length(text: String) -> usize {
+    text.len()
 }
 
 fn die_when(stage: Stage, go: Event) {
@@ -45,7 +45,7 @@ fn is_heard_meanwhile(pool: &Pool) -> bool {
     stage.wait_for(1);
     thread::scope(|scope| {
         scope.spawn(|| {
-            assert_eq!(pool.apply(length, (vec![1; LONG],)), Ok(LONG));
+            assert_eq!(pool.apply(length, ("x".repeat(LONG),)), Ok(LONG));
             has_come.store(true, SeqCst);
         });
         while !are_being_written() && !has_come.load(SeqCst) {
@@ -72,7 +72,7 @@ fn a_death_is_heard_of_while_long_arguments_are_being_sent() {
 fn dies_meanwhile() -> bool {
     let pool = Pool::builder().workers(1).retries(1).start().unwrap();
     let worker = pool.workers().remove(0);
-    let task = pool.apply_async(length, (vec![1; LONG],));
+    let task = pool.apply_async(length, ("x".repeat(LONG),));
     while !are_being_written() && !task.is_ready() {
         thread::yield_now();
     }

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::panic::panic_any;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
@@ -41,6 +41,33 @@ fn look_until_ready<R>(task: &Task<R>) {
 fn poll_with_bad<R: serde::de::DeserializeOwned>(task: &mut Task<R>) {
     let waker = Waker::from(Arc::new(Bad));
     assert!(Pin::new(task).poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+/// The first one that is dropped in the pool's process panics.
+#[derive(Serialize, Deserialize)]
+struct Frail;
+
+impl Drop for Frail {
+    fn drop(&mut self) {
+        static WAS_DROPPED: AtomicBool = AtomicBool::new(false);
+        assert!(crossproc::parent().is_some() || WAS_DROPPED.swap(true, Relaxed), "a result");
+    }
+}
+
+fn frail_but_the_third(number: u32) -> Frail {
+    assert_ne!(number, 2, "no result");
+    Frail
+}
+
+#[test]
+fn results_that_panic_when_they_are_dropped_leave_their_map_failed() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(1).unwrap();
+    // It has two results in hands when it finds that there is no third.
+    let task = pool.map_async(frail_but_the_third, 0..3);
+    task.wait();
+    assert_eq!(task.is_successful(), Some(false));
+    assert!(matches!(task.get(), Err(TaskError::Decode { .. })));
 }
 
 #[test]
