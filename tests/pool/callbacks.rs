@@ -20,7 +20,9 @@ fn square(n: u64) -> u64 {
 fn whoever_joins_waits_for_them_as_long_as_it_likes() {
     let _watchdog = watchdog();
     let (pool, (go, gone)) = (Pool::new(1).unwrap(), mpsc::channel::<()>());
-    let task = pool.apply_async(square, (3,)).on_done(move |_| drop(gone.recv()));
+    let task = pool.apply_async(square, (3,)).on_done(move |_| {
+        let _ = gone.recv();
+    });
     assert!(!pool.join_timeout(Duration::from_millis(200)));
     drop(go);
     assert!(pool.join_timeout(Duration::from_secs(3600)));
