@@ -225,11 +225,12 @@ macro_rules! within_a_time {
             }
 
             #[test]
-            fn a_forked_copy_is_at_the_end() {
+            fn a_forked_copy_is_told_so_and_at_the_end() {
                 let _watchdog = watchdog();
                 let (pool, stage) = (Pool::new(1).unwrap(), Stage::new());
                 let mut results = pool.chunk(1).$map(wait_for_turn, (1..3).map(|n| (n, stage.clone())));
-                assert!(forked(|| results.try_next() == Ok(None) && results.next_timeout(LONG) == Ok(None)));
+                let is_told = Err(TryNextError::Failed(TaskError::ForkedCopy));
+                assert!(forked(|| results.try_next() == is_told && results.next_timeout(LONG) == Ok(None)));
                 stage.advance();
                 assert_eq!(results.next_timeout(LONG), Ok(Some(1)));
             }
