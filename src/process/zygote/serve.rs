@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::message::codec::{pack, unpack};
 use crate::sys::clock::Deadline;
 use crate::sys::zygote::{self, Cloner, Side};
-use crate::sys::{exit, heritage, pidfd, poll, socket};
+use crate::sys::{exit, heritage, pidfd, poll, socket, spin};
 
 /// What a zygote does until its parent ends. It has one thread, and draws no random number (Z2, Z3).
 pub(super) fn serve(socket: OwnedFd, parent: u32, cloner: &Cloner) -> ! {
@@ -77,6 +77,7 @@ fn wait_for_a_start(control: OwnedFd, zygote: u32, parent: u32, gives_way: bool)
 
 /// Does, with nothing, what every child does: so it is not each of them for which the C library has to look up what it calls.
 fn warm_up() {
+    let _ = spin::processors(); // a file of the kernel's says it
     if let Ok(nothing) = pack(REQUEST, &()) {
         let _ = unpack::<()>(REQUEST, &nothing.bytes, Vec::new());
     }
@@ -92,11 +93,21 @@ fn be_born(mut start: Received<Start>, child: Child, zygote: OwnedFd) -> ! {
     let Ok(zygote) = zygote::take_streams(streams, zygote) else { exit::now(1) };
     child.run(move |control| {
         let request = next(REQUEST, control, zygote.as_fd())?;
+        look_out(control);
         let given = next(PREPARE, control, zygote.as_fd())?;
         drop(zygote);
         prepare(given, entered)?;
         entry::serve(request)
     })
+}
+
+/// How often to look for what comes in a moment before sleeping: 30 us, as long as it takes to be woken up. A guess.
+const LOOKS: u32 = 60;
+
+/// Looks whether there is a message, for a moment: the parent is about to send the rest, if it has a processor to itself.
+fn look_out(control: BorrowedFd<'_>) {
+    let looks = if spin::processors() > 1 { LOOKS } else { 0 };
+    let _ = (0..looks).any(|_| matches!(socket::peek(control, &mut []), Ok(Some(_))));
 }
 
 /// The parent's next message. Ends this process if there is none, as the parent has given it up; or has died, and with it the
