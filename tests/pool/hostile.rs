@@ -56,8 +56,9 @@ fn a_message_that_never_comes_keeps_nobody() {
     let _watchdog = watchdog();
     const ROUNDS: u32 = 8;
     let pool = Pool::new(2).unwrap();
-    let begun = Instant::now();
+    let mut shortest = Duration::MAX;
     for round in 0..ROUNDS {
+        let begun = Instant::now();
         let (stage, queue) = (Stage::new(), Queue::<u8>::new(7).unwrap());
         let hostile = pool.apply_async(begin_a_message, (&stage,));
         stage.wait_for(1);
@@ -66,9 +67,11 @@ fn a_message_that_never_comes_keeps_nobody() {
         stage.advance();
         assert_eq!(hostile.get(), Ok(()));
         assert_eq!(pool.apply(|bytes: Vec<u8>| bytes.len(), (vec![0; 100 << 10],)), Ok(100 << 10), "{round}");
+        shortest = shortest.min(begun.elapsed());
     }
-    // Each time, the keeper would have waited for a second, and whoever asks with it.
-    assert!(begun.elapsed() < Duration::from_secs(1) * ROUNDS / 2, "{:?}", begun.elapsed());
+    // Each time, the keeper would have waited for a second at least, and whoever asks with it. On a busy machine a round may take as long
+    // for other reasons, but not all of them.
+    assert!(shortest < Duration::from_secs(1), "{shortest:?}");
 }
 
 /// Writes this word over all that tells whose each task is, and over the counts: that is the one mapping of its size.
