@@ -129,3 +129,27 @@ fn a_result_goes_to_nobody_but_the_parent() {
     stranger.read_to_end(&mut received).unwrap();
     assert_eq!(received, []);
 }
+
+#[test]
+fn a_child_that_forbids_itself_to_ask_about_sockets_answers_all_the_same() {
+    let _watchdog = watchdog();
+    const LOAD_WORD: u16 = 0x20;
+    const SKIP_UNLESS_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let forbid = || {
+        let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+        let mut steps = [
+            step(LOAD_WORD, 0, 0), // the number of the system call
+            step(SKIP_UNLESS_EQUAL, 1, libc::SYS_getsockopt as u32),
+            step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+            step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: changes an attribute of this thread.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+        // SAFETY: the kernel reads a program of four steps.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }, 0);
+        "an answer".to_string()
+    };
+    assert_eq!(Process::spawn(forbid, ()).unwrap().join().unwrap(), "an answer");
+}

@@ -60,13 +60,13 @@ pub(crate) fn take_inherited(descriptor: RawFd, magic: &[u8; 8]) -> Inherited {
 /// A socket whose descriptor others may close, and whose number may then be another file's.
 pub(crate) struct Kept {
     socket: OwnedFd,
-    /// The kernel's number of this very socket, which no other one gets; `None` if it does not tell (before Linux 4.6).
+    /// The kernel's number of this very socket, which no other one gets; `None` if a filter forbids to ask.
     cookie: Option<u64>,
 }
 
 impl Kept {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        let cookie = cookie(socket.as_fd());
+        let cookie = cookie(socket.as_fd()).ok();
         Kept { socket, cookie }
     }
 
@@ -78,12 +78,17 @@ impl Kept {
     /// `None` if it was closed, whatever is at its descriptor now; stale at once where other threads close what is not theirs.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let socket = self.socket.as_fd();
-        (cookie(socket) == self.cookie).then_some(socket)
+        let is_kept = match cookie(socket) {
+            Ok(cookie) => self.cookie.is_none_or(|kept| kept == cookie),
+            // A program may forbid itself the question: that says nothing of the socket.
+            Err(error) => !matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK)),
+        };
+        is_kept.then_some(socket)
     }
 }
 
-fn cookie(socket: BorrowedFd<'_>) -> Option<u64> {
-    option(socket, libc::SO_COOKIE, 0).ok()
+fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    option(socket, libc::SO_COOKIE, 0)
 }
 
 /// An option of the socket layer; `answer` is overwritten. The credentials are those of the process that made the pair,
